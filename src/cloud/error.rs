@@ -1,0 +1,286 @@
+//! The one table of errors: what AWS said, by service, code and text, becomes one of a few classes.
+//!
+//! Above this file nobody looks at a code or a text to decide. Texts are matched by substring, since AWS adds ids and
+//! changes punctuation; a code that is not in the table falls back on the HTTP status, so that nothing unknown stops us.
+
+use std::time::Duration;
+
+use super::{Operation, Service};
+
+/// What kind of error it is, as far as it makes a difference to what happens next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// The thing that was asked for does not exist.
+    NotFound,
+    /// The controller's own rights do not suffice.
+    AccessDenied,
+    /// There are no credentials, or they are not valid any more.
+    Credentials,
+    /// No connection could be made, or it broke.
+    Unreachable,
+    /// No answer came within the deadline.
+    Timeout,
+    /// AWS limits our rate.
+    Throttled,
+    /// Lambda's own calls to EC2 are limited; a 400 that no SDK retries.
+    Ec2Throttled,
+    /// AWS failed.
+    Server,
+    /// An answer came that cannot be understood.
+    Malformed,
+    /// The function is being created or updated.
+    Busy,
+    /// The revision is not the latest one: somebody else was faster.
+    StaleRevision,
+    /// The execution role may not make network interfaces, or IAM has not noticed yet that it may.
+    RoleDenied,
+    /// Lambda may not assume the execution role, or IAM has not noticed yet that it may.
+    RoleNotAssumable,
+    /// Lambda's grant on the function's KMS key has not spread yet.
+    KmsGrant,
+    /// A subnet or security group does not exist, or does not fit the others.
+    Network,
+    /// The quota of Lambda's network interfaces is used up.
+    InterfaceQuota,
+    /// The quota of managed policies on a role is used up.
+    PolicyQuota,
+    /// The role cannot be changed: it belongs to a service.
+    RoleUnmodifiable,
+    /// The policy does not exist or cannot be attached.
+    PolicyNotAttachable,
+    /// The function's runtime is one that AWS no longer updates.
+    Runtime,
+    /// Refused for a reason that is not in the table; trying the same again will not help.
+    Invalid,
+}
+
+/// An answer that is an error, with all that a person needs to find out why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloudError {
+    /// What was called.
+    pub operation: Operation,
+    /// What kind of error it is.
+    pub class: Class,
+    /// AWS's code, or the client's own word where no answer came.
+    pub code: String,
+    /// What AWS wrote.
+    pub text: String,
+    /// The id under which AWS's support finds the call.
+    pub request_id: Option<String>,
+    /// How long AWS asks to wait.
+    pub retry_after: Option<Duration>,
+}
+
+impl CloudError {
+    /// An error that AWS answered: its class comes from the table.
+    pub fn answered(operation: Operation, status: u16, code: &str, text: &str) -> Self {
+        let class = classify(operation.service(), status, code, text);
+        Self { class, ..Self::local(operation, Class::Invalid, code, text) }
+    }
+
+    /// An error for which there is no answer of AWS's: no connection, no credentials, no time left.
+    pub fn local(operation: Operation, class: Class, code: &str, text: &str) -> Self {
+        Self { operation, class, code: code.to_owned(), text: text.to_owned(), request_id: None, retry_after: None }
+    }
+}
+
+impl std::fmt::Display for CloudError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} answered {}: {}", self.operation, self.code, self.text.trim_end_matches('.'))?;
+        match &self.request_id {
+            Some(id) => write!(f, " (request {id})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for CloudError {}
+
+/// A row of the table: the codes it holds for (none: any), a part of the text (empty: any), and the class.
+type Row = (&'static [&'static str], &'static str, Class);
+
+/// Answers that mean the same from every service. Sources: the public service models and AWS's error references.
+const ANYWHERE: &[Row] = &[
+    (
+        &[
+            "ExpiredToken",
+            "ExpiredTokenException",
+            "InvalidClientTokenId",
+            "UnrecognizedClientException",
+            "AuthFailure",
+            "SignatureDoesNotMatch",
+            "InvalidSignatureException",
+            "IncompleteSignature",
+            "MissingAuthenticationToken",
+            "MissingAuthenticationTokenException",
+            "RequestExpired",
+            "OptInRequired",
+            "RegionDisabledException",
+        ],
+        "",
+        Class::Credentials,
+    ),
+    (
+        &["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedAccess", "NotAuthorized"],
+        "",
+        Class::AccessDenied,
+    ),
+    (
+        &[
+            "Throttling",
+            "ThrottlingException",
+            "ThrottledException",
+            "RequestThrottled",
+            "RequestThrottledException",
+            "TooManyRequestsException",
+            "RequestLimitExceeded",
+            "BandwidthLimitExceeded",
+            "LimitExceededException",
+            "SlowDown",
+            "PriorRequestNotComplete",
+            "EC2ThrottledException",
+            "ProvisionedThroughputExceededException",
+            "TransactionInProgressException",
+        ],
+        "",
+        Class::Throttled,
+    ),
+    (&["RequestTimeout", "RequestTimeoutException"], "", Class::Timeout),
+    (
+        &[
+            "InternalFailure",
+            "InternalError",
+            "ServiceUnavailable",
+            "ServiceException",
+            "ServiceFailure",
+            "Unavailable",
+        ],
+        "",
+        Class::Server,
+    ),
+];
+
+/// Lambda's answers.
+const LAMBDA: &[Row] = &[
+    (&["ResourceNotFoundException"], "", Class::NotFound),
+    (&["ResourceConflictException"], "", Class::Busy),
+    (&["PreconditionFailedException"], "", Class::StaleRevision),
+    (&[], "The provided execution role does not have permissions", Class::RoleDenied),
+    (&[], "cannot be assumed by Lambda", Class::RoleNotAssumable),
+    (&[], "throttled by EC2", Class::Ec2Throttled),
+    (&[], "KMS key is invalid for CreateGrant", Class::KmsGrant),
+    (&[], "HyperPlane ENIs", Class::InterfaceQuota),
+    (&[], "Error occurred while DescribeSubnets", Class::Network),
+    (&[], "Error occurred while DescribeSecurityGroups", Class::Network),
+    (&[], "Security Groups are required to be in the same VPC", Class::Network),
+    (&[], "SubnetIds and SecurityIds must coexist", Class::Network),
+    (&[], "Ipv6AllowedForDualStack", Class::Network),
+    (&["ValidationException"], "vpcConfig", Class::Network),
+    (&[], "runtime parameter of", Class::Runtime),
+];
+
+/// IAM's answers.
+const IAM: &[Row] = &[
+    (&["NoSuchEntity", "NoSuchEntityException"], "does not exist or is not attachable", Class::PolicyNotAttachable),
+    (&["NoSuchEntity", "NoSuchEntityException"], "Policy arn:", Class::PolicyNotAttachable),
+    (&["NoSuchEntity", "NoSuchEntityException"], "", Class::NotFound),
+    (&["LimitExceeded", "LimitExceededException"], "PoliciesPerRole", Class::PolicyQuota),
+    (&["LimitExceeded"], "", Class::PolicyQuota),
+    (&["UnmodifiableEntity", "UnmodifiableEntityException"], "", Class::RoleUnmodifiable),
+    (&["PolicyNotAttachable", "PolicyNotAttachableException"], "", Class::PolicyNotAttachable),
+    (&["ConcurrentModification", "ConcurrentModificationException"], "", Class::Busy),
+];
+
+/// EC2's answers. Reads go by filter, so that a missing id gives fewer items; these are for the exceptions.
+const EC2: &[Row] =
+    &[(&["InvalidVpcID.NotFound", "InvalidSubnetID.NotFound", "InvalidGroup.NotFound"], "", Class::NotFound)];
+
+/// The class of an answer.
+pub fn classify(service: Service, status: u16, code: &str, text: &str) -> Class {
+    let own = match service {
+        Service::Lambda => LAMBDA,
+        Service::Iam => IAM,
+        Service::Ec2 => EC2,
+        Service::Sts => &[],
+    };
+    let fits = |row: &&Row| (row.0.is_empty() || row.0.contains(&code)) && text.contains(row.1);
+    if let Some((_, _, class)) = own.iter().chain(ANYWHERE).find(fits) {
+        return *class;
+    }
+    match status {
+        401 | 403 => Class::AccessDenied,
+        404 => Class::NotFound,
+        409 => Class::Busy,
+        412 => Class::StaleRevision,
+        429 => Class::Throttled,
+        500.. => Class::Server,
+        _ => Class::Invalid,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(service: Service, status: u16, code: &str, text: &str, expected: Class) {
+        assert_eq!(classify(service, status, code, text), expected, "{code}: {text}");
+    }
+
+    #[test]
+    fn answers_of_lambda() {
+        let invalid = "InvalidParameterValueException";
+        let lambda = |status, code: &str, text: &str, class| check(Service::Lambda, status, code, text, class);
+        lambda(
+            400,
+            invalid,
+            "The provided execution role does not have permissions to call CreateNetworkInterface on EC2",
+            Class::RoleDenied,
+        );
+        lambda(400, invalid, "The role defined for the function cannot be assumed by Lambda.", Class::RoleNotAssumable);
+        lambda(
+            400,
+            invalid,
+            "Your request has been throttled by EC2, please make sure you have enough API rate limit. \
+             EC2 Error Code: RequestLimitExceeded. EC2 Error Message: Request limit exceeded.",
+            Class::Ec2Throttled,
+        );
+        lambda(
+            400,
+            invalid,
+            "Error occurred while DescribeSubnets. EC2 Error Code: InvalidSubnetID.NotFound. \
+             EC2 Error Message: The subnet ID 'subnet-1' does not exist",
+            Class::Network,
+        );
+        lambda(409, "ResourceConflictException", "An update is in progress for resource: arn:x", Class::Busy);
+        lambda(412, "PreconditionFailedException", "The Revision Id provided does not match", Class::StaleRevision);
+        lambda(404, "ResourceNotFoundException", "Function not found: arn:x", Class::NotFound);
+        lambda(429, "TooManyRequestsException", "Rate exceeded", Class::Throttled);
+        lambda(
+            403,
+            "AccessDeniedException",
+            "Your access has been denied by EC2, please make sure your request credentials have permission to \
+             DescribeSecurityGroups for sg-1. EC2 Error Code: UnauthorizedOperation.",
+            Class::AccessDenied,
+        );
+        lambda(400, invalid, "something that nobody has seen yet", Class::Invalid);
+        lambda(503, "", "", Class::Server);
+    }
+
+    #[test]
+    fn answers_of_iam() {
+        let iam = |status, code: &str, text: &str, class| check(Service::Iam, status, code, text, class);
+        iam(404, "NoSuchEntity", "The role with name x cannot be found.", Class::NotFound);
+        iam(
+            404,
+            "NoSuchEntity",
+            "Policy arn:aws:iam::aws:policy/x does not exist or is not attachable.",
+            Class::PolicyNotAttachable,
+        );
+        iam(409, "LimitExceeded", "Cannot exceed quota for PoliciesPerRole: 10", Class::PolicyQuota);
+        iam(400, "UnmodifiableEntity", "Cannot perform the operation on the protected role", Class::RoleUnmodifiable);
+        iam(400, "Throttling", "Rate exceeded", Class::Throttled);
+        iam(403, "AccessDenied", "User: x is not authorized to perform: iam:AttachRolePolicy", Class::AccessDenied);
+        iam(403, "ExpiredToken", "The security token included in the request is expired", Class::Credentials);
+    }
+}

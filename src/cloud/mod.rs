@@ -1,0 +1,188 @@
+//! The only door to AWS.
+//!
+//! [`Read`] and [`Write`] list the operations that this controller uses and no others, so they are its least-privilege
+//! policy too. Two things implement them: the SDK ([`aws`]) and the simulated account. Either way an error passes the
+//! one table in [`error`].
+
+pub mod aws;
+pub mod budget;
+pub mod error;
+mod types;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+pub use error::{Class, CloudError};
+pub use types::*;
+
+use crate::names::{AccountId, FunctionKey, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, VpcId};
+
+/// A call's answer, to be awaited.
+pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, CloudError>> + Send + 'a>>;
+
+/// What is read. Every list is one page a call.
+pub trait Read: Send + Sync {
+    /// Whose credentials are used for an account; with `None`, the process's own (`sts:GetCallerIdentity`).
+    fn caller_identity<'a>(&'a self, account: Option<&'a AccountId>, region: &'a Region) -> Reply<'a, Identity>;
+
+    /// The functions of a scope, at most 50 a page, without state and last update (`lambda:ListFunctions`).
+    fn list_functions<'a>(&'a self, at: &'a Scope, from: Option<Marker>) -> Reply<'a, Page<Function>>;
+
+    /// One function, with state and last update (`lambda:GetFunctionConfiguration`).
+    fn get_function<'a>(&'a self, key: &'a FunctionKey) -> Reply<'a, Function>;
+
+    /// The managed policies that are attached to a role (`iam:ListAttachedRolePolicies`).
+    fn list_attached_policies<'a>(&'a self, role: &'a RoleArn, from: Option<Marker>) -> Reply<'a, Page<PolicyArn>>;
+
+    /// Whether a role may do all of these actions (`iam:SimulatePrincipalPolicy`).
+    fn simulate<'a>(&'a self, role: &'a RoleArn, actions: &'a [&'a str]) -> Reply<'a, Simulated>;
+
+    /// These VPCs, as far as they exist (`ec2:DescribeVpcs` by filter).
+    fn describe_vpcs<'a>(&'a self, at: &'a Scope, vpcs: &'a [VpcId], from: Option<Marker>) -> Reply<'a, Page<Vpc>>;
+
+    /// The subnets of these VPCs (`ec2:DescribeSubnets` by filter).
+    fn describe_subnets<'a>(
+        &'a self,
+        at: &'a Scope,
+        vpcs: &'a [VpcId],
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<Subnet>>;
+
+    /// The route tables of these VPCs (`ec2:DescribeRouteTables` by filter).
+    fn describe_route_tables<'a>(
+        &'a self,
+        at: &'a Scope,
+        vpcs: &'a [VpcId],
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<RouteTable>>;
+
+    /// The security groups of these VPCs (`ec2:DescribeSecurityGroups` by filter).
+    fn describe_security_groups<'a>(
+        &'a self,
+        at: &'a Scope,
+        vpcs: &'a [VpcId],
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<SecurityGroup>>;
+}
+
+/// What changes AWS. These two calls, and nothing else in the program.
+pub trait Write: Send + Sync {
+    /// Attaches a managed policy to a role (`iam:AttachRolePolicy`). Repeating it does no harm.
+    fn attach_policy<'a>(&'a self, role: &'a RoleArn, policy: &'a PolicyArn) -> Reply<'a, ()>;
+
+    /// Sets a function's VPC configuration (`lambda:UpdateFunctionConfiguration`): always both lists and the IPv6 flag,
+    /// sorted, with the revision that the decision was made on, and never the role.
+    fn set_vpc<'a>(&'a self, key: &'a FunctionKey, to: &'a Network, at: Option<&'a RevisionId>) -> Reply<'a, ()>;
+}
+
+/// Both doors of one account world.
+pub trait Cloud: Read + Write {}
+impl<T: Read + Write> Cloud for T {}
+
+/// An AWS service, as far as this program calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Service {
+    /// AWS Lambda.
+    Lambda,
+    /// Amazon EC2.
+    Ec2,
+    /// AWS IAM.
+    Iam,
+    /// AWS STS.
+    Sts,
+}
+
+impl Service {
+    /// The service's name in IAM actions and in metric labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lambda => "lambda",
+            Self::Ec2 => "ec2",
+            Self::Iam => "iam",
+            Self::Sts => "sts",
+        }
+    }
+}
+
+/// Every operation that the traits above make, by AWS's own name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "the names are AWS's")]
+pub enum Operation {
+    GetCallerIdentity,
+    ListFunctions,
+    GetFunctionConfiguration,
+    ListAttachedRolePolicies,
+    SimulatePrincipalPolicy,
+    DescribeVpcs,
+    DescribeSubnets,
+    DescribeRouteTables,
+    DescribeSecurityGroups,
+    AttachRolePolicy,
+    UpdateFunctionConfiguration,
+}
+
+impl Operation {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::GetCallerIdentity,
+        Self::ListFunctions,
+        Self::GetFunctionConfiguration,
+        Self::ListAttachedRolePolicies,
+        Self::SimulatePrincipalPolicy,
+        Self::DescribeVpcs,
+        Self::DescribeSubnets,
+        Self::DescribeRouteTables,
+        Self::DescribeSecurityGroups,
+        Self::AttachRolePolicy,
+        Self::UpdateFunctionConfiguration,
+    ];
+
+    /// The service that it belongs to.
+    pub fn service(self) -> Service {
+        match self {
+            Self::GetCallerIdentity => Service::Sts,
+            Self::ListFunctions | Self::GetFunctionConfiguration | Self::UpdateFunctionConfiguration => Service::Lambda,
+            Self::ListAttachedRolePolicies | Self::SimulatePrincipalPolicy | Self::AttachRolePolicy => Service::Iam,
+            Self::DescribeVpcs | Self::DescribeSubnets | Self::DescribeRouteTables | Self::DescribeSecurityGroups => {
+                Service::Ec2
+            }
+        }
+    }
+
+    /// Its name in AWS's API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GetCallerIdentity => "GetCallerIdentity",
+            Self::ListFunctions => "ListFunctions",
+            Self::GetFunctionConfiguration => "GetFunctionConfiguration",
+            Self::ListAttachedRolePolicies => "ListAttachedRolePolicies",
+            Self::SimulatePrincipalPolicy => "SimulatePrincipalPolicy",
+            Self::DescribeVpcs => "DescribeVpcs",
+            Self::DescribeSubnets => "DescribeSubnets",
+            Self::DescribeRouteTables => "DescribeRouteTables",
+            Self::DescribeSecurityGroups => "DescribeSecurityGroups",
+            Self::AttachRolePolicy => "AttachRolePolicy",
+            Self::UpdateFunctionConfiguration => "UpdateFunctionConfiguration",
+        }
+    }
+}
+
+impl std::fmt::Display for Operation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.service().name(), self.name())
+    }
+}
+
+/// Told of every call to AWS, for the metrics.
+pub trait CallObserver: Send + Sync {
+    /// A call has ended: `code` is `ok` or AWS's error code, `took` the time until the answer.
+    fn called(&self, operation: Operation, code: &str, took: Duration);
+}
+
+/// An observer that is not interested.
+pub struct Unobserved;
+
+impl CallObserver for Unobserved {
+    fn called(&self, _: Operation, _: &str, _: Duration) {}
+}

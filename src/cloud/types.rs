@@ -1,0 +1,183 @@
+//! What AWS answers, reduced to what this controller looks at. Environment values never get this far.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::names::{
+    AccountId, FunctionName, Network, Region, RevisionId, RoleArn, SecurityGroupId, SubnetId, Time, VpcId,
+};
+
+/// One page of a listing, and where the next begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The items of this page; a page may be short or even empty although more follow.
+    pub items: Vec<T>,
+    /// What to pass to get the next page; `None` at the end.
+    pub next: Option<Marker>,
+}
+
+/// AWS's own word for "go on from here"; opaque.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marker(pub String);
+
+/// Whose credentials a call would use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The account that they belong to.
+    pub account: AccountId,
+    /// The ARN of the user or role session.
+    pub arn: String,
+}
+
+/// A function's configuration, as far as it concerns its network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Its name.
+    pub name: FunctionName,
+    /// Its execution role.
+    pub role: RoleArn,
+    /// Its VPC configuration; absent, empty and null are the same.
+    pub network: Network,
+    /// The VPC that Lambda derived from the subnets, where it says so.
+    pub vpc: Option<VpcId>,
+    /// The revision to send with an update. Some emulators have none.
+    pub revision: Option<RevisionId>,
+    /// When the configuration last changed.
+    pub modified: Option<Time>,
+    /// State and last update; `None` if this comes from a listing, which never shows them.
+    pub life: Option<Life>,
+    /// Why this function cannot be managed by its own VPC configuration, if that is so.
+    pub excluded: Option<Exclusion>,
+}
+
+/// Where a function stands in its life cycle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// Whether the function as a whole can be used.
+    pub state: State,
+    /// How the last update went.
+    pub update: Update,
+}
+
+/// `State` of a function; values that this program does not know keep their text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Being created, or getting its network back after idling.
+    Pending,
+    /// Can be invoked.
+    Active,
+    /// Idle for weeks, its interfaces reclaimed; updates are accepted.
+    Inactive,
+    /// The creation failed; only deleting and creating it again helps.
+    Failed(Failure),
+    /// Something else, by AWS's word.
+    Other(String),
+}
+
+/// `LastUpdateStatus` of a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// The last update is in force.
+    Successful,
+    /// An update is going on; another one would be refused with 409.
+    InProgress,
+    /// The last update was given up; what was before it stays in force.
+    Failed(Failure),
+    /// Lambda did not say; that happens for a while after a creation or an update.
+    Unsaid,
+}
+
+/// Why a creation or an update failed, in AWS's words. The code is not from a closed list: real answers go beyond it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failure {
+    /// The reason code, such as `SubnetOutOfIPAddresses`.
+    pub code: String,
+    /// The reason's text.
+    pub text: String,
+}
+
+/// Why a function's own VPC configuration is not what decides about its network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exclusion {
+    /// It runs on a capacity provider, which has the network; the ARN of that.
+    CapacityProvider(String),
+    /// It is a replica made by Lambda@Edge; the ARN of its master.
+    EdgeReplica(String),
+}
+
+/// A VPC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vpc {
+    /// Its id.
+    pub id: VpcId,
+    /// Its tags; not visible in a VPC that another account shares.
+    pub tags: Tags,
+    /// Whether instances in it run on dedicated hardware by default; Lambda refuses such a VPC.
+    pub dedicated: bool,
+}
+
+/// The tags of a resource.
+pub type Tags = BTreeMap<String, String>;
+
+/// A subnet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subnet {
+    /// Its id.
+    pub id: SubnetId,
+    /// The VPC it is in.
+    pub vpc: VpcId,
+    /// Its tags.
+    pub tags: Tags,
+    /// The availability zone's id, the same for every account: `euw1-az1`.
+    pub zone: String,
+    /// Whether it is usable: state `available`.
+    pub available: bool,
+    /// How many IPv4 addresses are free.
+    pub free_addresses: u32,
+    /// Whether it has an IPv6 range, as all subnets need when IPv6 is allowed.
+    pub ipv6: bool,
+}
+
+/// A route table, reduced to which subnets it serves and whether it leads to the internet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteTable {
+    /// The VPC it belongs to.
+    pub vpc: VpcId,
+    /// The subnets that name it. A subnet that no table names is served by the VPC's main table.
+    pub subnets: BTreeSet<SubnetId>,
+    /// Whether it is the main table of its VPC.
+    pub main: bool,
+    /// Whether a route leads to an internet gateway.
+    pub internet_gateway: bool,
+}
+
+/// A security group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecurityGroup {
+    /// Its id.
+    pub id: SecurityGroupId,
+    /// The VPC it is in.
+    pub vpc: VpcId,
+    /// Its name; unique in its VPC.
+    pub name: String,
+    /// Its tags.
+    pub tags: Tags,
+    /// Whether it has any outbound rule.
+    pub lets_out: bool,
+}
+
+/// What a simulation said of a role's rights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Simulated {
+    /// Whether the role may do all that was asked.
+    pub allowed: bool,
+}
+
+/// The region in which a partition's IAM is signed.
+pub fn iam_region(partition: &str) -> Option<Region> {
+    let region = match partition {
+        "aws-cn" => "cn-north-1",
+        "aws-us-gov" => "us-gov-west-1",
+        _ => "us-east-1",
+    };
+    Region::parse(region).ok()
+}

@@ -1,0 +1,174 @@
+//! What is wrong in a file, with the place marked, in the manner of a good compiler.
+
+use std::path::PathBuf;
+
+use annotate_snippets::{AnnotationKind, Group, Level as SnippetLevel, Renderer, Snippet};
+use serde::Serialize;
+
+use super::{Source, Span};
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// The file cannot be used.
+    Error,
+    /// Legal, but doubtful.
+    Warning,
+}
+
+/// One mistake in a file: what it is, where it stands, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    level: Level,
+    message: String,
+    /// The first place is where the mistake is; the others show what it conflicts with.
+    labels: Vec<Label>,
+    help: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Label {
+    source: Source,
+    span: Span,
+    text: String,
+}
+
+/// A place in a file, for people and for editors.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Place {
+    /// The file.
+    pub file: PathBuf,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+}
+
+impl Place {
+    /// The beginning of a span.
+    pub fn of(source: &Source, span: &Span) -> Self {
+        let (line, column) = source.line_and_column(span.start);
+        Self { file: source.path().to_owned(), line, column }
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}", self.file.display(), self.line, self.column)
+    }
+}
+
+impl Diagnostic {
+    /// A mistake at a place; `label` is written under the marked text.
+    pub fn error(source: &Source, span: &Span, message: impl Into<String>, label: impl Into<String>) -> Self {
+        Self { level: Level::Error, message: message.into(), labels: Vec::new(), help: None }.and(source, span, label)
+    }
+
+    /// Something doubtful at a place.
+    pub fn warning(source: &Source, span: &Span, message: impl Into<String>, label: impl Into<String>) -> Self {
+        Self { level: Level::Warning, ..Self::error(source, span, message, label) }
+    }
+
+    /// The same with a further place that it has to do with.
+    pub fn and(mut self, source: &Source, span: &Span, label: impl Into<String>) -> Self {
+        self.labels.push(Label { source: source.clone(), span: span.clone(), text: label.into() });
+        self
+    }
+
+    /// The same with what to write instead.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// How bad it is.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// What is wrong, in one line.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> Option<Place> {
+        self.labels.first().map(|label| Place::of(&label.source, &label.span))
+    }
+
+    /// The diagnostic as a compiler prints it: message, place, the marked lines, what to write instead.
+    pub fn render(&self, styled: bool) -> String {
+        let level = match self.level {
+            Level::Error => SnippetLevel::ERROR,
+            Level::Warning => SnippetLevel::WARNING,
+        };
+        let mut group = Group::with_title(level.primary_title(&self.message));
+        let mut shown: Vec<&Source> = Vec::new();
+        for label in &self.labels {
+            if shown.contains(&&label.source) {
+                continue;
+            }
+            shown.push(&label.source);
+            let annotations =
+                self.labels.iter().enumerate().filter(|(_, other)| other.source == label.source).map(|(at, other)| {
+                    let kind = if at == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+                    kind.span(clamp(&other.span, other.source.text())).label(&other.text)
+                });
+            let path = label.source.path().display().to_string();
+            group = group.element(Snippet::source(label.source.text()).path(path).annotations(annotations));
+        }
+        if let Some(help) = &self.help {
+            group = group.element(SnippetLevel::HELP.message(help));
+        }
+        let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
+        renderer.render(&[group])
+    }
+}
+
+impl Serialize for Diagnostic {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Flat<'a> {
+            level: Level,
+            message: &'a str,
+            #[serde(flatten)]
+            place: Option<Place>,
+            label: Option<&'a str>,
+            help: Option<&'a str>,
+        }
+        let label = self.labels.first().map(|label| label.text.as_str()).filter(|text| !text.is_empty());
+        let (level, message) = (self.level, self.message.as_str());
+        Flat { level, message, place: self.place(), label, help: self.help.as_deref() }.serialize(serializer)
+    }
+}
+
+/// A span that lies within the text and is not empty where it can be marked.
+fn clamp(span: &Span, text: &str) -> Span {
+    let end = span.end.min(text.len());
+    span.start.min(end)..end
+}
+
+/// All that was found in one or several files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Report {
+    /// Adds one.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Whether any of them makes the file unusable.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.level == Level::Error)
+    }
+
+    /// All of them, in the order in which they stand in the files.
+    pub fn sorted(mut self) -> Vec<Diagnostic> {
+        self.diagnostics.sort_by_key(Diagnostic::place);
+        self.diagnostics
+    }
+}

@@ -1,0 +1,104 @@
+//! A file as it was read once: its path, its text and the digest of its bytes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::names::Digest;
+
+/// A file's content at one moment. Cheap to clone; a desired state keeps it, to show where an entry stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Inner {
+    path: PathBuf,
+    text: String,
+    digest: Digest,
+}
+
+/// A file that gives no text to parse.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file could not be read at all.
+    #[error("cannot read {}: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        error: std::io::Error,
+    },
+    /// The file holds bytes that are no text.
+    #[error("{}:{line}: not UTF-8 text (byte {offset} is invalid); save the file as UTF-8", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// The line of the first invalid byte, from 1.
+        line: usize,
+        /// The offset of that byte, from 0.
+        offset: usize,
+    },
+    /// The file says nothing: no key, no table.
+    #[error(
+        "{} is empty; an empty file is taken for a mistake, never for \"no functions\" (to list none on purpose, \
+         write `function = []`)", path.display()
+    )]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl Source {
+    /// Reads the file once. A file without any content is an error: a truncated write looks just so.
+    pub fn read(path: &Path) -> Result<Self, ReadError> {
+        let bytes = std::fs::read(path).map_err(|error| ReadError::Unreadable { path: path.to_owned(), error })?;
+        Self::from_bytes(path, bytes)
+    }
+
+    /// The content, where it was already read.
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, ReadError> {
+        let digest = Digest::of(&bytes);
+        let path = path.to_owned();
+        let text = match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let offset = error.utf8_error().valid_up_to();
+                let line = 1 + error.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count();
+                return Err(ReadError::NotText { path, line, offset });
+            }
+        };
+        if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+            return Err(ReadError::Empty { path });
+        }
+        Ok(Self { inner: Arc::new(Inner { path, text, digest }) })
+    }
+
+    /// The path under which it was read.
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// The whole text.
+    pub fn text(&self) -> &str {
+        &self.inner.text
+    }
+
+    /// The digest of its bytes.
+    pub fn digest(&self) -> &Digest {
+        &self.inner.digest
+    }
+
+    /// The line and column of a byte offset, both from 1; columns count characters.
+    pub fn line_and_column(&self, offset: usize) -> (usize, usize) {
+        let text = self.text();
+        let mut end = offset.min(text.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let before = &text[..end];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        (1 + before.matches('\n').count(), 1 + before[line_start..].chars().count())
+    }
+}

@@ -1,0 +1,5 @@
+//! lambda-vpc-controller
+
+pub mod cloud;
+pub mod file;
+pub mod names;
