@@ -1,5 +1,12 @@
 //! lambda-vpc-controller
 
+pub mod apply;
+pub mod board;
 pub mod cloud;
+pub mod desired;
+pub mod engine;
 pub mod file;
+pub mod live;
 pub mod names;
+pub mod plan;
+pub mod settings;
