@@ -3,3 +3,4 @@
 pub mod cloud;
 pub mod file;
 pub mod names;
+pub mod simulator;
