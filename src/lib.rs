@@ -11,4 +11,5 @@ pub mod live;
 pub mod names;
 pub mod plan;
 pub mod settings;
+pub mod simulator;
 pub mod telemetry;

@@ -1,0 +1,239 @@
+//! What Lambda checks before it puts a function into a VPC, and the network interfaces that it then makes.
+//!
+//! Lambda looks at the network with the caller's rights and then tries the execution role, all before it answers. One
+//! interface is made for each pair of subnet and set of security groups, however many functions share it; that is why
+//! the first function of a pair waits and the next ones do not.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use super::function::out_of_addresses;
+use super::{Aws, AwsError, Interface, Quotas, Regional, VpcConfig};
+use crate::cloud::{Failure, Service};
+use crate::names::{FunctionKey, RoleArn, SecurityGroupId, SubnetId, Time};
+
+/// The `VpcConfig` of a request. An omitted member keeps its value, an empty list clears it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct VpcConfigRequest {
+    /// The subnets.
+    pub subnet_ids: Option<Vec<String>>,
+    /// The security groups.
+    pub security_group_ids: Option<Vec<String>>,
+    /// Whether outbound IPv6 is allowed.
+    pub ipv6_allowed_for_dual_stack: Option<bool>,
+}
+
+/// What one network interface is made for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Pair {
+    subnet: SubnetId,
+    groups: BTreeSet<SecurityGroupId>,
+}
+
+/// What Lambda calls as the execution role, in the order in which a missing right is reported. CreateNetworkInterface
+/// is what everybody meets; that the other two are tried as well is not confirmed by AWS's documentation.
+const NEEDED: [&str; 3] = ["CreateNetworkInterface", "DescribeNetworkInterfaces", "DeleteNetworkInterface"];
+
+impl VpcConfigRequest {
+    /// The checks of the service model, which come before everything else and know no other resource.
+    pub(super) fn check_shape(&self, quotas: &Quotas) -> Result<(), AwsError> {
+        let subnets = self.subnet_ids.as_deref().unwrap_or_default();
+        let groups = self.security_group_ids.as_deref().unwrap_or_default();
+        let digits = |rest: &str| rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        let letters = |rest: &str| rest.bytes().all(|b| b.is_ascii_alphanumeric());
+        let wrong: Vec<String> = [
+            too_many("subnetIds", subnets, quotas.subnets),
+            misshapen("subnetIds", subnets, "subnet-", "subnet-[0-9a-z]*", digits),
+            too_many("securityGroupIds", groups, quotas.security_groups),
+            misshapen("securityGroupIds", groups, "sg-", "sg-[0-9a-zA-Z]*", letters),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        let plural = if wrong.len() == 1 { "" } else { "s" };
+        let text = format!("{} validation error{plural} detected: {}", wrong.len(), wrong.join("; "));
+        Err(AwsError::new(400, "ValidationException", text))
+    }
+}
+
+fn too_many(member: &str, ids: &[String], most: usize) -> Option<String> {
+    (ids.len() > most).then(|| {
+        format!(
+            "Value '[{}]' at 'vpcConfig.{member}' failed to satisfy constraint: \
+             Member must have length less than or equal to {most}",
+            ids.join(", ")
+        )
+    })
+}
+
+fn misshapen(member: &str, ids: &[String], prefix: &str, pattern: &str, valid: fn(&str) -> bool) -> Option<String> {
+    let fits = |id: &String| id.len() <= 1024 && id.strip_prefix(prefix).is_some_and(valid);
+    (!ids.iter().all(fits)).then(|| {
+        format!(
+            "Value '[{}]' at 'vpcConfig.{member}' failed to satisfy constraint: Member must satisfy constraint: \
+             [Member must have length less than or equal to 1024, Member must have length greater than or equal to 0, \
+             Member must satisfy regular expression pattern: {pattern}, Member must not be null]",
+            ids.join(", ")
+        )
+    })
+}
+
+fn invalid(message: impl Into<String>) -> AwsError {
+    AwsError::new(400, "InvalidParameterValueException", message)
+}
+
+impl Regional {
+    /// The network that a request means for a function that has `current`, checked against what is there.
+    fn resolve(&self, request: &VpcConfigRequest, current: &VpcConfig) -> Result<VpcConfig, AwsError> {
+        let given = |ids: &Option<Vec<String>>, kept: Vec<String>| once(ids.clone().unwrap_or(kept));
+        let subnets = given(&request.subnet_ids, current.subnets.iter().map(ToString::to_string).collect());
+        let groups =
+            given(&request.security_group_ids, current.security_groups.iter().map(ToString::to_string).collect());
+        let ipv6 = request.ipv6_allowed_for_dual_stack.unwrap_or(current.ipv6);
+        if subnets.is_empty() != groups.is_empty() {
+            return Err(invalid("SubnetIds and SecurityIds must coexist or be both empty list."));
+        }
+        if subnets.is_empty() && ipv6 {
+            return Err(invalid(
+                "Ipv6AllowedForDualStack cannot be true without subnet or security groups. \
+                 Please remove Ipv6AllowedForDualStack value from your request and try again.",
+            ));
+        }
+        let mut config = VpcConfig { ipv6, ..VpcConfig::default() };
+        for id in &subnets {
+            self.add_subnet(&mut config, id)?;
+        }
+        for id in &groups {
+            self.add_group(&mut config, id)?;
+        }
+        Ok(config)
+    }
+
+    fn add_subnet(&self, config: &mut VpcConfig, id: &str) -> Result<(), AwsError> {
+        let Some(subnet) = SubnetId::parse(id).ok().and_then(|id| self.subnets.get(&id)) else {
+            return Err(invalid(format!(
+                "Error occurred while DescribeSubnets. EC2 Error Code: InvalidSubnetID.NotFound. \
+                 EC2 Error Message: The subnet ID '{id}' does not exist"
+            )));
+        };
+        if config.vpc.as_ref().is_some_and(|vpc| *vpc != subnet.vpc) {
+            // That this is refused is certain, the text is not known from a public source.
+            return Err(invalid("Subnets are required to be in the same VPC"));
+        }
+        if config.ipv6 && !subnet.ipv6 {
+            // The same holds here: AWS documents that all subnets must be dual-stack, not what it says otherwise.
+            return Err(invalid(format!(
+                "Ipv6AllowedForDualStack cannot be true: the subnet {id} has no IPv6 CIDR block"
+            )));
+        }
+        config.vpc = Some(subnet.vpc.clone());
+        config.subnets.push(subnet.id.clone());
+        Ok(())
+    }
+
+    fn add_group(&self, config: &mut VpcConfig, id: &str) -> Result<(), AwsError> {
+        let Some(group) = SecurityGroupId::parse(id).ok().and_then(|id| self.security_groups.get(&id)) else {
+            return Err(invalid(format!(
+                "Error occurred while DescribeSecurityGroups. EC2 Error Code: InvalidGroup.NotFound. \
+                 EC2 Error Message: The security group '{id}' does not exist"
+            )));
+        };
+        if config.vpc.as_ref() != Some(&group.vpc) {
+            return Err(invalid("Security Groups are required to be in the same VPC"));
+        }
+        config.security_groups.push(group.id.clone());
+        Ok(())
+    }
+
+    /// Whether every interface that this network needs is there already.
+    pub(super) fn has_interfaces(&self, config: Option<&VpcConfig>) -> bool {
+        pairs(config).all(|pair| self.interfaces.contains_key(&pair))
+    }
+}
+
+/// The ids without repetition, in their order.
+fn once(ids: Vec<String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    ids.into_iter().filter(|id| seen.insert(id.clone())).collect()
+}
+
+fn pairs(config: Option<&VpcConfig>) -> impl Iterator<Item = Pair> {
+    let groups: BTreeSet<_> = config.map(|config| config.security_groups.iter().cloned().collect()).unwrap_or_default();
+    let subnets = config.map(|config| config.subnets.clone()).unwrap_or_default();
+    subnets.into_iter().map(move |subnet| Pair { subnet, groups: groups.clone() })
+}
+
+impl Aws {
+    /// The network that a request asks for, if Lambda would accept it: it exists, it fits together, the role suffices.
+    pub(super) fn checked_network(
+        &mut self,
+        key: &FunctionKey,
+        request: &VpcConfigRequest,
+        current: Option<&VpcConfig>,
+        role: &RoleArn,
+        now: Time,
+    ) -> Result<VpcConfig, AwsError> {
+        let config = self.existing_network(key, request, current, now)?;
+        if config.vpc.is_some() {
+            self.check_role(role, now)?;
+        }
+        Ok(config)
+    }
+
+    /// The network that a request asks for, if it exists and fits together.
+    pub(super) fn existing_network(
+        &mut self,
+        key: &FunctionKey,
+        request: &VpcConfigRequest,
+        current: Option<&VpcConfig>,
+        now: Time,
+    ) -> Result<VpcConfig, AwsError> {
+        let current = current.cloned().unwrap_or_default();
+        self.regional(&key.scope, Service::Lambda, now)?.resolve(request, &current)
+    }
+
+    /// Lambda tries the role by calling EC2 with it, so that any policy which allows it will do.
+    fn check_role(&self, role: &RoleArn, now: Time) -> Result<(), AwsError> {
+        for action in NEEDED {
+            if !self.role_may(role.key(), &format!("ec2:{action}"), now, self.timings.propagation) {
+                return Err(invalid(format!(
+                    "The provided execution role does not have permissions to call {action} on EC2"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the interfaces that this network still lacks: all of them, or none if a subnet has no address left.
+    pub(super) fn make_interfaces(
+        &mut self,
+        key: &FunctionKey,
+        config: Option<&VpcConfig>,
+        at: Time,
+    ) -> Result<(), Failure> {
+        let Some(regional) = self.stored_region(&key.scope) else { return Ok(()) };
+        let missing: Vec<Pair> = pairs(config).filter(|pair| !regional.interfaces.contains_key(pair)).collect();
+        let exhausted = |pair: &&Pair| regional.subnets.get(&pair.subnet).is_none_or(|it| it.free_addresses == 0);
+        if let Some(pair) = missing.iter().find(exhausted) {
+            return Err(out_of_addresses(&pair.subnet));
+        }
+        for pair in missing {
+            let digits = self.fresh_digits();
+            let Some(regional) = self.stored_region(&key.scope) else { continue };
+            let Some(subnet) = regional.subnets.get_mut(&pair.subnet) else { continue };
+            subnet.free_addresses -= 1;
+            let interface = Interface::of_lambda(&digits, key, subnet, pair.groups.clone(), at);
+            regional.interfaces.insert(pair, interface);
+        }
+        Ok(())
+    }
+
+    fn stored_region(&mut self, at: &crate::names::Scope) -> Option<&mut Regional> {
+        self.accounts.get_mut(&at.account)?.regions.get_mut(&at.region)
+    }
+}

@@ -1,0 +1,334 @@
+//! Lambda's operations.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use serde::Deserialize;
+
+use super::{Aws, AwsError, Configuration, Function, VpcConfigRequest, function_arn, within};
+use crate::cloud::{Life, Marker, Page, Service, State, Update};
+use crate::names::{FunctionKey, FunctionName, RoleArn, Scope, Time};
+
+/// The members of an update that this model knows. What is left out stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct UpdateFunctionConfiguration {
+    /// The revision that the caller believes to be the latest; unchecked if left out.
+    pub revision_id: Option<String>,
+    /// The network.
+    pub vpc_config: Option<VpcConfigRequest>,
+    /// The execution role.
+    pub role: Option<String>,
+    /// What the function is for.
+    pub description: Option<String>,
+    /// The runtime.
+    pub runtime: Option<String>,
+    /// The entry point.
+    pub handler: Option<String>,
+    /// Memory, in MiB.
+    pub memory_size: Option<u32>,
+    /// The longest run, in seconds.
+    pub timeout: Option<u32>,
+    /// The environment variables.
+    pub environment: Option<Environment>,
+}
+
+impl UpdateFunctionConfiguration {
+    /// What is asked for, for a list of calls: the network in full, of the rest the names alone.
+    pub fn in_one_line(&self) -> String {
+        let mut parts = Vec::new();
+        if let Some(network) = &self.vpc_config {
+            let list = |ids: &Option<Vec<String>>| ids.as_ref().map_or("kept".to_owned(), |ids| ids.join(","));
+            let ipv6 = network.ipv6_allowed_for_dual_stack.map_or("kept".to_owned(), |ipv6| ipv6.to_string());
+            let (subnets, groups) = (list(&network.subnet_ids), list(&network.security_group_ids));
+            parts.push(format!("VpcConfig subnets={subnets} groups={groups} ipv6={ipv6}"));
+        }
+        let others = [
+            ("Role", self.role.is_some()),
+            ("Description", self.description.is_some()),
+            ("Runtime", self.runtime.is_some()),
+            ("Handler", self.handler.is_some()),
+            ("MemorySize", self.memory_size.is_some()),
+            ("Timeout", self.timeout.is_some()),
+            ("Environment", self.environment.is_some()),
+        ];
+        parts.extend(others.into_iter().filter(|(_, given)| *given).map(|(name, _)| name.to_owned()));
+        parts.join(" ")
+    }
+}
+
+/// The environment of a function, as requests write it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Environment {
+    /// The variables.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
+}
+
+/// A new function. Its code is accepted and forgotten.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct CreateFunction {
+    /// Its name.
+    pub function_name: String,
+    /// Everything that an update could set as well; the role is required.
+    #[serde(flatten)]
+    pub settings: UpdateFunctionConfiguration,
+}
+
+impl Aws {
+    /// One page of a region's functions by name. Their state and last update are not part of a listing's answer.
+    pub fn list_functions(
+        &mut self,
+        at: &Scope,
+        max_items: Option<u64>,
+        from: Option<&str>,
+        now: Time,
+    ) -> Result<Page<Function>, AwsError> {
+        let asked = max_items.unwrap_or(50);
+        within(asked, "maxItems", 1..=10_000, "ValidationException")?;
+        let most = usize::try_from(asked).unwrap_or(usize::MAX).min(self.quotas.functions_per_page);
+        let functions = &self.regional(at, Service::Lambda, now)?.functions;
+        let after = match from {
+            None => Bound::Unbounded,
+            Some(marker) => match FunctionName::parse(marker) {
+                Ok(name) => Bound::Excluded(name),
+                Err(_) => return Err(invalid("The marker is not one that ListFunctions returned.")),
+            },
+        };
+        let mut rest = functions.range((after, Bound::Unbounded));
+        let items: Vec<Function> = rest.by_ref().take(most).map(|(_, function)| function.clone()).collect();
+        let next = rest.next().and(items.last()).map(|last| Marker(last.name.to_string()));
+        Ok(Page { items, next })
+    }
+
+    /// One function, by name, partial ARN or ARN, with its state and last update.
+    pub fn get_function(&mut self, at: &Scope, function: &str, now: Time) -> Result<Function, AwsError> {
+        let key = identify(at, function)?;
+        self.function(&key, now).cloned()
+    }
+
+    /// Accepts an update and says what the configuration will be; it is in force some time after the answer.
+    pub fn update_function_configuration(
+        &mut self,
+        at: &Scope,
+        function: &str,
+        request: &UpdateFunctionConfiguration,
+        now: Time,
+    ) -> Result<Function, AwsError> {
+        if let Some(network) = &request.vpc_config {
+            network.check_shape(&self.quotas)?;
+        }
+        let key = identify(at, function)?;
+        let current = self.function(&key, now)?;
+        check_revision(current, request.revision_id.as_deref())?;
+        check_idle(current, &key)?;
+        let before = current.configuration.clone();
+        let after = self.changed(&key, &before, request, now)?;
+
+        let known = self.regional(at, Service::Lambda, now)?.has_interfaces(after.vpc_config.as_ref());
+        let takes = if known { self.timings.update } else { self.timings.new_interface };
+        let revision = self.fresh_uuid();
+        let function = self.function(&key, now)?;
+        function.configuration = after;
+        function.revision = revision;
+        function.modified = now;
+        function.life.update = Update::InProgress;
+        function.before = Some(Box::new(before));
+        let answer = function.clone();
+        self.due.insert((now + takes, key));
+        Ok(answer)
+    }
+
+    /// Makes a function: Pending for a while, then Active.
+    pub fn create_function(&mut self, at: &Scope, request: &CreateFunction, now: Time) -> Result<Function, AwsError> {
+        if let Some(network) = &request.settings.vpc_config {
+            network.check_shape(&self.quotas)?;
+        }
+        let key = identify(at, &request.function_name)?;
+        if self.function(&key, now).is_ok() {
+            return Err(AwsError::new(
+                409,
+                "ResourceConflictException",
+                format!("Function already exist: {}", key.name),
+            ));
+        }
+        let role = request.settings.role.as_deref().ok_or_else(|| {
+            AwsError::new(
+                400,
+                "ValidationException",
+                "1 validation error detected: Value null at 'role' failed to satisfy constraint: \
+                 Member must not be null",
+            )
+        })?;
+        let empty = Configuration::new(self.assumable(role)?);
+        let configuration = self.changed(&key, &empty, &request.settings, now)?;
+        let known = self.regional(at, Service::Lambda, now)?.has_interfaces(configuration.vpc_config.as_ref());
+        let takes = if known { self.timings.pending } else { self.timings.new_interface };
+        let life = Life { state: State::Pending, update: Update::Successful };
+        let revision = self.fresh_uuid();
+        let function = Function { name: key.name.clone(), configuration, revision, modified: now, life, before: None };
+        let functions = &mut self.regional(at, Service::Lambda, now)?.functions;
+        functions.insert(key.name.clone(), function.clone());
+        self.due.insert((now + takes, key));
+        Ok(function)
+    }
+
+    /// Deletes a function, whatever state it is in.
+    pub fn delete_function(&mut self, at: &Scope, function: &str, now: Time) -> Result<(), AwsError> {
+        let key = identify(at, function)?;
+        self.function(&key, now)?;
+        self.regional(at, Service::Lambda, now)?.functions.remove(&key.name);
+        self.due.retain(|(_, due)| *due != key);
+        Ok(())
+    }
+
+    /// Fills a world with a function that has been there since `modified`, its interfaces with it. The network must
+    /// exist; whether the role has the right to it is not asked.
+    pub fn add_function(
+        &mut self,
+        key: &FunctionKey,
+        mut configuration: Configuration,
+        network: Option<&VpcConfigRequest>,
+        modified: Time,
+    ) -> Result<(), AwsError> {
+        if let Some(network) = network {
+            network.check_shape(&self.quotas)?;
+            configuration.vpc_config = Some(self.existing_network(key, network, None, modified)?);
+        }
+        let revision = self.fresh_uuid();
+        let function = Function::settled(key.name.clone(), configuration, revision, modified);
+        let network = function.configuration.vpc_config.clone();
+        self.regional(&key.scope, Service::Lambda, modified)?.functions.insert(key.name.clone(), function);
+        self.make_interfaces(key, network.as_ref(), modified).map_err(|failure| invalid(&failure.text))
+    }
+
+    /// Whether there is such a function.
+    pub fn has_function(&self, key: &FunctionKey) -> bool {
+        let regions = self.accounts.get(&key.scope.account).map(|account| &account.regions);
+        regions.and_then(|it| it.get(&key.scope.region)).is_some_and(|it| it.functions.contains_key(&key.name))
+    }
+
+    fn function(&mut self, key: &FunctionKey, now: Time) -> Result<&mut Function, AwsError> {
+        let functions = &mut self.regional(&key.scope, Service::Lambda, now)?.functions;
+        functions.get_mut(&key.name).ok_or_else(|| not_found(&function_arn(&key.scope, key.name.as_str())))
+    }
+
+    /// The configuration after an update, if the update is one that Lambda accepts.
+    fn changed(
+        &mut self,
+        key: &FunctionKey,
+        before: &Configuration,
+        request: &UpdateFunctionConfiguration,
+        now: Time,
+    ) -> Result<Configuration, AwsError> {
+        let mut after = before.clone();
+        if let Some(role) = &request.role {
+            after.role = self.assumable(role)?;
+        }
+        if let Some(network) = &request.vpc_config {
+            let current = before.vpc_config.as_ref();
+            after.vpc_config = Some(self.checked_network(key, network, current, &after.role, now)?);
+        }
+        let UpdateFunctionConfiguration {
+            revision_id: _,
+            vpc_config: _,
+            role: _,
+            description,
+            runtime,
+            handler,
+            memory_size,
+            timeout,
+            environment,
+        } = request.clone();
+        after.description = description.unwrap_or(after.description);
+        after.runtime = runtime.unwrap_or(after.runtime);
+        after.handler = handler.unwrap_or(after.handler);
+        after.memory_size = memory_size.unwrap_or(after.memory_size);
+        after.timeout = timeout.unwrap_or(after.timeout);
+        after.environment = environment.map_or(after.environment, |environment| environment.variables);
+        Ok(after)
+    }
+
+    /// A role that Lambda can take on: one that exists.
+    fn assumable(&self, role: &str) -> Result<RoleArn, AwsError> {
+        RoleArn::parse(role)
+            .ok()
+            .filter(|arn| self.role(arn.key()).is_some())
+            .ok_or_else(|| invalid("The role defined for the function cannot be assumed by Lambda."))
+    }
+}
+
+fn invalid(message: &str) -> AwsError {
+    AwsError::new(400, "InvalidParameterValueException", message)
+}
+
+fn not_found(arn: &str) -> AwsError {
+    AwsError::new(404, "ResourceNotFoundException", format!("Function not found: {arn}"))
+}
+
+fn check_revision(function: &Function, given: Option<&str>) -> Result<(), AwsError> {
+    if given.is_none_or(|given| given == function.revision) {
+        return Ok(());
+    }
+    Err(AwsError::new(
+        412,
+        "PreconditionFailedException",
+        "The Revision Id provided does not match the latest Revision Id. \
+         Call the GetFunction/GetAlias API to retrieve the latest Revision Id",
+    ))
+}
+
+/// Only a function at rest can be updated; one that could not be created never can.
+fn check_idle(function: &Function, key: &FunctionKey) -> Result<(), AwsError> {
+    let why = match (&function.life.state, &function.life.update) {
+        (State::Pending, _) => "The function is currently in the following state: Pending".to_owned(),
+        (State::Failed(_), _) => "The function is currently in the following state: Failed".to_owned(),
+        (_, Update::InProgress) => {
+            let arn = function_arn(&key.scope, key.name.as_str());
+            format!("An update is in progress for resource: {arn}")
+        }
+        _ => return Ok(()),
+    };
+    let text = format!("The operation cannot be performed at this time. {why}");
+    Err(AwsError::new(409, "ResourceConflictException", text))
+}
+
+/// The function that a request names: by name, `ACCOUNT:function:NAME` or ARN, each perhaps with `:$LATEST`.
+fn identify(at: &Scope, text: &str) -> Result<FunctionKey, AwsError> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let (region, account, rest) = match parts.as_slice() {
+        ["arn", _, "lambda", region, account, "function", rest @ ..] => (*region, *account, rest),
+        [account, "function", rest @ ..] => (at.region.as_str(), *account, rest),
+        rest => (at.region.as_str(), at.account.as_str(), rest),
+    };
+    let (name, qualifier) = match rest {
+        [name] => (*name, None),
+        [name, qualifier] => (*name, Some(*qualifier)),
+        _ => ("", None),
+    };
+    let name = FunctionName::parse(name).map_err(|_| {
+        AwsError::new(
+            400,
+            "ValidationException",
+            format!(
+                "1 validation error detected: Value '{text}' at 'functionName' failed to satisfy constraint: \
+                 Member must satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:)?\
+                 ([a-z]{{2}}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{{1}}:)?(\\d{{12}}:)?(function:)?\
+                 ([a-zA-Z0-9-_\\.]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?"
+            ),
+        )
+    })?;
+    if account != at.account.as_str() {
+        return Err(AwsError::new(403, "AccessDeniedException", "Cross-account access is not part of this simulation"));
+    }
+    // Versions and aliases do not exist here, and another region's functions are not this endpoint's.
+    match qualifier {
+        Some(qualifier) if qualifier != "$LATEST" => {
+            Err(not_found(&format!("{}:{qualifier}", function_arn(at, name.as_str()))))
+        }
+        _ if region != at.region.as_str() => Err(not_found(text)),
+        _ => Ok(FunctionKey { scope: at.clone(), name }),
+    }
+}

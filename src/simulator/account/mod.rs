@@ -1,0 +1,262 @@
+//! The simulated world as pure data: several accounts, their roles, and what each region of them holds.
+//!
+//! Nothing here has a clock, a task or a source of chance. Every operation takes the present moment; what would have
+//! happened since the last call (an update that completes, a function that becomes active) happens first, in the order
+//! in which it fell due. So a whole history of a fleet can be run in a loop, and runs the same way twice.
+//!
+//! The names are AWS's own. Errors carry status, code and text as AWS writes them; where a text is not known from a
+//! public source, its comment says so.
+
+mod attachment;
+mod describe;
+mod ec2;
+mod function;
+mod iam;
+mod lambda;
+mod policies;
+mod sts;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+pub use attachment::VpcConfigRequest;
+pub use describe::{Describe, Filter};
+pub use ec2::{Interface, Route, RouteTable, SecurityGroup, Subnet, Vpc};
+pub use function::{Configuration, Function, VpcConfig};
+pub use iam::{Attachment, Role, SimulatedAction};
+pub use lambda::{CreateFunction, Environment, UpdateFunctionConfiguration};
+pub use policies::Policy;
+pub use sts::{AssumeRole, AssumedRole, Caller};
+
+use attachment::Pair;
+use sts::Session;
+
+use crate::cloud::Service;
+use crate::names::{
+    AccountId, Digest, FunctionKey, FunctionName, Network, PolicyArn, Region, RoleName, Scope, SecurityGroupId,
+    SubnetId, Time, VpcId,
+};
+
+/// An answer that is an error, as it goes over the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsError {
+    /// The HTTP status.
+    pub status: u16,
+    /// AWS's code, such as `ResourceConflictException`.
+    pub code: Cow<'static, str>,
+    /// AWS's text.
+    pub message: String,
+}
+
+impl AwsError {
+    /// An error with this status, code and text.
+    pub fn new(status: u16, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { status, code: code.into(), message: message.into() }
+    }
+
+    /// The refusal of credentials that belong to no account of this world, in the words of the service.
+    pub fn invalid_token(service: Service) -> Self {
+        let text = "The security token included in the request is invalid.";
+        match service {
+            Service::Lambda => Self::new(403, "UnrecognizedClientException", text),
+            Service::Iam | Service::Sts => Self::new(403, "InvalidClientTokenId", text),
+            Service::Ec2 => {
+                Self::new(401, "AuthFailure", "AWS was not able to validate the provided access credentials")
+            }
+        }
+    }
+}
+
+/// How long AWS takes for what is not done at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timings {
+    /// From the answer to an update until it is in force, if no network interface must be made.
+    pub update: Duration,
+    /// The same if an interface must be made for a new pair of subnet and set of security groups.
+    pub new_interface: Duration,
+    /// From the attachment of a policy until Lambda notices that the role has the right.
+    pub propagation: Duration,
+    /// From the creation of a function until it is active.
+    pub pending: Duration,
+}
+
+impl Timings {
+    /// About what AWS takes: seconds for an update, more than a minute for the first interface of a pair.
+    pub fn real() -> Self {
+        Self {
+            update: Duration::from_secs(3),
+            new_interface: Duration::from_secs(90),
+            propagation: Duration::from_secs(8),
+            pending: Duration::from_secs(3),
+        }
+    }
+}
+
+impl Default for Timings {
+    /// Short enough for a person to watch, long enough to see every state.
+    fn default() -> Self {
+        Self {
+            update: Duration::from_secs(2),
+            new_interface: Duration::from_secs(6),
+            propagation: Duration::from_secs(8),
+            pending: Duration::from_secs(3),
+        }
+    }
+}
+
+/// The limits that AWS sets. Only those that this model enforces are here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quotas {
+    /// Functions in one page of a listing, whatever `MaxItems` says (Lambda: 50).
+    pub functions_per_page: usize,
+    /// Managed policies on one role (IAM: 10, can be raised).
+    pub policies_per_role: usize,
+    /// Subnets in a VPC configuration (Lambda: 16).
+    pub subnets: usize,
+    /// Security groups in a VPC configuration (Lambda: 5).
+    pub security_groups: usize,
+}
+
+impl Default for Quotas {
+    /// What a new account has.
+    fn default() -> Self {
+        Self { functions_per_page: 50, policies_per_role: 10, subnets: 16, security_groups: 5 }
+    }
+}
+
+/// The whole simulated world.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    /// How long things take.
+    pub timings: Timings,
+    /// How much is allowed.
+    pub quotas: Quotas,
+    home: AccountId,
+    accounts: BTreeMap<AccountId, Account>,
+    sessions: BTreeMap<String, Session>,
+    /// What falls due when; the one order in which it happens.
+    due: BTreeSet<(Time, FunctionKey)>,
+    made: u64,
+}
+
+/// One account: its roles and policies are global, the rest lives in regions.
+#[derive(Clone, Debug)]
+struct Account {
+    partition: &'static str,
+    roles: BTreeMap<RoleName, Role>,
+    policies: BTreeMap<PolicyArn, Policy>,
+    regions: BTreeMap<Region, Regional>,
+}
+
+/// What an account holds in one region.
+#[derive(Clone, Debug, Default)]
+struct Regional {
+    functions: BTreeMap<FunctionName, Function>,
+    vpcs: BTreeMap<VpcId, Vpc>,
+    subnets: BTreeMap<SubnetId, Subnet>,
+    route_tables: BTreeMap<String, RouteTable>,
+    security_groups: BTreeMap<SecurityGroupId, SecurityGroup>,
+    interfaces: BTreeMap<Pair, Interface>,
+}
+
+impl Aws {
+    /// A world with one empty account, to which unknown credentials belong. Its partition is that of the region.
+    pub fn new(home: AccountId, region: &Region) -> Self {
+        let mut aws = Self {
+            timings: Timings::default(),
+            quotas: Quotas::default(),
+            home: home.clone(),
+            accounts: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            due: BTreeSet::new(),
+            made: 0,
+        };
+        aws.add_account(home, region);
+        aws
+    }
+
+    /// The account that unknown credentials belong to.
+    pub fn home(&self) -> &AccountId {
+        &self.home
+    }
+
+    /// Adds an empty account, if there is none of this id yet.
+    pub fn add_account(&mut self, id: AccountId, region: &Region) {
+        self.accounts.entry(id).or_insert_with(|| Account {
+            partition: partition(region),
+            roles: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            regions: BTreeMap::new(),
+        });
+    }
+
+    /// Lets everything happen that has fallen due. Every operation does this first; it never hurts.
+    pub fn advance(&mut self, now: Time) {
+        while let Some((at, key)) = self.due.first().filter(|(at, _)| *at <= now).cloned() {
+            self.due.remove(&(at, key.clone()));
+            self.complete(&key, at);
+        }
+    }
+
+    fn account(&mut self, id: &AccountId, service: Service) -> Result<&mut Account, AwsError> {
+        self.accounts.get_mut(id).ok_or_else(|| AwsError::invalid_token(service))
+    }
+
+    /// What an account holds in a region, at this moment; a region that nobody has used is an empty one.
+    fn regional(&mut self, at: &Scope, service: Service, now: Time) -> Result<&mut Regional, AwsError> {
+        self.advance(now);
+        Ok(self.account(&at.account, service)?.regions.entry(at.region.clone()).or_default())
+    }
+
+    /// Hexadecimal digits that no earlier call returned, the same in every run.
+    fn fresh_digits(&mut self) -> String {
+        self.made += 1;
+        Digest::of(format!("simulated {}", self.made).as_bytes()).as_str().to_owned()
+    }
+
+    /// An id in the shape of a UUID.
+    fn fresh_uuid(&mut self) -> String {
+        uuid(&self.fresh_digits())
+    }
+}
+
+/// Hexadecimal digits, at least 32, in the shape of a UUID.
+pub(super) fn uuid(digits: &str) -> String {
+    [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| digits.get(part).unwrap_or_default()).join("-")
+}
+
+/// The partition that a region belongs to.
+pub(super) fn partition(region: &Region) -> &'static str {
+    match region.as_str() {
+        text if text.starts_with("cn-") => "aws-cn",
+        text if text.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
+}
+
+/// The ARN of a function, of which the errors speak.
+pub(super) fn function_arn(at: &Scope, name: &str) -> String {
+    format!("arn:{}:lambda:{}:{}:function:{name}", partition(&at.region), at.region, at.account)
+}
+
+/// The check of a number that the service model bounds; IAM, STS and Lambda word it alike.
+fn within(value: u64, member: &str, range: std::ops::RangeInclusive<u64>, code: &'static str) -> Result<(), AwsError> {
+    let broken = if value < *range.start() {
+        format!("greater than or equal to {}", range.start())
+    } else if value > *range.end() {
+        format!("less than or equal to {}", range.end())
+    } else {
+        return Ok(());
+    };
+    Err(AwsError::new(
+        400,
+        code,
+        format!(
+            "1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: \
+             Member must have value {broken}"
+        ),
+    ))
+}

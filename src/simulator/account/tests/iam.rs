@@ -1,0 +1,130 @@
+use super::*;
+
+const ORDERS: &str = "arn:aws:iam::123456789012:role/orders/orders-role";
+
+#[test]
+fn an_attached_policy_is_listed_at_once_and_a_detached_one_no_more() {
+    let mut stage = Stage::demo();
+    let listed = |stage: &mut Stage| {
+        let page = stage.aws.list_attached_role_policies(&stage.at.account, "orders-role", None, None).unwrap();
+        page.items.iter().map(|policy| policy.short().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&mut stage), ["AWSLambdaBasicExecutionRole"]);
+    stage.attach("orders-role", VPC_ACCESS).unwrap();
+    stage.attach("orders-role", VPC_ACCESS).unwrap();
+    assert_eq!(listed(&mut stage), ["AWSLambdaBasicExecutionRole", "AWSLambdaVPCAccessExecutionRole"]);
+    stage.aws.detach_role_policy(&stage.at.account, "orders-role", VPC_ACCESS).unwrap();
+    assert_eq!(listed(&mut stage), ["AWSLambdaBasicExecutionRole"]);
+    let again = stage.aws.detach_role_policy(&stage.at.account, "orders-role", VPC_ACCESS);
+    refused(again, 404, "NoSuchEntity", "was not found");
+}
+
+#[test]
+fn attachments_that_iam_refuses() {
+    let mut stage = Stage::demo();
+    let unknown = "arn:aws:iam::aws:policy/Nothing";
+    let foreign = "arn:aws-cn:iam::aws:policy/AdministratorAccess";
+    refused(
+        stage.attach("orders-role", unknown),
+        404,
+        "NoSuchEntity",
+        "Policy arn:aws:iam::aws:policy/Nothing does not exist or is not attachable.",
+    );
+    refused(stage.attach("orders-role", foreign), 404, "NoSuchEntity", "does not exist or is not attachable.");
+    refused(stage.attach("nobody", VPC_ACCESS), 404, "NoSuchEntity", "The role with name nobody cannot be found.");
+    refused(stage.attach("orders-role", "arn:nothing"), 400, "ValidationError", "Invalid ARN:  Could not be parsed!");
+}
+
+#[test]
+fn the_eleventh_policy_is_refused() {
+    let mut world = World::demo().unwrap();
+    let declared: String = (0..10).map(|n| format!("[[policy]]\nname = 'own-{n}'\nactions = ['s3:Get*']\n")).collect();
+    world.policies = World::parse(&declared, "test").unwrap().policies;
+    let mut stage = Stage::of(&world);
+    for n in 0..9 {
+        stage.attach("orders-role", &format!("arn:aws:iam::123456789012:policy/own-{n}")).unwrap();
+    }
+    let eleventh = stage.attach("orders-role", "arn:aws:iam::123456789012:policy/own-9");
+    refused(eleventh, 409, "LimitExceeded", "Cannot exceed quota for PoliciesPerRole: 10");
+    stage.attach("orders-role", "arn:aws:iam::123456789012:policy/own-3").unwrap();
+}
+
+#[test]
+fn the_roles_of_a_policy_come_page_by_page() {
+    let mut stage = Stage::of(&World::fleet(2100));
+    let basic = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole";
+    let (mut roles, mut from) = (Vec::new(), None::<String>);
+    for expected in [100, 5] {
+        let page = stage.aws.list_roles_for_policy(&stage.at.account, basic, None, from.as_deref()).unwrap();
+        assert_eq!(page.items.len(), expected);
+        roles.extend(page.items.into_iter().map(|holder| holder.role));
+        from = page.next.map(|marker| marker.0);
+    }
+    assert_eq!(from, None);
+    assert!(roles.is_sorted() && roles.len() == 105);
+    let account = stage.at.account.clone();
+    let all = stage.aws.list_roles_for_policy(&account, basic, Some(1000), None).unwrap();
+    assert_eq!((all.items.len(), all.next), (105, None));
+    let none = stage.aws.list_roles_for_policy(&account, VPC_ACCESS, None, None).unwrap();
+    assert_eq!(none.items, []);
+    refused(stage.aws.list_roles_for_policy(&account, basic, Some(1001), None), 400, "ValidationError", "1000");
+    let unknown = "arn:aws:iam::aws:policy/Nothing";
+    refused(stage.aws.list_roles_for_policy(&account, unknown, None, None), 404, "NoSuchEntity", "was not found");
+}
+
+#[test]
+fn a_simulation_knows_of_a_policy_at_once() {
+    let mut stage = Stage::demo();
+    let actions = ["ec2:CreateNetworkInterface".to_owned(), "logs:PutLogEvents".to_owned()];
+    let ask = |stage: &mut Stage| {
+        let account = stage.at.account.clone();
+        let answers = stage.aws.simulate_principal_policy(ORDERS, &actions, &account, stage.now).unwrap();
+        answers.into_iter().map(|answer| answer.allowed).collect::<Vec<_>>()
+    };
+    assert_eq!(ask(&mut stage), [false, true]);
+    stage.attach("orders-role", VPC_ACCESS).unwrap();
+    assert_eq!(ask(&mut stage), [true, true]);
+    let account = stage.at.account.clone();
+    let nobody = "arn:aws:iam::123456789012:role/nobody";
+    let answer = stage.aws.simulate_principal_policy(nobody, &actions, &account, stage.now);
+    refused(answer, 404, "NoSuchEntity", "nobody");
+}
+
+#[test]
+fn a_role_is_made_once_whatever_the_case_of_its_name() {
+    let mut stage = Stage::demo();
+    let account = stage.at.account.clone();
+    let made = stage.aws.create_role(&account, "new-role", "/team/", stage.now).unwrap();
+    assert_eq!(stage.aws.role_arn(&account, &made), "arn:aws:iam::123456789012:role/team/new-role");
+    assert_eq!(stage.aws.get_role(&account, "new-role").unwrap(), made);
+    refused(stage.aws.create_role(&account, "New-Role", "/", stage.now), 409, "EntityAlreadyExists", "New-Role");
+    refused(stage.aws.create_role(&account, "x", "team", stage.now), 400, "ValidationError", "path");
+    refused(stage.aws.get_role(&account, "nobody"), 404, "NoSuchEntity", "nobody");
+}
+
+#[test]
+fn credentials_of_a_role_belong_to_its_account_until_they_expire() {
+    let text = "[[role]]\nname = 'controller'\naccount = '222222222222'\npath = '/ops/'\n";
+    let mut stage = Stage::of(&World::parse(text, "test").unwrap());
+    let home = stage.aws.caller("AKIAANYTHING", Service::Sts, stage.now).unwrap();
+    assert_eq!(home.account.as_str(), "123456789012");
+    let mut request = AssumeRole {
+        role_arn: "arn:aws:iam::222222222222:role/ops/controller".to_owned(),
+        session_name: "test".to_owned(),
+        duration: Some(900),
+    };
+    let given = stage.aws.assume_role(&home, &request, stage.now).unwrap();
+    assert_eq!(given.caller.arn, "arn:aws:sts::222222222222:assumed-role/controller/test");
+    let now = stage.now + Duration::from_secs(899);
+    assert_eq!(stage.aws.caller(&given.access_key_id, Service::Lambda, now).unwrap(), given.caller);
+    let now = stage.now + Duration::from_secs(900);
+    refused(stage.aws.caller(&given.access_key_id, Service::Lambda, now), 403, "ExpiredToken", "expired");
+
+    assert_eq!(stage.aws.caller("222222222222", Service::Sts, now).unwrap().account.as_str(), "222222222222");
+    refused(stage.aws.caller("333333333333", Service::Sts, now), 403, "InvalidClientTokenId", "invalid");
+    request.duration = Some(899);
+    refused(stage.aws.assume_role(&home, &request, now), 400, "ValidationError", "durationSeconds");
+    request =
+        AssumeRole { duration: None, role_arn: "arn:aws:iam::222222222222:role/controller".to_owned(), ..request };
+    refused(stage.aws.assume_role(&home, &request, now), 403, "AccessDenied", "sts:AssumeRole");
+}

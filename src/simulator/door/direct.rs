@@ -1,0 +1,215 @@
+//! The direct door: the simulated account as the controller's own [`Read`] and [`Write`].
+//!
+//! It asks for what the SDK's door would ask for, page by page, and its errors pass the same table.
+
+use super::{Door, Incoming};
+use crate::cloud::{
+    CloudError, Function, Identity, Marker, Operation, Page, Read, Reply, RouteTable, SecurityGroup, Simulated, Subnet,
+    Vpc, Write,
+};
+use crate::names::{AccountId, FunctionKey, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, Time, VpcId};
+use crate::simulator::account::{self, Aws, AwsError, Describe, UpdateFunctionConfiguration, VpcConfigRequest};
+
+/// The page size that is asked for, as far as EC2 allows it.
+const PAGE: u64 = 1000;
+
+/// The same for route tables, of which EC2 gives fewer.
+const PAGE_OF_ROUTE_TABLES: u64 = 100;
+
+impl Door {
+    fn direct<T>(
+        &self,
+        operation: Operation,
+        account: &AccountId,
+        change: Option<(String, String)>,
+        carry_out: impl FnOnce(&mut Aws, Time) -> Result<T, AwsError>,
+    ) -> Result<T, CloudError> {
+        let outgoing = self.call(Incoming { operation: operation.name(), account, change }, carry_out);
+        outgoing.answer.map_err(|AwsError { status, code, message }| CloudError {
+            request_id: Some(outgoing.request_id),
+            ..CloudError::answered(operation, status, &code, &message)
+        })
+    }
+
+    /// A listing of what is in some VPCs.
+    fn of_vpcs<R, T>(
+        &self,
+        (operation, list): (Operation, List<R>),
+        at: &Scope,
+        (vpcs, from, most): (&[VpcId], Option<Marker>, u64),
+        reduce: impl Fn(R) -> T,
+    ) -> Result<Page<T>, CloudError> {
+        let mut request = Describe::by("vpc-id", vpcs.iter().map(VpcId::as_str));
+        request.max_results = Some(most);
+        request.next_token = from.map(|marker| marker.0);
+        let page = self.direct(operation, &at.account, None, |aws, now| list(aws, at, &request, now))?;
+        Ok(Page { items: page.items.into_iter().map(reduce).collect(), next: page.next })
+    }
+}
+
+type List<R> = fn(&mut Aws, &Scope, &Describe, Time) -> Result<Page<R>, AwsError>;
+
+impl Read for Door {
+    fn caller_identity<'a>(&'a self, account: Option<&'a AccountId>, _: &'a Region) -> Reply<'a, Identity> {
+        Box::pin(async move {
+            let operation = Operation::GetCallerIdentity;
+            let account = account.cloned().unwrap_or_else(|| self.with(|aws, _| aws.home().clone()));
+            self.direct(operation, &account, None, |aws, _| {
+                let caller = aws.user_of(&account).ok_or_else(|| AwsError::invalid_token(operation.service()))?;
+                Ok(Identity { account: caller.account, arn: caller.arn })
+            })
+        })
+    }
+
+    fn list_functions<'a>(&'a self, at: &'a Scope, from: Option<Marker>) -> Reply<'a, Page<Function>> {
+        Box::pin(async move {
+            let from = from.as_ref().map(|marker| marker.0.as_str());
+            let page = self.direct(Operation::ListFunctions, &at.account, None, |aws, now| {
+                aws.list_functions(at, None, from, now)
+            })?;
+            let items = page.items.into_iter().map(|it| Function { life: None, ..function(it) }).collect();
+            Ok(Page { items, next: page.next })
+        })
+    }
+
+    fn get_function<'a>(&'a self, key: &'a FunctionKey) -> Reply<'a, Function> {
+        Box::pin(async move {
+            self.direct(Operation::GetFunctionConfiguration, &key.scope.account, None, |aws, now| {
+                aws.get_function(&key.scope, key.name.as_str(), now)
+            })
+            .map(function)
+        })
+    }
+
+    fn list_attached_policies<'a>(&'a self, role: &'a RoleArn, from: Option<Marker>) -> Reply<'a, Page<PolicyArn>> {
+        Box::pin(async move {
+            let from = from.as_ref().map(|marker| marker.0.as_str());
+            let (account, name) = (&role.key().account, role.key().name.as_str());
+            self.direct(Operation::ListAttachedRolePolicies, account, None, |aws, _| {
+                aws.list_attached_role_policies(account, name, None, from)
+            })
+        })
+    }
+
+    fn simulate<'a>(&'a self, role: &'a RoleArn, actions: &'a [&'a str]) -> Reply<'a, Simulated> {
+        Box::pin(async move {
+            let actions: Vec<String> = actions.iter().map(ToString::to_string).collect();
+            let account = &role.key().account;
+            let answers = self.direct(Operation::SimulatePrincipalPolicy, account, None, |aws, now| {
+                aws.simulate_principal_policy(role.as_str(), &actions, account, now)
+            })?;
+            Ok(Simulated { allowed: answers.iter().all(|answer| answer.allowed) })
+        })
+    }
+
+    fn describe_vpcs<'a>(&'a self, at: &'a Scope, vpcs: &'a [VpcId], from: Option<Marker>) -> Reply<'a, Page<Vpc>> {
+        Box::pin(async move {
+            self.of_vpcs((Operation::DescribeVpcs, Aws::describe_vpcs), at, (vpcs, from, PAGE), |it| Vpc {
+                id: it.id,
+                tags: it.tags,
+                dedicated: it.dedicated,
+            })
+        })
+    }
+
+    fn describe_subnets<'a>(
+        &'a self,
+        at: &'a Scope,
+        vpcs: &'a [VpcId],
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<Subnet>> {
+        Box::pin(async move {
+            self.of_vpcs((Operation::DescribeSubnets, Aws::describe_subnets), at, (vpcs, from, PAGE), |it| Subnet {
+                id: it.id,
+                vpc: it.vpc,
+                tags: it.tags,
+                zone: it.zone_id,
+                available: it.state == "available",
+                free_addresses: it.free_addresses,
+                ipv6: it.ipv6,
+            })
+        })
+    }
+
+    fn describe_route_tables<'a>(
+        &'a self,
+        at: &'a Scope,
+        vpcs: &'a [VpcId],
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<RouteTable>> {
+        Box::pin(async move {
+            let list: (_, List<account::RouteTable>) = (Operation::DescribeRouteTables, Aws::describe_route_tables);
+            self.of_vpcs(list, at, (vpcs, from, PAGE_OF_ROUTE_TABLES), |it| RouteTable {
+                internet_gateway: it.routes.iter().any(|route| route.target.starts_with("igw-")),
+                vpc: it.vpc,
+                subnets: it.subnets,
+                main: it.main,
+            })
+        })
+    }
+
+    fn describe_security_groups<'a>(
+        &'a self,
+        at: &'a Scope,
+        vpcs: &'a [VpcId],
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<SecurityGroup>> {
+        Box::pin(async move {
+            let list: (_, List<account::SecurityGroup>) =
+                (Operation::DescribeSecurityGroups, Aws::describe_security_groups);
+            self.of_vpcs(list, at, (vpcs, from, PAGE), |it| SecurityGroup {
+                id: it.id,
+                vpc: it.vpc,
+                name: it.name,
+                tags: it.tags,
+                lets_out: it.lets_out,
+            })
+        })
+    }
+}
+
+impl Write for Door {
+    fn attach_policy<'a>(&'a self, role: &'a RoleArn, policy: &'a PolicyArn) -> Reply<'a, ()> {
+        Box::pin(async move {
+            let (account, name) = (&role.key().account, role.key().name.as_str());
+            let change = (name.to_owned(), policy.to_string());
+            self.direct(Operation::AttachRolePolicy, account, Some(change), |aws, now| {
+                aws.attach_role_policy(account, name, policy.as_str(), now)
+            })
+        })
+    }
+
+    fn set_vpc<'a>(&'a self, key: &'a FunctionKey, to: &'a Network, at: Option<&'a RevisionId>) -> Reply<'a, ()> {
+        Box::pin(async move {
+            let request = UpdateFunctionConfiguration {
+                revision_id: at.map(ToString::to_string),
+                vpc_config: Some(VpcConfigRequest {
+                    subnet_ids: Some(to.subnets.iter().map(ToString::to_string).collect()),
+                    security_group_ids: Some(to.security_groups.iter().map(ToString::to_string).collect()),
+                    ipv6_allowed_for_dual_stack: Some(to.ipv6),
+                }),
+                ..UpdateFunctionConfiguration::default()
+            };
+            let (account, name) = (&key.scope.account, key.name.as_str());
+            let change = (name.to_owned(), request.in_one_line());
+            self.direct(Operation::UpdateFunctionConfiguration, account, Some(change), |aws, now| {
+                aws.update_function_configuration(&key.scope, name, &request, now).map(|_| ())
+            })
+        })
+    }
+}
+
+/// A function, reduced to what the controller looks at.
+fn function(it: account::Function) -> Function {
+    let config = it.configuration.vpc_config.unwrap_or_default();
+    Function {
+        name: it.name,
+        role: it.configuration.role,
+        network: config.network(),
+        vpc: config.vpc,
+        revision: RevisionId::parse(&it.revision).ok(),
+        modified: Some(it.modified),
+        life: Some(it.life),
+        excluded: None,
+    }
+}

@@ -1,0 +1,236 @@
+//! The doors' common part: the one place through which every operation passes, and which writes down what was called.
+//!
+//! The direct door ([`crate::cloud::Read`] and [`crate::cloud::Write`]) is in `direct`; the other one is
+//! [`super::http`].
+
+mod direct;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::account::{Aws, AwsError, uuid};
+use crate::names::{AccountId, Clock, Digest, Time};
+
+/// The most changes that are remembered; enough for any test, and a bound for a demo that runs for weeks.
+const REMEMBERED: usize = 100_000;
+
+/// A simulated world that can be called. Copies are the same world.
+#[derive(Clone)]
+pub struct Door {
+    inner: Arc<Mutex<Inner>>,
+    clock: Clock,
+}
+
+struct Inner {
+    aws: Aws,
+    requests: u64,
+    counts: BTreeMap<&'static str, u64>,
+    changes: VecDeque<Call>,
+}
+
+/// A call that changes the world, or was to change it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// When it came.
+    pub at: Time,
+    /// The account that it was made in.
+    pub account: AccountId,
+    /// The operation, by AWS's name.
+    pub operation: &'static str,
+    /// What was to be changed: the name of a function or of a role.
+    pub subject: String,
+    /// To what: the ARN of a policy, or the request of an update in one line.
+    pub detail: String,
+    /// AWS's error code, if it was refused.
+    pub refused: Option<String>,
+}
+
+/// A call as it comes to the common part.
+pub(super) struct Incoming<'a> {
+    /// The operation, by AWS's name.
+    pub(super) operation: &'static str,
+    /// The account that it is made in.
+    pub(super) account: &'a AccountId,
+    /// Subject and detail, if it changes something.
+    pub(super) change: Option<(String, String)>,
+}
+
+/// What a call answers, and the id under which it was made.
+pub(super) struct Outgoing<T> {
+    /// The answer.
+    pub(super) answer: Result<T, AwsError>,
+    /// The request's id.
+    pub(super) request_id: String,
+}
+
+impl Door {
+    /// The door to this world, by this clock.
+    pub fn new(aws: Aws, clock: Clock) -> Self {
+        let inner = Inner { aws, requests: 0, counts: BTreeMap::new(), changes: VecDeque::new() };
+        Self { inner: Arc::new(Mutex::new(inner)), clock }
+    }
+
+    /// What the clock shows.
+    pub fn now(&self) -> Time {
+        (self.clock)()
+    }
+
+    /// Looks at the world or changes it from outside, as somebody else would; nothing is written down.
+    pub fn with<T>(&self, act: impl FnOnce(&mut Aws, Time) -> T) -> T {
+        let now = self.now();
+        let mut inner = self.lock();
+        inner.aws.advance(now);
+        act(&mut inner.aws, now)
+    }
+
+    /// The calls that change something, in their order, the refused ones too.
+    pub fn changes(&self) -> Vec<Call> {
+        self.lock().changes.iter().cloned().collect()
+    }
+
+    /// How often an operation was called.
+    pub fn count(&self, operation: &str) -> u64 {
+        self.lock().counts.get(operation).copied().unwrap_or_default()
+    }
+
+    /// How often each operation was called.
+    pub fn counts(&self) -> BTreeMap<&'static str, u64> {
+        self.lock().counts.clone()
+    }
+
+    /// Forgets the calls so far.
+    pub fn forget_calls(&self) {
+        let mut inner = self.lock();
+        inner.counts.clear();
+        inner.changes.clear();
+    }
+
+    /// Carries a call out and writes it down: the one way in, whichever door it came through.
+    pub(super) fn call<T>(
+        &self,
+        incoming: Incoming<'_>,
+        carry_out: impl FnOnce(&mut Aws, Time) -> Result<T, AwsError>,
+    ) -> Outgoing<T> {
+        let now = self.now();
+        let mut inner = self.lock();
+        let request_id = inner.fresh_request_id();
+        let Incoming { operation, account, change } = incoming;
+        *inner.counts.entry(operation).or_default() += 1;
+        inner.aws.advance(now);
+        let answer = carry_out(&mut inner.aws, now);
+        if let Some((subject, detail)) = change {
+            let refused = answer.as_ref().err().map(|error| error.code.to_string());
+            inner.remember(Call { at: now, account: account.clone(), operation, subject, detail, refused });
+        }
+        Outgoing { answer, request_id }
+    }
+
+    /// The id of a request that is refused before it is known what it asks for.
+    pub(super) fn request_id(&self) -> String {
+        self.lock().fresh_request_id()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic while the world was locked is a test's that has failed already.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn fresh_request_id(&mut self) -> String {
+        self.requests += 1;
+        uuid(Digest::of(format!("request {}", self.requests).as_bytes()).as_str())
+    }
+
+    fn remember(&mut self, call: Call) {
+        if self.changes.len() == REMEMBERED {
+            self.changes.pop_front();
+        }
+        self.changes.push_back(call);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::cloud::{Class, Read, Write};
+    use crate::names::{FunctionKey, FunctionName, Network, PolicyName, Region, Scope, SecurityGroupId, SubnetId};
+    use crate::simulator::{StillClock, World};
+
+    fn stage() -> (Door, StillClock, FunctionKey) {
+        let clock = StillClock::at(Time(1_795_417_200_000));
+        let door = Door::new(World::demo().unwrap().build(clock.now()).unwrap(), clock.clock());
+        let account = AccountId::parse("123456789012").unwrap();
+        let scope = Scope { account, region: Region::parse("eu-west-1").unwrap() };
+        (door, clock, FunctionKey { scope, name: FunctionName::parse("orders-api").unwrap() })
+    }
+
+    fn network() -> Network {
+        Network {
+            subnets: [SubnetId::parse("subnet-0a1a1a1a1a1a1a1a1").unwrap()].into(),
+            security_groups: [SecurityGroupId::parse("sg-0e5e5e5e5e5e5e5e5").unwrap()].into(),
+            ipv6: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_function_is_attached_through_the_controllers_own_door() {
+        let (door, clock, key) = stage();
+        let before = door.get_function(&key).await.unwrap();
+        let refused = door.set_vpc(&key, &network(), before.revision.as_ref()).await.unwrap_err();
+        assert_eq!(refused.class, Class::RoleDenied);
+        let policy = PolicyName::vpc_access().for_role(&before.role);
+        door.attach_policy(&before.role, &policy).await.unwrap();
+        clock.pass(Duration::from_secs(8));
+        door.set_vpc(&key, &network(), before.revision.as_ref()).await.unwrap();
+        let busy = door.set_vpc(&key, &network(), None).await.unwrap_err();
+        assert_eq!(busy.class, Class::Busy);
+        clock.pass(Duration::from_secs(6));
+        let stale = door.set_vpc(&key, &network(), before.revision.as_ref()).await.unwrap_err();
+        assert_eq!(stale.class, Class::StaleRevision);
+        let after = door.get_function(&key).await.unwrap();
+        assert_eq!(after.network, network());
+        assert_eq!(after.vpc.unwrap().as_str(), "vpc-0a1b2c3d4e5f60718");
+
+        let changes: Vec<_> = door
+            .changes()
+            .into_iter()
+            .map(|call| (call.operation, call.subject, call.refused.unwrap_or_default()))
+            .collect();
+        let update = |code: &str| ("UpdateFunctionConfiguration", "orders-api".to_owned(), code.to_owned());
+        assert_eq!(
+            changes,
+            [
+                update("InvalidParameterValueException"),
+                ("AttachRolePolicy", "orders-role".to_owned(), String::new()),
+                update(""),
+                update("ResourceConflictException"),
+                update("PreconditionFailedException"),
+            ]
+        );
+        assert_eq!(door.count("GetFunctionConfiguration"), 2);
+        assert_eq!(door.count("ListFunctions"), 0);
+    }
+
+    #[tokio::test]
+    async fn a_listing_never_shows_state_and_last_update() {
+        let (door, _, key) = stage();
+        let page = door.list_functions(&key.scope, None).await.unwrap();
+        assert_eq!(page.items.len(), 4);
+        assert!(page.items.iter().all(|function| function.life.is_none()));
+        assert!(door.get_function(&key).await.unwrap().life.is_some());
+    }
+
+    #[tokio::test]
+    async fn an_account_outside_the_world_is_a_fault_of_the_credentials() {
+        let (door, _, key) = stage();
+        let other = AccountId::parse("999999999999").unwrap();
+        let region = &key.scope.region;
+        let error = door.caller_identity(Some(&other), region).await.unwrap_err();
+        assert_eq!(error.class, Class::Credentials);
+        let own = door.caller_identity(None, region).await.unwrap();
+        assert_eq!(own.account, key.scope.account);
+    }
+}

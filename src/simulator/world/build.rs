@@ -1,0 +1,327 @@
+//! From declarations to a world: every reference is followed, every default filled in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::{
+    DeclaredFunction, DeclaredPolicy, DeclaredRole, DeclaredSecurityGroup, DeclaredSubnet, DeclaredVpc, Problem, World,
+    WorldError,
+};
+use crate::cloud::Tags;
+use crate::names::{
+    AccountId, Digest, FunctionKey, FunctionName, PolicyArn, PolicyName, Region, RoleArn, RoleKey, RoleName, Scope,
+    SecurityGroupId, SubnetId, Time, VpcId,
+};
+use crate::simulator::account::{
+    Aws, Configuration, Policy, Role, Route, RouteTable, SecurityGroup, Subnet, Timings, Vpc, VpcConfigRequest,
+    partition,
+};
+
+/// How long ago everything was made that a world holds at its start.
+const AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// The free addresses of a fresh /24: AWS keeps five.
+const FRESH: u32 = 251;
+
+impl World {
+    /// Builds the world as it is at `now`. Everything in it was made a month ago, so that no policy is still spreading.
+    pub fn build(&self, now: Time) -> Result<Aws, WorldError> {
+        let tell =
+            |item: String| move |Problem(problem)| WorldError::Item { origin: self.origin.clone(), item, problem };
+        let home = self.home().map_err(tell("defaults".to_owned()))?;
+        let mut builder = Builder {
+            aws: Aws::new(home.account.clone(), &home.region),
+            home,
+            made: Time(now.0.saturating_sub(u64::try_from(AGE.as_millis()).unwrap_or(0))),
+            vpcs: BTreeMap::new(),
+        };
+        builder.aws.timings = self.checked_timings().map_err(tell("timings".to_owned()))?;
+        for it in &self.vpcs {
+            builder.vpc(it).map_err(tell(format!("vpc `{}`", it.id)))?;
+        }
+        for it in &self.subnets {
+            builder.subnet(it).map_err(tell(format!("subnet `{}`", it.id)))?;
+        }
+        builder.route_tables().map_err(tell("route tables".to_owned()))?;
+        for it in &self.security_groups {
+            builder.security_group(it).map_err(tell(format!("security_group `{}`", it.id)))?;
+        }
+        for it in &self.policies {
+            builder.policy(it).map_err(tell(format!("policy `{}`", it.name)))?;
+        }
+        for it in &self.roles {
+            builder.role(it).map_err(tell(format!("role `{}`", it.name)))?;
+        }
+        for it in &self.functions {
+            builder.function(it).map_err(tell(format!("function `{}`", it.name)))?;
+        }
+        Ok(builder.aws)
+    }
+
+    fn home(&self) -> Result<Scope, Problem> {
+        let account = AccountId::parse(&self.defaults.account)?;
+        Ok(Scope { account, region: Region::parse(&self.defaults.region)? })
+    }
+
+    fn checked_timings(&self) -> Result<Timings, Problem> {
+        let seconds = |given: Option<f64>, otherwise: Duration| match given {
+            None => Ok(otherwise),
+            Some(given) => Duration::try_from_secs_f64(given)
+                .map_err(|error| Problem(format!("{given} is no number of seconds: {error}"))),
+        };
+        let usual = Timings::default();
+        Ok(Timings {
+            update: seconds(self.timings.update, usual.update)?,
+            new_interface: seconds(self.timings.new_interface, usual.new_interface)?,
+            propagation: seconds(self.timings.propagation, usual.propagation)?,
+            pending: seconds(self.timings.pending, usual.pending)?,
+        })
+    }
+}
+
+struct Builder {
+    aws: Aws,
+    home: Scope,
+    made: Time,
+    vpcs: BTreeMap<VpcId, Place>,
+}
+
+/// A declared VPC: where it is, and the subnets that were put into it.
+struct Place {
+    at: Scope,
+    /// The first two numbers of its addresses.
+    prefix: String,
+    default: bool,
+    public: BTreeSet<SubnetId>,
+    private: BTreeSet<SubnetId>,
+}
+
+impl Builder {
+    fn scope(&mut self, account: Option<&String>, region: Option<&String>) -> Result<Scope, Problem> {
+        let account = account.map_or_else(|| Ok(self.home.account.clone()), |id| AccountId::parse(id))?;
+        let region = region.map_or_else(|| Ok(self.home.region.clone()), |name| Region::parse(name))?;
+        self.aws.add_account(account.clone(), &region);
+        Ok(Scope { account, region })
+    }
+
+    fn vpc(&mut self, it: &DeclaredVpc) -> Result<(), Problem> {
+        let id = VpcId::parse(&it.id)?;
+        let at = self.scope(it.account.as_ref(), it.region.as_ref())?;
+        let cidr = it.cidr.clone().unwrap_or_else(|| format!("10.{}.0.0/16", self.vpcs.len() % 256));
+        let prefix = cidr.split('.').take(2).collect::<Vec<_>>().join(".");
+        let place =
+            Place { at: at.clone(), prefix, default: it.default, public: BTreeSet::new(), private: BTreeSet::new() };
+        if self.vpcs.insert(id.clone(), place).is_some() {
+            return Err(Problem("this id is declared twice".to_owned()));
+        }
+        let group = it.default_security_group.clone().unwrap_or_else(|| derived("sg", &it.id));
+        self.aws.add_security_group(
+            &at,
+            SecurityGroup {
+                id: SecurityGroupId::parse(&group)?,
+                vpc: id.clone(),
+                owner: at.account.clone(),
+                name: "default".to_owned(),
+                description: "default VPC security group".to_owned(),
+                tags: Tags::new(),
+                lets_out: true,
+            },
+        )?;
+        let tags = tags(it.name.as_ref(), &it.tags);
+        let owner = at.account.clone();
+        self.aws.add_vpc(&at, Vpc { id, owner, cidr, tags, dedicated: it.dedicated, default: it.default })?;
+        Ok(())
+    }
+
+    fn place(&mut self, vpc: &str) -> Result<(VpcId, &mut Place), Problem> {
+        let id = VpcId::parse(vpc)?;
+        let undeclared = || Problem(format!("the VPC {vpc} is not declared"));
+        let place = self.vpcs.get_mut(&id).ok_or_else(undeclared)?;
+        Ok((id, place))
+    }
+
+    fn subnet(&mut self, it: &DeclaredSubnet) -> Result<(), Problem> {
+        let id = SubnetId::parse(&it.id)?;
+        let (vpc, place) = self.place(&it.vpc)?;
+        let number = place.public.len() + place.private.len();
+        let cidr = it.cidr.clone().unwrap_or_else(|| format!("{}.{}.0/24", place.prefix, number % 256));
+        let zone = zone_letter(it.zone.as_deref(), &place.at.region, number)?;
+        let side = if it.public { &mut place.public } else { &mut place.private };
+        side.insert(id.clone());
+        let at = place.at.clone();
+        let subnet = Subnet {
+            id,
+            vpc,
+            owner: at.account.clone(),
+            zone: format!("{}{zone}", at.region),
+            zone_id: format!("{}-az{}", short_region(&at.region), u32::from(zone) - u32::from('a') + 1),
+            cidr,
+            tags: tags(it.name.as_ref(), &it.tags),
+            free_addresses: it.free_addresses.unwrap_or(FRESH),
+            ipv6: it.ipv6,
+            state: it.state.clone().unwrap_or_else(|| "available".to_owned()),
+            public_addresses: it.public,
+        };
+        self.aws.add_subnet(&at, subnet)?;
+        Ok(())
+    }
+
+    /// Each VPC has a main table for the subnets of its usual kind, which name no table, and one for the others, which
+    /// do. A default VPC is usually public, any other private.
+    fn route_tables(&mut self) -> Result<(), Problem> {
+        for (vpc, place) in &self.vpcs {
+            let others = if place.default { &place.private } else { &place.public };
+            for (main, public) in [(true, place.default), (false, !place.default)] {
+                if !main && others.is_empty() {
+                    continue;
+                }
+                let kind = if public { "igw" } else { "nat" };
+                let range = format!("{}.0.0/16", place.prefix);
+                let table = RouteTable {
+                    id: derived("rtb", &format!("{vpc} {kind}")),
+                    vpc: vpc.clone(),
+                    owner: place.at.account.clone(),
+                    main,
+                    subnets: if main { BTreeSet::new() } else { others.clone() },
+                    routes: vec![
+                        Route { destination: range, target: "local".to_owned() },
+                        Route { destination: "0.0.0.0/0".to_owned(), target: derived(kind, vpc.as_str()) },
+                    ],
+                    tags: Tags::new(),
+                };
+                self.aws.add_route_table(&place.at, table)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn security_group(&mut self, it: &DeclaredSecurityGroup) -> Result<(), Problem> {
+        let id = SecurityGroupId::parse(&it.id)?;
+        let (vpc, place) = self.place(&it.vpc)?;
+        let at = place.at.clone();
+        let group = SecurityGroup {
+            id,
+            vpc,
+            owner: at.account.clone(),
+            name: it.name.clone().unwrap_or_else(|| it.id.clone()),
+            description: it.description.clone(),
+            tags: it.tags.clone(),
+            lets_out: it.lets_out.unwrap_or(true),
+        };
+        self.aws.add_security_group(&at, group)?;
+        Ok(())
+    }
+
+    fn policy(&mut self, it: &DeclaredPolicy) -> Result<(), Problem> {
+        let at = self.scope(it.account.as_ref(), None)?;
+        let path = checked_path(it.path.as_deref())?;
+        let arn = format!("arn:{}:iam::{}:policy{path}{}", partition(&at.region), at.account, it.name);
+        let policy = Policy { arn: PolicyArn::parse(&arn)?, actions: it.actions.clone() };
+        self.aws.add_policy(&at.account, policy)?;
+        Ok(())
+    }
+
+    fn role(&mut self, it: &DeclaredRole) -> Result<(), Problem> {
+        let name = RoleName::parse(&it.name)?;
+        let at = self.scope(it.account.as_ref(), None)?;
+        let id = derived("AROA", &format!("{} {name}", at.account)).replace('-', "").to_ascii_uppercase();
+        let mut role = Role::new(name.clone(), checked_path(it.path.as_deref())?, id, self.made);
+        role.inline_vpc_access = it.inline_vpc_access;
+        role.overruled = it.overruled;
+        let arn = RoleArn::parse(&self.aws.role_arn(&at.account, &role))?;
+        if self.aws.role(arn.key()).is_some() {
+            return Err(Problem("this role is declared twice".to_owned()));
+        }
+        self.aws.add_role(&at.account, role)?;
+        for policy in &it.policies {
+            let policy = PolicyName::parse(policy)?.for_role(&arn);
+            self.aws.attach_role_policy(&at.account, &it.name, policy.as_str(), self.made)?;
+        }
+        Ok(())
+    }
+
+    fn function(&mut self, it: &DeclaredFunction) -> Result<(), Problem> {
+        let at = self.scope(it.account.as_ref(), it.region.as_ref())?;
+        let key = FunctionKey { scope: at, name: FunctionName::parse(&it.name)? };
+        let account = key.scope.account.clone();
+        let role = RoleKey { account: account.clone(), name: RoleName::parse(&it.role)? };
+        let undeclared = || Problem(format!("the role {} is not declared in account {account}", it.role));
+        let role = self.aws.role(&role).ok_or_else(undeclared)?;
+        let mut configuration = Configuration::new(RoleArn::parse(&self.aws.role_arn(&account, role))?);
+        configuration.description = it.description.clone();
+        configuration.runtime = it.runtime.clone().unwrap_or(configuration.runtime);
+        if self.aws.has_function(&key) {
+            return Err(Problem("this function is declared twice".to_owned()));
+        }
+        let network = VpcConfigRequest {
+            subnet_ids: Some(it.subnets.clone()),
+            security_group_ids: Some(it.security_groups.clone()),
+            ipv6_allowed_for_dual_stack: Some(it.ipv6),
+        };
+        let attached = !it.subnets.is_empty() || !it.security_groups.is_empty() || it.ipv6;
+        self.aws.add_function(&key, configuration, attached.then_some(&network), self.made)?;
+        Ok(())
+    }
+}
+
+fn tags(name: Option<&String>, others: &BTreeMap<String, String>) -> Tags {
+    let mut tags = others.clone();
+    tags.extend(name.map(|name| ("Name".to_owned(), name.clone())));
+    tags
+}
+
+/// An id that belongs to what it is made from, the same in every run.
+fn derived(prefix: &str, from: &str) -> String {
+    let digest = Digest::of(format!("{prefix} {from}").as_bytes());
+    format!("{prefix}-0{}", digest.as_str().get(..16).unwrap_or_default())
+}
+
+fn checked_path(path: Option<&str>) -> Result<&str, Problem> {
+    let path = path.unwrap_or("/");
+    if path.starts_with('/') && path.ends_with('/') {
+        return Ok(path);
+    }
+    Err(Problem(format!("the path `{path}` must begin and end with `/`, like `/team/`")))
+}
+
+fn zone_letter(zone: Option<&str>, region: &Region, number: usize) -> Result<char, Problem> {
+    let Some(zone) = zone else { return Ok(['a', 'b', 'c'][number % 3]) };
+    let letter = zone.strip_prefix(region.as_str()).unwrap_or(zone);
+    let mut letters = letter.chars();
+    match (letters.next(), letters.next()) {
+        (Some(letter @ 'a'..='z'), None) => Ok(letter),
+        _ => Err(Problem(format!("`{zone}` is no zone of {region}; write `{region}a`, or just `a`"))),
+    }
+}
+
+/// The region as zone ids write it: `euw1` for `eu-west-1`, `apse2` for `ap-southeast-2`, `usgw1` for `us-gov-west-1`.
+fn short_region(region: &Region) -> String {
+    let mut parts = region.as_str().split('-');
+    let mut short = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let south_or_north = part.strip_prefix("south").or_else(|| part.strip_prefix("north"));
+        short.extend(part.chars().next());
+        short.extend(south_or_north.and_then(|rest| rest.chars().next()));
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zone_ids_shorten_the_region_as_aws_does() {
+        for (region, short) in [
+            ("eu-west-1", "euw1"),
+            ("us-east-1", "use1"),
+            ("ap-southeast-2", "apse2"),
+            ("eu-central-1", "euc1"),
+            ("us-gov-west-1", "usgw1"),
+            ("eu-north-1", "eun1"),
+            ("cn-north-1", "cnn1"),
+        ] {
+            assert_eq!(short_region(&Region::parse(region).unwrap()), short);
+        }
+    }
+}

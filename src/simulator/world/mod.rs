@@ -1,0 +1,265 @@
+//! What a simulated world holds at its start, as a person writes it in TOML.
+//!
+//! The declarations are short where AWS is long: a VPC brings its default group and its route tables, a subnet its
+//! address range and its zone. References are checked when the world is built, so that a mistake is told with the item
+//! it is in, before anything runs.
+
+mod build;
+mod examples;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::names::NameError;
+
+/// A world that was declared but not built yet; see [`World::build`].
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct World {
+    /// Where the declarations come from, for the errors.
+    #[serde(skip)]
+    pub origin: String,
+    /// What holds where an item says nothing.
+    #[serde(default)]
+    pub defaults: Defaults,
+    /// How long things take, in seconds.
+    #[serde(default)]
+    pub timings: DeclaredTimings,
+    /// The VPCs.
+    #[serde(default, rename = "vpc")]
+    pub vpcs: Vec<DeclaredVpc>,
+    /// Their subnets.
+    #[serde(default, rename = "subnet")]
+    pub subnets: Vec<DeclaredSubnet>,
+    /// Their security groups, besides the default ones.
+    #[serde(default, rename = "security_group")]
+    pub security_groups: Vec<DeclaredSecurityGroup>,
+    /// Managed policies of customers.
+    #[serde(default, rename = "policy")]
+    pub policies: Vec<DeclaredPolicy>,
+    /// Roles.
+    #[serde(default, rename = "role")]
+    pub roles: Vec<DeclaredRole>,
+    /// Functions.
+    #[serde(default, rename = "function")]
+    pub functions: Vec<DeclaredFunction>,
+}
+
+/// Account and region of items that name none.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Defaults {
+    /// The account's id; unknown credentials belong to it.
+    pub account: String,
+    /// The region.
+    pub region: String,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self { account: "123456789012".to_owned(), region: "eu-west-1".to_owned() }
+    }
+}
+
+/// How long things take, in seconds; see [`super::Timings`]. What is left out has the convenient default.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeclaredTimings {
+    /// An update that needs no new interface.
+    pub update: Option<f64>,
+    /// An update that does.
+    pub new_interface: Option<f64>,
+    /// Until a policy counts.
+    pub propagation: Option<f64>,
+    /// Until a new function is active.
+    pub pending: Option<f64>,
+}
+
+/// A VPC, with its default security group and its route tables.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeclaredVpc {
+    /// Its id.
+    pub id: String,
+    /// The account that owns it.
+    pub account: Option<String>,
+    /// Its region.
+    pub region: Option<String>,
+    /// Its `Name` tag.
+    pub name: Option<String>,
+    /// Its other tags.
+    pub tags: BTreeMap<String, String>,
+    /// Its IPv4 range; a /16 of its own if left out.
+    pub cidr: Option<String>,
+    /// The id of its default group; made from the VPC's id if left out.
+    pub default_security_group: Option<String>,
+    /// Whether instances run on dedicated hardware.
+    pub dedicated: bool,
+    /// Whether it is the region's default VPC, whose main route table leads to the internet.
+    pub default: bool,
+}
+
+/// A subnet.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeclaredSubnet {
+    /// Its id.
+    pub id: String,
+    /// The id of its VPC.
+    pub vpc: String,
+    /// Its zone: `eu-west-1a` or just `a`; the zones a, b and c in turn if left out.
+    pub zone: Option<String>,
+    /// Its `Name` tag.
+    pub name: Option<String>,
+    /// Its other tags.
+    pub tags: BTreeMap<String, String>,
+    /// Its IPv4 range; the VPC's next /24 if left out.
+    pub cidr: Option<String>,
+    /// How many addresses are free; 251 if left out, as in a fresh /24.
+    pub free_addresses: Option<u32>,
+    /// Whether a route leads to an internet gateway.
+    pub public: bool,
+    /// Whether it also has an IPv6 range.
+    pub ipv6: bool,
+    /// Its state; `available` if left out.
+    pub state: Option<String>,
+}
+
+/// A security group.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeclaredSecurityGroup {
+    /// Its id.
+    pub id: String,
+    /// The id of its VPC.
+    pub vpc: String,
+    /// Its name; the id if left out.
+    pub name: Option<String>,
+    /// What it is for.
+    pub description: String,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// Whether its outbound rules let everything out (they do if left out) or it has none.
+    pub lets_out: Option<bool>,
+}
+
+/// A managed policy of a customer's.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeclaredPolicy {
+    /// Its name.
+    pub name: String,
+    /// Its path, `/` if left out.
+    pub path: Option<String>,
+    /// The account that it is in.
+    pub account: Option<String>,
+    /// The actions that it allows, with `*` for any text.
+    pub actions: Vec<String>,
+}
+
+/// A role.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeclaredRole {
+    /// Its name.
+    pub name: String,
+    /// The account that it is in.
+    pub account: Option<String>,
+    /// Its path, `/` if left out.
+    pub path: Option<String>,
+    /// The managed policies that have long been attached: ARNs, or paths and names of AWS's own.
+    pub policies: Vec<String>,
+    /// Whether a policy of its own allows what Lambda needs.
+    pub inline_vpc_access: bool,
+    /// Whether a boundary or the organisation denies it, whatever is attached.
+    pub overruled: bool,
+}
+
+/// A function.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeclaredFunction {
+    /// Its name.
+    pub name: String,
+    /// The account that it is in.
+    pub account: Option<String>,
+    /// Its region.
+    pub region: Option<String>,
+    /// The name of its role.
+    pub role: String,
+    /// The subnets that it is attached to; none if left out.
+    pub subnets: Vec<String>,
+    /// The security groups that it is attached with; none if left out.
+    pub security_groups: Vec<String>,
+    /// Whether outbound IPv6 is allowed.
+    pub ipv6: bool,
+    /// Its runtime.
+    pub runtime: Option<String>,
+    /// What it is for.
+    pub description: String,
+}
+
+/// A world that cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    /// The file could not be read.
+    #[error("cannot read the world {}: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        error: std::io::Error,
+    },
+    /// The text is no TOML, or has a key that a world does not know; with line and column.
+    #[error("{origin} does not describe a world: {error}")]
+    Syntax {
+        /// Where the text comes from.
+        origin: String,
+        /// What is wrong, and where.
+        error: Box<toml::de::Error>,
+    },
+    /// An item contradicts itself or another.
+    #[error("{origin}: {item}: {problem}")]
+    Item {
+        /// Where the declarations come from.
+        origin: String,
+        /// The item.
+        item: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// What is wrong with an item, before it is known where the item stands.
+#[derive(Debug)]
+struct Problem(String);
+
+impl From<NameError> for Problem {
+    fn from(error: NameError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<super::AwsError> for Problem {
+    fn from(error: super::AwsError) -> Self {
+        Self(error.message)
+    }
+}
+
+impl World {
+    /// Reads the declarations from a file.
+    pub fn read(path: &Path) -> Result<Self, WorldError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| WorldError::Unreadable { path: path.to_owned(), error })?;
+        Self::parse(&text, &path.display().to_string())
+    }
+
+    /// Parses declarations that come from `origin`.
+    pub fn parse(text: &str, origin: &str) -> Result<Self, WorldError> {
+        let world: Self = toml::from_str(text)
+            .map_err(|error| WorldError::Syntax { origin: origin.to_owned(), error: Box::new(error) })?;
+        Ok(Self { origin: origin.to_owned(), ..world })
+    }
+}
