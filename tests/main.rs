@@ -1,1 +1,6 @@
+//! All integration tests, in one binary: each further one would link the AWS SDK again.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
+mod histories;
+mod support;
