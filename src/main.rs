@@ -1,1 +1,22 @@
-fn main() {}
+//! Arguments, logging, exit code; nothing else.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use lambda_vpc_controller::commands::Cli;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    lambda_vpc_controller::telemetry::init(cli.log_format);
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            anstream::eprintln!("error: the runtime could not be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(cli.run());
+    // What still runs in the background (a read that nobody waits for) must not hold up the end.
+    runtime.shutdown_background();
+    code
+}

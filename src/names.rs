@@ -69,6 +69,13 @@ name!(
     |text| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 );
 
+impl AccountId {
+    /// Stands for an account that is not known yet: all zeros, an id that AWS never gives out.
+    pub fn nobody() -> Self {
+        Self("000000000000".into())
+    }
+}
+
 name!(
     /// An AWS region, such as `eu-west-1`.
     Region,

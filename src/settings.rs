@@ -264,7 +264,7 @@ impl Reader<'_> {
         }
         set(&mut into.mode, self.parse(&raw.mode, |text| Mode::parse(text)));
         set(&mut into.listen, self.parse(&raw.listen, |text| text.parse::<SocketAddr>().map_err(|_| listen(text))));
-        set(&mut into.resync, self.parse(&raw.resync, |text| at_least_a_second(text)));
+        set(&mut into.resync, self.parse(&raw.resync, |text| parse_resync(text)));
         set(&mut into.settle, self.parse(&raw.settle, |text| parse_duration(text)));
         if let Some(limits) = self.get(&raw.limits) {
             let rate = self.parse(&limits.requests_per_second, |number| requests_per_second(*number));
@@ -344,7 +344,8 @@ fn listen(text: &str) -> NameError {
     NameError { expected: "an address to listen on", given: text.to_owned(), rule }
 }
 
-fn at_least_a_second(text: &str) -> Result<Duration, NameError> {
+/// Parses a resync interval: a duration of a second or more.
+pub fn parse_resync(text: &str) -> Result<Duration, NameError> {
     let rule = "looking at the fleet more than once a second would only use up AWS's rate limits";
     let short = || NameError { expected: "a resync interval", given: text.to_owned(), rule };
     parse_duration(text).and_then(|time| (time >= Duration::from_secs(1)).then_some(time).ok_or_else(short))

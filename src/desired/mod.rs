@@ -15,7 +15,7 @@ pub use resolve::Accounts;
 pub use watch::{POLL, Watch};
 
 use crate::file::{Diagnostic, Place, Report, Source, Span, Unusable};
-use crate::names::{Digest, FunctionKey, NameError, PolicyName, Region, SecurityGroupId, SubnetId, Time, VpcId};
+use crate::names::{AccountId, Digest, FunctionKey, NameError, PolicyName, Region, SecurityGroupId, SubnetId, Time, VpcId};
 use crate::settings::Mode;
 
 /// What the file says, resolved.
@@ -160,14 +160,13 @@ impl DesiredState {
         Self::check(&Source::read(path)?, accounts)
     }
 
+    /// The region of an entry whose account nobody knows yet, since the file leaves it to the credentials.
+    pub fn region_of_nobody(&self) -> Option<&Region> {
+        self.entries.iter().find(|e| e.key.scope.account == AccountId::nobody()).map(|entry| &entry.key.scope.region)
+    }
+
     /// What the file says of a function.
     pub fn get(&self, key: &FunctionKey) -> Option<&Arc<Entry>> {
         self.by_key.get(key)
-    }
-
-    /// Whether a file leaves an account to the credentials, so that one must know whose they are; and a region to ask in.
-    pub fn needs_own_account(source: &Source, accounts: &Accounts) -> Option<Region> {
-        let entries = resolve::resolve(source, accounts, &mut Report::default());
-        entries.into_iter().find(|entry| entry.key.scope.account == accounts.own).map(|entry| entry.key.scope.region)
     }
 }

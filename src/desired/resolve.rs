@@ -32,9 +32,9 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// For checks without AWS: the account of entries that state none is all zeros, an id that AWS never gives out.
-    pub fn without_aws(named: BTreeMap<String, AccountId>, region: Option<Region>) -> Option<Self> {
-        AccountId::parse("000000000000").ok().map(|own| Self { named, own, region })
+    /// For checks without AWS: nobody knows whose the credentials are.
+    pub fn without_aws(named: BTreeMap<String, AccountId>, region: Option<Region>) -> Self {
+        Self { named, own: AccountId::nobody(), region }
     }
 
     fn stated(&self, id: &AccountId) -> bool {

@@ -248,7 +248,19 @@ impl Controller {
             Some(Outcome::Waiting { why, .. }) => matches!(why.reason, Reason::Observed | Reason::NotAdmitted),
             Some(Outcome::Retry { why, .. }) => why.reason.pace() == Pace::Denied,
         };
-        self.queue.processing() == 0 && self.queue.ready() == 0 && desired.entries.iter().all(rests)
+        self.idle() && desired.entries.iter().all(rests)
+    }
+
+    /// Whether nothing is being worked on or waits for a worker.
+    pub fn idle(&self) -> bool {
+        self.queue.processing() == 0 && self.queue.ready() == 0
+    }
+
+    /// Gives every function that differs a pass, after what is admitted has changed.
+    pub fn take_up_again(&mut self) {
+        for key in self.drifting.keys() {
+            self.queue.add(key.clone());
+        }
     }
 
     /// Lets only these changes be made from now on.

@@ -1,0 +1,142 @@
+//! `apply`: plan, ask, carry out.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::mpsc;
+
+use super::plan::{Session, Silent};
+use super::print::{self, Summary};
+use super::{ApplyArgs, Failure, exit};
+use crate::cloud::Unobserved;
+use crate::engine::{self, Controller, Event, Notice, Observer, Signal};
+use crate::names::FunctionKey;
+use crate::plan::{Admitted, Answer, Change, Line, Outcome};
+use crate::settings::Settings;
+
+pub(super) async fn run(settings: Settings, args: &ApplyArgs) -> Result<ExitCode, Failure> {
+    let session = Session::begin(&settings, Arc::new(Unobserved)).await;
+    let (mut controller, plan) = session.look(&settings, Arc::new(Silent)).await?;
+    let Some(desired) = controller.desired() else { return Ok(exit::ERROR) };
+    anstream::print!("{}", print::plan(&plan, desired, controller.facts()));
+    let summary = Summary::of(&plan);
+    let to_do: BTreeMap<FunctionKey, Change> = plan
+        .lines
+        .iter()
+        .filter(|line| line.outcome().is_none())
+        .filter_map(Line::change)
+        .map(|change| (change.key.clone(), change.clone()))
+        .collect();
+    if to_do.is_empty() {
+        let fine = summary == Summary { in_sync: summary.in_sync, ..Summary::default() };
+        return Ok(if fine { exit::FINE } else { exit::ERROR });
+    }
+    if !args.yes && !agreed(to_do.len())? {
+        anstream::eprintln!("nothing was changed");
+        return Ok(exit::ERROR);
+    }
+    let progress = Arc::new(Progress::new(to_do.len()));
+    controller.admit(Admitted::Only(to_do));
+    controller.take_up_again();
+    let ports = session.ports(&settings, Arc::<Progress>::clone(&progress));
+    let signals = signals(args.timeout);
+    let controller = engine::run(controller, &ports, vec![Event::Tick], signals, Controller::at_rest).await;
+    progress.bar.finish_and_clear();
+    Ok(report(&controller, session.clock()()))
+}
+
+/// Says how each function stands that is not in sync, and what that makes of the whole.
+fn report(controller: &Controller, now: crate::names::Time) -> ExitCode {
+    let mut fine = true;
+    for (key, line) in controller.board().lines().filter(|(_, line)| line.outcome != Outcome::InSync) {
+        fine = false;
+        if let Some(why) = line.outcome.why() {
+            anstream::println!("! {key}  {}  {}: {why}", line.outcome.state().name(), why.reason.name());
+        }
+    }
+    let all = controller.board().lines().count();
+    if fine {
+        anstream::println!("all {all} functions are in sync");
+        return exit::FINE;
+    }
+    let rest = controller.plan(now).map(|plan| Summary::of(&plan)).unwrap_or_default();
+    let in_sync = controller.board().lines().filter(|(_, line)| line.outcome == Outcome::InSync).count();
+    anstream::println!("{in_sync} of {all} functions are in sync");
+    if rest.pending > 0 {
+        anstream::println!("run the same command again to go on; what was begun in AWS goes on there");
+    }
+    exit::ERROR
+}
+
+/// Asks on the terminal. Without one nobody can agree.
+fn agreed(changes: usize) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        let text = "there is no terminal to ask on: look at the plan and pass --yes to agree to it";
+        return Err(Failure::Other(text.to_owned()));
+    }
+    let what = if changes == 1 { "this change".to_owned() } else { format!("these {changes} changes") };
+    anstream::eprint!("Make {what}? [y/N] ");
+    let told = std::io::stderr().flush();
+    let mut answer = String::new();
+    told.and_then(|()| std::io::stdin().lock().read_line(&mut answer))
+        .map_err(|error| Failure::Other(format!("the answer could not be read: {error}")))?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Ctrl-C, SIGTERM and the timeout all finish the call in hand and stop.
+fn signals(timeout: std::time::Duration) -> mpsc::Receiver<Signal> {
+    let (send, receive) = mpsc::channel(1);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            () = tokio::time::sleep(timeout) => {
+                anstream::eprintln!("giving up after {timeout:?}");
+            }
+        }
+        // The work may be done already.
+        let _ = send.send(Signal::Stop).await;
+        std::future::pending::<()>().await;
+    });
+    receive
+}
+
+/// A progress bar on stderr; none where that is no terminal.
+struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    fn new(changes: usize) -> Self {
+        let bar = ProgressBar::new(u64::try_from(changes).unwrap_or(u64::MAX));
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Self { bar }
+    }
+}
+
+impl Observer for Progress {
+    fn notice(&self, notice: &Notice) {
+        match notice {
+            Notice::Concluded { key, outcome, .. } => {
+                let text = outcome.why().map_or("in sync", |why| why.reason.name());
+                self.bar.set_message(format!("{}: {text}", key.name));
+            }
+            Notice::Stepped { order, answer: Answer::Done, .. } => {
+                let text = format!("{}: {}", order.step.key().name, order.step.name());
+                self.bar.println(text);
+            }
+            _ => {}
+        }
+    }
+
+    fn turned(&self, controller: &Controller) {
+        let done = controller.board().lines().filter(|(_, line)| line.change.is_none()).count();
+        let all = controller.board().lines().count();
+        let left = all.saturating_sub(done);
+        let len = self.bar.length().unwrap_or_default();
+        self.bar.set_position(len.saturating_sub(u64::try_from(left).unwrap_or(u64::MAX)));
+    }
+}

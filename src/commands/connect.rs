@@ -1,0 +1,91 @@
+//! What the commands that talk to AWS share: the connection, the clock, and the reading of the desired state.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use super::Failure;
+use crate::cloud::aws::{Access, Aws, Endpoint};
+use crate::cloud::{CallObserver, Read};
+use crate::desired::{Accounts, DesiredState};
+use crate::engine::{Load, LoadFailure};
+use crate::file::{Source, Unusable};
+use crate::names::{AccountId, Clock, Region, Time};
+use crate::settings::Settings;
+
+/// A clock that shows the time of day but never jumps: the system's time at the start, and the time since.
+pub(super) fn clock() -> Clock {
+    let (start, begun) = (Time::from_system(SystemTime::now()), Instant::now());
+    Arc::new(move || start + begun.elapsed())
+}
+
+/// The connection to AWS that these settings mean.
+pub(super) async fn aws(
+    settings: &Settings,
+    endpoint: &Endpoint,
+    observer: Arc<dyn CallObserver>,
+    clock: Clock,
+) -> Arc<Aws> {
+    let access = settings.accounts.iter().map(|account| {
+        (account.id.clone(), Access { role: account.role.clone(), external_id: account.external_id.clone() })
+    });
+    let access: HashMap<_, _> = access.collect();
+    Arc::new(Aws::connect(endpoint, access, settings.limits.requests_per_second, observer, clock).await)
+}
+
+/// The accounts of the settings, by name.
+pub(super) fn named_accounts(settings: &Settings) -> BTreeMap<String, AccountId> {
+    settings.accounts.iter().map(|account| (account.name.clone(), account.id.clone())).collect()
+}
+
+/// Reads the desired state, and finds out whose the credentials are if the file leaves the account to them.
+pub(super) struct Loader {
+    path: PathBuf,
+    named: BTreeMap<String, AccountId>,
+    region: Option<Region>,
+    read: Arc<dyn Read>,
+    own: OnceCell<AccountId>,
+}
+
+impl Loader {
+    pub(super) fn new(settings: &Settings, region: Option<Region>, read: Arc<dyn Read>) -> Self {
+        Self { path: settings.desired.clone(), named: named_accounts(settings), region, read, own: OnceCell::new() }
+    }
+
+    async fn load(&self) -> Result<DesiredState, LoadFailure> {
+        let source = Source::read(&self.path).map_err(Unusable::from)?;
+        let accounts = Accounts::without_aws(self.named.clone(), self.region.clone());
+        let state = DesiredState::check(&source, &accounts)?;
+        let Some(region) = state.region_of_nobody() else { return Ok(state) };
+        let asked = || async { self.read.caller_identity(None, region).await.map(|identity| identity.account) };
+        let own = self.own.get_or_try_init(asked).await.map_err(LoadFailure::Identity)?;
+        Ok(DesiredState::check(&source, &Accounts { own: own.clone(), ..accounts })?)
+    }
+}
+
+impl Load for Loader {
+    fn load(&self) -> Pin<Box<dyn Future<Output = Result<DesiredState, LoadFailure>> + Send + '_>> {
+        Box::pin(self.load())
+    }
+}
+
+impl From<LoadFailure> for Failure {
+    fn from(failure: LoadFailure) -> Self {
+        match failure {
+            LoadFailure::File(unusable) => Self::File(unusable),
+            LoadFailure::Identity(error) => {
+                let why = crate::plan::Why::answered(&error);
+                Self::Other(format!(
+                    "the file states no account, so it is the one of the credentials, but whose they are could not be \
+                     found out: {why}"
+                ))
+            }
+        }
+    }
+}

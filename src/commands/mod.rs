@@ -1,0 +1,216 @@
+//! The commands, one file each, and what they share: arguments, connection, exit codes.
+
+mod apply;
+mod connect;
+mod demo;
+mod plan;
+mod print;
+mod run;
+mod simulate;
+mod validate;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::file::Unusable;
+use crate::settings::{self, Mode, Overrides, Settings};
+use crate::telemetry::LogFormat;
+
+/// Keeps AWS Lambda functions attached to the VPCs that a file says.
+///
+/// The file lists functions and the VPC that each belongs to. The controller compares it with AWS, attaches the policy
+/// that a function's role needs to be in a VPC, and sets the function's VPC configuration. It changes nothing else, and
+/// nothing that the file does not list.
+///
+/// Try it without AWS:   lambda-vpc-controller demo
+/// Look, change nothing: lambda-vpc-controller plan --desired functions.toml
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, propagate_version = true, verbatim_doc_comment)]
+pub struct Cli {
+    /// The settings file [default: config/controller.toml, if it is there].
+    #[arg(long, global = true, value_name = "FILE", env = "LAMBDA_VPC_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+
+    /// The desired state: a TOML file [default: what the settings say, or config/functions.toml].
+    #[arg(long, global = true, value_name = "PATH", env = "LAMBDA_VPC_DESIRED", hide_env_values = true)]
+    desired: Option<PathBuf>,
+
+    /// A ceiling over the mode of every entry: with `observe`, nothing is changed anywhere.
+    #[arg(long, global = true, value_name = "MODE", env = "LAMBDA_VPC_MODE", value_parser = Mode::parse)]
+    mode: Option<Mode>,
+
+    /// How the log is written, to stderr [default: human on a terminal, json otherwise]. RUST_LOG sets its level.
+    #[arg(long, global = true, value_name = "FORMAT", env = "LAMBDA_VPC_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon: keep AWS as the file says, and export metrics.
+    ///
+    /// It looks at the fleet every `resync`, and at once when the file changes. It writes only into accounts whose ids
+    /// are stated in the settings or the file. SIGTERM ends it after the call in hand, SIGHUP makes it look again now.
+    Run(RunArgs),
+    /// Show what would change, and why. Changes nothing.
+    ///
+    /// Exit code: 0 if all is in sync, 2 if changes are pending, 1 on an error or if something is blocked or unknown.
+    Plan(PlanArgs),
+    /// Show what would change, ask, and carry it out.
+    ///
+    /// Waits until everything is in sync or blocked. Exit code: 0 if all is in sync, 1 otherwise.
+    Apply(ApplyArgs),
+    /// Check files without AWS: for pull requests.
+    ///
+    /// Every mistake is shown with its place and what to write instead. Exit code: 0 if all are valid, 1 otherwise.
+    Validate(ValidateArgs),
+    /// Try it out: a simulated AWS account, the daemon and its metrics in one process, and a file to edit.
+    Demo(DemoArgs),
+    /// Serve a simulated AWS account, for any AWS client: set AWS_ENDPOINT_URL to its address.
+    Simulate(SimulateArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct RunArgs {
+    /// Address and port of /metrics, /livez and /readyz [default: 127.0.0.1:9464].
+    #[arg(long, value_name = "ADDR", env = "LAMBDA_VPC_LISTEN")]
+    listen: Option<SocketAddr>,
+    /// How often the whole fleet is looked at without any cause [default: 5m].
+    #[arg(long, value_name = "TIME", env = "LAMBDA_VPC_RESYNC", value_parser = settings::parse_resync)]
+    resync: Option<Duration>,
+    /// How long a function that somebody else just changed is left alone [default: 60s].
+    #[arg(long, value_name = "TIME", env = "LAMBDA_VPC_SETTLE", value_parser = settings::parse_duration)]
+    settle: Option<Duration>,
+}
+
+/// How a result is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    Human,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, clap::Args)]
+struct PlanArgs {
+    /// How the plan is printed, to stdout.
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+struct ApplyArgs {
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
+    /// Give up after this time; what was begun in AWS goes on there.
+    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = settings::parse_duration)]
+    timeout: Duration,
+}
+
+#[derive(Debug, clap::Args)]
+struct ValidateArgs {
+    /// The files [default: the desired state].
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// How the result is printed.
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+struct DemoArgs {
+    /// Where the daemon's metrics are served.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9464")]
+    listen: SocketAddr,
+    /// Where the simulated account is served; port 0 takes any free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4599")]
+    simulate: SocketAddr,
+    /// The folder for the file to edit [default: a new one in the temporary folder].
+    #[arg(long, value_name = "DIR")]
+    directory: Option<PathBuf>,
+    /// End by itself after this time.
+    #[arg(long, value_name = "TIME", value_parser = settings::parse_duration)]
+    duration: Option<Duration>,
+}
+
+#[derive(Debug, clap::Args)]
+struct SimulateArgs {
+    /// Where to serve; port 0 takes any free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4599")]
+    listen: SocketAddr,
+    /// What the account holds at the start: a TOML file [default: the world of the demo].
+    #[arg(long, value_name = "FILE", conflicts_with = "functions")]
+    world: Option<PathBuf>,
+    /// A large world instead, with this many functions: a role for each 20, a VPC for each 500.
+    #[arg(long, value_name = "N")]
+    functions: Option<usize>,
+}
+
+/// Why a command could not do its work: a sentence for people, already complete.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// A file cannot be used.
+    #[error("{}", .0.render(false))]
+    File(#[from] Unusable),
+    /// Something else; what was tried, on what, and what to do next.
+    #[error("error: {0}")]
+    Other(String),
+}
+
+/// Exit codes, as `--help` tells them.
+mod exit {
+    use std::process::ExitCode;
+
+    /// All is as it should be.
+    pub(super) const FINE: ExitCode = ExitCode::SUCCESS;
+    /// An error, or something blocked or unknown.
+    pub(super) const ERROR: ExitCode = ExitCode::FAILURE;
+
+    /// Changes are pending.
+    pub(super) fn pending() -> ExitCode {
+        ExitCode::from(2)
+    }
+}
+
+impl Cli {
+    /// Runs the command. What goes wrong is told on stderr.
+    pub async fn run(self) -> ExitCode {
+        let overrides = Overrides { desired: self.desired, mode: self.mode, ..Overrides::default() };
+        let settings = |overrides: &Overrides| Settings::load(self.config.as_deref(), overrides).map_err(Failure::from);
+        let result = match self.command {
+            Command::Run(RunArgs { listen, resync, settle }) => {
+                match settings(&Overrides { listen, resync, settle, ..overrides }) {
+                    Ok(settings) => run::run(settings).await,
+                    Err(failure) => Err(failure),
+                }
+            }
+            Command::Plan(args) => match settings(&overrides) {
+                Ok(settings) => plan::run(settings, &args).await,
+                Err(failure) => Err(failure),
+            },
+            Command::Apply(args) => match settings(&overrides) {
+                Ok(settings) => apply::run(settings, &args).await,
+                Err(failure) => Err(failure),
+            },
+            Command::Validate(args) => settings(&overrides).and_then(|settings| validate::run(&settings, &args)),
+            Command::Demo(args) => demo::run(&args).await,
+            Command::Simulate(args) => simulate::run(&args).await,
+        };
+        result.unwrap_or_else(|failure| {
+            let text = match &failure {
+                Failure::File(unusable) => unusable.render(print::colour_on_stderr()),
+                Failure::Other(_) => failure.to_string(),
+            };
+            anstream::eprintln!("{text}");
+            exit::ERROR
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! `plan`: what would change, and why.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::connect::{self, Loader};
+use super::print::{self, Summary};
+use super::{Failure, Output, PlanArgs, exit};
+use crate::apply::{Applier, Journal};
+use crate::cloud::aws::{Aws, Endpoint};
+use crate::cloud::{CallObserver, Unobserved};
+use crate::engine::{self, Cadence, Controller, Event, Load as _, Notice, Observer, Ports};
+use crate::file::Diagnostic;
+use crate::names::Clock;
+use crate::plan::{Admitted, Limits, Plan};
+use crate::settings::Settings;
+use crate::telemetry::LogJournal;
+
+pub(super) async fn run(settings: Settings, args: &PlanArgs) -> Result<ExitCode, Failure> {
+    let session = Session::begin(&settings, Arc::new(Unobserved)).await;
+    let (controller, plan) = session.look(&settings, Arc::new(Silent)).await?;
+    let Some(desired) = controller.desired() else { return Ok(exit::ERROR) };
+    match args.output {
+        Output::Human => anstream::print!("{}", print::plan(&plan, desired, controller.facts())),
+        Output::Json => {
+            let json = print::plan_json(&plan, desired);
+            anstream::println!("{}", json.map_err(|error| Failure::Other(format!("the plan cannot be written: {error}")))?);
+        }
+    }
+    Ok(exit_code(&Summary::of(&plan)))
+}
+
+fn exit_code(summary: &Summary) -> ExitCode {
+    let Summary { in_sync: _, pending, waiting, blocked, unknown, excluded } = summary;
+    match (blocked + unknown + excluded, pending + waiting) {
+        (0, 0) => exit::FINE,
+        (0, _) => exit::pending(),
+        _ => exit::ERROR,
+    }
+}
+
+/// An observer that nobody listens to.
+pub(super) struct Silent;
+
+impl Observer for Silent {
+    fn notice(&self, _: &Notice) {}
+    fn turned(&self, _: &Controller) {}
+}
+
+/// A person's session: one connection, one clock, one file.
+pub(super) struct Session {
+    aws: Arc<Aws>,
+    clock: Clock,
+}
+
+impl Session {
+    pub(super) async fn begin(settings: &Settings, observer: Arc<dyn CallObserver>) -> Self {
+        let clock = connect::clock();
+        let aws = connect::aws(settings, &Endpoint::Environment, observer, Arc::clone(&clock)).await;
+        Self { aws, clock }
+    }
+
+    /// Reads the file and sweeps, admitting no change; then says what would be changed.
+    pub(super) async fn look(
+        &self,
+        settings: &Settings,
+        observer: Arc<dyn Observer>,
+    ) -> Result<(Controller, Plan), Failure> {
+        let ports = self.ports(settings, observer);
+        let desired = ports.load.load().await?;
+        warn(&desired.warnings);
+        let limits = Limits { admitted: Admitted::Only(Default::default()), ..Limits::attended(settings) };
+        let controller = Controller::new(limits, Cadence::once(settings));
+        let (_stay, signals) = mpsc::channel(1);
+        let first = vec![Event::Loaded(Ok(desired))];
+        let mut controller =
+            engine::run(controller, &ports, first, signals, |controller| controller.ready() && controller.idle()).await;
+        controller.admit(Admitted::All);
+        let plan = controller.plan((self.clock)());
+        plan.map(|plan| (controller, plan)).ok_or_else(|| Failure::Other("no desired state was read".to_owned()))
+    }
+
+    pub(super) fn ports(&self, settings: &Settings, observer: Arc<dyn Observer>) -> Ports {
+        let journal: Arc<dyn Journal> = Arc::new(LogJournal);
+        let (aws, clock) = (Arc::clone(&self.aws), Arc::clone(&self.clock));
+        Ports {
+            applier: Arc::new(Applier::new(aws.clone(), journal, Arc::clone(&clock))),
+            load: Arc::new(Loader::new(settings, aws.region(), aws.clone())),
+            read: aws,
+            clock,
+            observer,
+        }
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}
+
+/// Warnings go to stderr, so that stdout is the result alone.
+fn warn(warnings: &[Diagnostic]) {
+    for warning in warnings {
+        anstream::eprintln!("{}\n", warning.render(print::colour_on_stderr()));
+    }
+}

@@ -1,0 +1,249 @@
+//! How plans and results look to people and to programs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+use crate::desired::{DesiredState, Want};
+use crate::file::Place;
+use crate::live::{Facts, Seen, VpcFacts};
+use crate::names::{AccountId, Digest, FunctionName, Network, Region, Scope};
+use crate::plan::{Attach, Change, Evidence, Line, Outcome, Plan, Reason, State, Verdict};
+
+/// Whether stderr is for eyes that want colour.
+pub(super) fn colour_on_stderr() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const GREEN: Style = AnsiColor::Green.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+const RED: Style = AnsiColor::Red.on_default();
+
+/// How many functions are in which way, and so what the exit code is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Summary {
+    /// As the file says.
+    pub in_sync: usize,
+    /// To be changed.
+    pub pending: usize,
+    /// Differing, and not to be changed: observed, or not yet settled.
+    pub waiting: usize,
+    /// Somebody has to do something.
+    pub blocked: usize,
+    /// Not known.
+    pub unknown: usize,
+    /// Cannot be managed.
+    pub excluded: usize,
+}
+
+impl Summary {
+    pub(super) fn of(plan: &Plan) -> Self {
+        let mut summary = Self::default();
+        for line in &plan.lines {
+            *match line.outcome().map(Outcome::state) {
+                None => &mut summary.pending,
+                Some(State::InSync) => &mut summary.in_sync,
+                Some(State::Progressing | State::Drifted | State::Held) => &mut summary.waiting,
+                Some(State::Blocked) => &mut summary.blocked,
+                Some(State::Unknown) => &mut summary.unknown,
+                Some(State::Excluded) => &mut summary.excluded,
+            } += 1;
+        }
+        summary
+    }
+
+    fn in_words(self) -> String {
+        let parts = [
+            (self.pending, "to change"),
+            (self.waiting, "differing but left alone"),
+            (self.blocked, "blocked"),
+            (self.unknown, "unknown"),
+            (self.excluded, "excluded"),
+            (self.in_sync, "in sync"),
+        ];
+        let some: Vec<String> =
+            parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        if some.is_empty() { "no functions".to_owned() } else { some.join(", ") }
+    }
+}
+
+/// The plan as people read it.
+pub(super) fn plan(plan: &Plan, desired: &DesiredState, facts: &Facts) -> String {
+    let mut text = String::new();
+    let mut by_scope: BTreeMap<&Scope, Vec<&Line>> = BTreeMap::new();
+    for line in &plan.lines {
+        by_scope.entry(&line.entry.key.scope).or_default().push(line);
+    }
+    for (scope, lines) in by_scope {
+        let _ = writeln!(text, "{BOLD}{}{BOLD:#} in account {}", scope.region, scope.account);
+        for line in lines {
+            write_line(&mut text, line, facts);
+        }
+        text.push('\n');
+    }
+    let summary = Summary::of(plan);
+    let _ = writeln!(text, "{BOLD}{}{BOLD:#} (file {})", summary.in_words(), desired.digest.short());
+    if summary.pending > 0 {
+        let _ = writeln!(text, "plan id {}; to carry it out: lambda-vpc-controller apply", plan.id.short());
+    }
+    text
+}
+
+fn write_line(text: &mut String, line: &Line, facts: &Facts) {
+    let name = &line.entry.key.name;
+    let place = line.entry.place();
+    match (&line.comparison.verdict, line.outcome()) {
+        (Verdict::InSync, _) => {
+            let _ = writeln!(text, "  {GREEN}={GREEN:#} {name}  {DIM}in sync{DIM:#}");
+        }
+        (Verdict::Differs(change), gate) => {
+            let _ = writeln!(text, "  {YELLOW}~{YELLOW:#} {BOLD}{name}{BOLD:#}  {DIM}{place}{DIM:#}");
+            write_change(text, line, change, facts);
+            if let Some(why) = gate.and_then(Outcome::why) {
+                let _ = writeln!(text, "      not now: {why}");
+            }
+        }
+        (Verdict::Stuck(outcome), _) => {
+            let word = outcome.state().name();
+            let _ = writeln!(text, "  {RED}!{RED:#} {BOLD}{name}{BOLD:#}  {RED}{word}{RED:#}  {DIM}{place}{DIM:#}");
+            if let Some(why) = outcome.why() {
+                let _ = writeln!(text, "      {}: {why}", why.reason.name());
+            }
+        }
+    }
+    for warning in &line.comparison.warnings {
+        let _ = writeln!(text, "      {YELLOW}warning:{YELLOW:#} {warning}");
+    }
+}
+
+fn write_change(text: &mut String, line: &Line, change: &Change, facts: &Facts) {
+    for Attach { role, policy, evidence } in change.attach.iter().chain(&change.attach_if_refused) {
+        let (role, policy) = (&role.key().name, policy.short());
+        let reason = match evidence {
+            Evidence::Demanded => "attach_policy = \"always\", and the role does not have it",
+            Evidence::Simulated => "the role may not make network interfaces without it",
+            Evidence::Refused => "Lambda refused: the role may not make network interfaces",
+            Evidence::Unknown => {
+                let _ = writeln!(text, "      role {role}: attach {policy} only if Lambda refuses without it");
+                continue;
+            }
+        };
+        let _ = writeln!(text, "      role {role}: attach {policy}  {DIM}{reason}{DIM:#}");
+    }
+    let Some(network) = &change.network else { return };
+    let vpc = match &line.entry.want {
+        Want::Attached(intent) => known_vpc(facts, &line.entry.key.scope, &intent.vpc),
+        Want::Detached => None,
+    };
+    let before = if network.from.is_attached() { "another network" } else { "no VPC" };
+    match (&line.entry.want, vpc) {
+        (Want::Detached, _) => {
+            let _ = writeln!(text, "      network: out of its VPC");
+        }
+        (Want::Attached(intent), vpc) => {
+            let name = vpc.and_then(|vpc| vpc.vpc.tags.get("Name")).map(|name| format!(" ({name})")).unwrap_or_default();
+            let _ = writeln!(text, "      network: from {before} to {}{name}", intent.vpc);
+        }
+    }
+    write_network(text, &network.from, &network.to, &names(facts, &line.entry.key.scope));
+}
+
+/// Every id that comes or goes, with its name beside it.
+fn write_network(text: &mut String, from: &Network, to: &Network, names: &BTreeMap<String, String>) {
+    let ids = |network: &Network| -> Vec<String> {
+        let subnets = network.subnets.iter().map(ToString::to_string);
+        subnets.chain(network.security_groups.iter().map(ToString::to_string)).collect()
+    };
+    let (before, after) = (ids(from), ids(to));
+    let gone = before.iter().filter(|id| !after.contains(id)).map(|id| (RED, '-', id));
+    let kept = after.iter().filter(|id| before.contains(id)).map(|id| (DIM, ' ', id));
+    let new = after.iter().filter(|id| !before.contains(id)).map(|id| (GREEN, '+', id));
+    for (style, sign, id) in gone.chain(kept).chain(new) {
+        let name = names.get(id).map(String::as_str).unwrap_or_default();
+        let _ = writeln!(text, "        {style}{sign} {id}{style:#}  {DIM}{name}{DIM:#}");
+    }
+    if from.ipv6 != to.ipv6 {
+        let _ = writeln!(text, "        ipv6: {} to {}", from.ipv6, to.ipv6);
+    }
+}
+
+fn known_vpc<'a>(facts: &'a Facts, scope: &Scope, id: &crate::names::VpcId) -> Option<&'a VpcFacts> {
+    match facts.vpc(scope, id) {
+        Seen::Present(vpc) => Some(vpc),
+        Seen::Absent | Seen::Unknown(_) => None,
+    }
+}
+
+/// The names of subnets and groups by id, as far as they are known in a scope.
+fn names(facts: &Facts, scope: &Scope) -> BTreeMap<String, String> {
+    let mut names = BTreeMap::new();
+    for vpc in facts.scopes.get(scope).iter().flat_map(|scope| scope.vpcs.values()) {
+        let Seen::Present(vpc) = vpc else { continue };
+        for subnet in &vpc.subnets {
+            let name = subnet.subnet.tags.get("Name").map(String::as_str).unwrap_or_default();
+            let kind = if subnet.public { "public" } else { "private" };
+            names.insert(subnet.subnet.id.to_string(), format!("{name} {} {kind}", subnet.subnet.zone).trim().to_owned());
+        }
+        for group in &vpc.security_groups {
+            names.insert(group.id.to_string(), group.name.clone());
+        }
+    }
+    names
+}
+
+/// The plan for programs.
+pub(super) fn plan_json(plan: &Plan, desired: &DesiredState) -> serde_json::Result<String> {
+    #[derive(Serialize)]
+    struct Whole<'a> {
+        version: u32,
+        plan_id: &'a Digest,
+        file_digest: &'a Digest,
+        summary: Summary,
+        functions: Vec<Function<'a>>,
+    }
+    let functions = plan.lines.iter().map(Function::of).collect();
+    let (plan_id, file_digest) = (&plan.id, &desired.digest);
+    let whole = Whole { version: 1, plan_id, file_digest, summary: Summary::of(plan), functions };
+    serde_json::to_string_pretty(&whole)
+}
+
+/// A function for programs.
+#[derive(Serialize)]
+struct Function<'a> {
+    account: &'a AccountId,
+    region: &'a Region,
+    function: &'a FunctionName,
+    place: Place,
+    /// A state, or `pending` where a change would be made.
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<&'a Change>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Reason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    warnings: &'a [String],
+}
+
+impl<'a> Function<'a> {
+    fn of(line: &'a Line) -> Self {
+        let why = line.outcome().and_then(Outcome::why);
+        let Scope { account, region } = &line.entry.key.scope;
+        Self {
+            account,
+            region,
+            function: &line.entry.key.name,
+            place: line.entry.place(),
+            state: line.outcome().map_or("pending", |outcome| outcome.state().name()),
+            change: line.change(),
+            reason: why.map(|why| why.reason),
+            message: why.map(ToString::to_string),
+            warnings: &line.comparison.warnings,
+        }
+    }
+}

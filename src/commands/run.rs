@@ -1,0 +1,113 @@
+//! `run`: the daemon.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+
+use super::connect::{self, Loader};
+use super::{Failure, exit};
+use crate::apply::Applier;
+use crate::cloud::aws::Endpoint;
+use crate::desired::Watch;
+use crate::engine::{self, Cadence, Controller, Event, Load as _, LoadFailure, Ports, Signal};
+use crate::http;
+use crate::plan::Limits;
+use crate::settings::Settings;
+use crate::telemetry::{LogJournal, Telemetry};
+
+pub(super) async fn run(settings: Settings) -> Result<ExitCode, Failure> {
+    let (send, signals) = mpsc::channel(8);
+    forward_signals(send.clone())?;
+    let listener = listen(settings.listen).await?;
+    daemon(&settings, &Endpoint::Environment, listener, send, signals).await?;
+    Ok(exit::FINE)
+}
+
+/// Listens; an error says on what, and what to do.
+pub(super) async fn listen(at: SocketAddr) -> Result<TcpListener, Failure> {
+    let wrong = |error| Failure::Other(format!("cannot listen on {at}: {error}; choose another address with --listen"));
+    TcpListener::bind(at).await.map_err(wrong)
+}
+
+/// SIGTERM and SIGINT stop, SIGHUP reloads and sweeps.
+fn forward_signals(send: mpsc::Sender<Signal>) -> Result<(), Failure> {
+    let failed = |error| Failure::Other(format!("signals cannot be received: {error}"));
+    let pairs = [
+        (SignalKind::terminate(), Signal::Stop),
+        (SignalKind::interrupt(), Signal::Stop),
+        (SignalKind::hangup(), Signal::Reload),
+    ];
+    for (kind, meaning) in pairs {
+        let mut arriving = signal(kind).map_err(failed)?;
+        let send = send.clone();
+        tokio::spawn(async move {
+            while arriving.recv().await.is_some() {
+                tracing::info!("received a signal: {meaning:?}");
+                if send.send(meaning).await.is_err() {
+                    break;
+                }
+            }
+        });
+    }
+    Ok(())
+}
+
+/// The daemon, until it is told to stop. The first desired state must be valid; AWS need not answer yet.
+pub(super) async fn daemon(
+    settings: &Settings,
+    endpoint: &Endpoint,
+    listener: TcpListener,
+    send: mpsc::Sender<Signal>,
+    signals: mpsc::Receiver<Signal>,
+) -> Result<(), Failure> {
+    let clock = connect::clock();
+    let telemetry = Telemetry::new(settings.metrics.per_function, Arc::clone(&clock));
+    let telemetry = Arc::new(telemetry.map_err(|error| Failure::Other(format!("the metrics are wrong: {error}")))?);
+    let aws = connect::aws(settings, endpoint, telemetry.clone(), Arc::clone(&clock)).await;
+    let ports = Ports {
+        applier: Arc::new(Applier::new(aws.clone(), Arc::new(LogJournal), Arc::clone(&clock))),
+        load: Arc::new(Loader::new(settings, aws.region(), aws.clone())),
+        read: aws,
+        clock,
+        observer: telemetry.clone(),
+    };
+    let first = match ports.load.load().await {
+        Err(LoadFailure::File(unusable)) => return Err(unusable.into()),
+        other => Event::Loaded(other),
+    };
+    if let Ok(at) = listener.local_addr() {
+        tracing::info!(%at, "serving /metrics, /livez and /readyz");
+    }
+    let (stop_http, http_stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(http::serve(listener, telemetry, async {
+        // Either way it is time to stop.
+        let _ = http_stopped.await;
+    }));
+    let watching = tokio::spawn(watch(settings.desired.clone(), send));
+    let controller = Controller::new(Limits::of(settings), Cadence::of(settings));
+    engine::run(controller, &ports, vec![first], signals, |_| false).await;
+    watching.abort();
+    drop(stop_http);
+    match serving.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the HTTP server failed"),
+        Err(error) => tracing::error!(%error, "the HTTP server ended"),
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Turns file events into signals.
+async fn watch(path: std::path::PathBuf, send: mpsc::Sender<Signal>) {
+    let mut watch = Watch::new(&path);
+    loop {
+        watch.changed().await;
+        if send.send(Signal::Look).await.is_err() {
+            return;
+        }
+    }
+}
