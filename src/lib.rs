@@ -1,6 +1,13 @@
 //! lambda-vpc-controller
 
+pub mod apply;
+pub mod board;
 pub mod cloud;
+pub mod desired;
+pub mod engine;
 pub mod file;
+pub mod live;
 pub mod names;
+pub mod plan;
+pub mod settings;
 pub mod simulator;

@@ -1,1 +1,308 @@
-//! The SDK
+//! AWS itself, through its SDK, which is named here and nowhere else.
+//!
+//! The SDK makes one attempt a call: trying again is the queue's business. Every call has a deadline.
+
+mod answers;
+mod errors;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_ec2::types::Filter;
+use aws_sdk_lambda::types::VpcConfig;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+
+use self::errors::{SdkFailure, convert, malformed};
+use super::budget::Bucket;
+use super::{
+    CallObserver, CloudError, Function, Identity, Marker, Operation, Page, Read, Reply, RouteTable, SecurityGroup,
+    Simulated, Subnet, Vpc, Write, iam_region,
+};
+use crate::names::{AccountId, Clock, FunctionKey, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, VpcId};
+
+/// The time to a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+/// The time to the whole answer, the budget's wait not counted.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// The most items that Lambda gives in one page.
+const LAMBDA_PAGE: i32 = 50;
+/// The most that EC2 gives; route tables come in smaller pages.
+const EC2_PAGE: i32 = 1000;
+const ROUTE_TABLE_PAGE: i32 = 100;
+/// The most that IAM gives.
+const IAM_PAGE: i32 = 1000;
+/// The name under which CloudTrail shows what is done in an assumed role.
+const SESSION: &str = "lambda-vpc-controller";
+
+/// How an account is reached.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// The role to assume in it; without one, the process's own credentials are used.
+    pub role: Option<RoleArn>,
+    /// What the role's trust policy wants to see.
+    pub external_id: Option<String>,
+}
+
+/// AWS, through its SDK.
+pub struct Aws {
+    base: SdkConfig,
+    access: HashMap<AccountId, Access>,
+    configs: tokio::sync::Mutex<HashMap<(Option<AccountId>, Region), SdkConfig>>,
+    budgets: Mutex<HashMap<Scope, Bucket>>,
+    requests_per_second: f64,
+    observer: Arc<dyn CallObserver>,
+    clock: Clock,
+}
+
+impl Aws {
+    /// Takes the standard environment: region, profile, credentials, endpoint.
+    pub async fn from_environment(
+        access: HashMap<AccountId, Access>,
+        requests_per_second: f64,
+        observer: Arc<dyn CallObserver>,
+        clock: Clock,
+    ) -> Self {
+        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_timeout(DEADLINE).build();
+        let base = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts)
+            .load()
+            .await;
+        let (configs, budgets) = (tokio::sync::Mutex::default(), Mutex::default());
+        Self { base, access, configs, budgets, requests_per_second, observer, clock }
+    }
+
+    /// The region of the environment, for entries that state none.
+    pub fn region(&self) -> Option<Region> {
+        self.base.region().and_then(|region| Region::parse(region.as_ref()).ok())
+    }
+
+    /// The configuration for an account (`None`: the process's own credentials) in a region; made once.
+    async fn config(&self, account: Option<&AccountId>, region: &Region) -> SdkConfig {
+        let key = (account.cloned(), region.clone());
+        let mut configs = self.configs.lock().await;
+        if let Some(config) = configs.get(&key) {
+            return config.clone();
+        }
+        let sdk_region = aws_config::Region::new(region.as_str().to_owned());
+        let mut config = self.base.to_builder().region(sdk_region.clone());
+        if let Some(Access { role: Some(role), external_id }) = account.and_then(|account| self.access.get(account)) {
+            let mut provider = AssumeRoleProvider::builder(role.as_str())
+                .session_name(SESSION)
+                .region(sdk_region)
+                .configure(&self.base);
+            if let Some(external_id) = external_id {
+                provider = provider.external_id(external_id);
+            }
+            let provider = aws_sdk_lambda::config::SharedCredentialsProvider::new(provider.build().await);
+            // A cache of its own: the base's would hand out the base's identity.
+            let cache = aws_sdk_lambda::config::IdentityCache::lazy().build();
+            config = config.credentials_provider(provider).identity_cache(cache);
+        }
+        let config = config.build();
+        configs.insert(key, config.clone());
+        config
+    }
+
+    async fn lambda(&self, at: &Scope) -> aws_sdk_lambda::Client {
+        aws_sdk_lambda::Client::new(&self.config(Some(&at.account), &at.region).await)
+    }
+
+    async fn ec2(&self, at: &Scope) -> aws_sdk_ec2::Client {
+        aws_sdk_ec2::Client::new(&self.config(Some(&at.account), &at.region).await)
+    }
+
+    /// IAM is global; a partition's requests are signed for its home region.
+    async fn iam(&self, operation: Operation, role: &RoleArn) -> Result<aws_sdk_iam::Client, CloudError> {
+        let region = iam_region(role.partition()).ok_or_else(|| malformed(operation, "the role's partition"))?;
+        Ok(aws_sdk_iam::Client::new(&self.config(Some(&role.key().account), &region).await))
+    }
+
+    /// Waits for the budget of Lambda's control plane in this scope.
+    async fn budget(&self, at: &Scope) {
+        let now = (self.clock)();
+        let wait = {
+            let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+            budgets.entry(at.clone()).or_insert_with(|| Bucket::new(self.requests_per_second, now)).take(now)
+        };
+        tokio::time::sleep(wait).await;
+    }
+
+    /// Makes a call, tells the observer, and puts an error through the table.
+    async fn call<T, E: SdkFailure>(
+        &self,
+        operation: Operation,
+        call: impl Future<Output = Result<T, errors::Sdk<E>>>,
+    ) -> Result<T, CloudError> {
+        let begun = (self.clock)();
+        let answer = call.await.map_err(|error| convert(operation, error));
+        let code = answer.as_ref().err().map_or("ok", |error| error.code.as_str());
+        self.observer.called(operation, code, (self.clock)().since(begun));
+        answer
+    }
+}
+
+/// The filter that keeps to these VPCs.
+fn in_vpcs(vpcs: &[VpcId]) -> Filter {
+    Filter::builder().name("vpc-id").set_values(Some(vpcs.iter().map(ToString::to_string).collect())).build()
+}
+
+fn token(from: Option<Marker>) -> Option<String> {
+    from.map(|Marker(text)| text)
+}
+
+/// AWS marks the end by leaving the marker out, or by an empty one.
+fn marker(text: Option<&str>) -> Option<Marker> {
+    text.filter(|text| !text.is_empty()).map(|text| Marker(text.to_owned()))
+}
+
+impl Read for Aws {
+    fn caller_identity<'a>(&'a self, account: Option<&'a AccountId>, region: &'a Region) -> Reply<'a, Identity> {
+        Box::pin(async move {
+            let operation = Operation::GetCallerIdentity;
+            let client = aws_sdk_sts::Client::new(&self.config(account, region).await);
+            let answer = self.call(operation, client.get_caller_identity().send()).await?;
+            let account = answer.account().and_then(|id| AccountId::parse(id).ok());
+            let account = account.ok_or_else(|| malformed(operation, "no account id"))?;
+            Ok(Identity { account, arn: answer.arn().unwrap_or_default().to_owned() })
+        })
+    }
+
+    fn list_functions<'a>(&'a self, at: &'a Scope, from: Option<Marker>) -> Reply<'a, Page<Function>> {
+        Box::pin(async move {
+            let operation = Operation::ListFunctions;
+            let request = self.lambda(at).await.list_functions().max_items(LAMBDA_PAGE).set_marker(token(from));
+            self.budget(at).await;
+            let answer = self.call(operation, request.send()).await?;
+            let items = answer.functions().iter().map(|item| answers::listed(operation, item));
+            Ok(Page { items: items.collect::<Result<_, _>>()?, next: marker(answer.next_marker()) })
+        })
+    }
+
+    fn get_function<'a>(&'a self, key: &'a FunctionKey) -> Reply<'a, Function> {
+        Box::pin(async move {
+            let operation = Operation::GetFunctionConfiguration;
+            let request = self.lambda(&key.scope).await.get_function_configuration().function_name(key.name.as_str());
+            self.budget(&key.scope).await;
+            answers::function(operation, &self.call(operation, request.send()).await?)
+        })
+    }
+
+    fn list_attached_policies<'a>(&'a self, role: &'a RoleArn, from: Option<Marker>) -> Reply<'a, Page<PolicyArn>> {
+        Box::pin(async move {
+            let operation = Operation::ListAttachedRolePolicies;
+            let request = self.iam(operation, role).await?.list_attached_role_policies();
+            let request = request.role_name(role.key().name.as_str()).max_items(IAM_PAGE).set_marker(token(from));
+            let answer = self.call(operation, request.send()).await?;
+            let arns = answer.attached_policies().iter().filter_map(|policy| policy.policy_arn());
+            let items = arns.map(|arn| PolicyArn::parse(arn).map_err(|error| malformed(operation, &error.to_string())));
+            let next = if answer.is_truncated() { marker(answer.marker()) } else { None };
+            Ok(Page { items: items.collect::<Result<_, _>>()?, next })
+        })
+    }
+
+    fn simulate<'a>(&'a self, role: &'a RoleArn, actions: &'a [&'a str]) -> Reply<'a, Simulated> {
+        Box::pin(async move {
+            let operation = Operation::SimulatePrincipalPolicy;
+            let names = actions.iter().map(|action| (*action).to_owned()).collect();
+            let request = self.iam(operation, role).await?.simulate_principal_policy();
+            let request = request.policy_source_arn(role.as_str()).set_action_names(Some(names));
+            let answer = self.call(operation, request.send()).await?;
+            let results = answer.evaluation_results();
+            if results.len() < actions.len() {
+                return Err(malformed(operation, "a result is missing"));
+            }
+            let allowed = results.iter().all(|result| result.eval_decision().as_str() == "allowed");
+            Ok(Simulated { allowed })
+        })
+    }
+
+    fn describe_vpcs<'a>(&'a self, at: &'a Scope, vpcs: &'a [VpcId], from: Option<Marker>) -> Reply<'a, Page<Vpc>> {
+        Box::pin(async move {
+            let operation = Operation::DescribeVpcs;
+            let request = self.ec2(at).await.describe_vpcs().filters(in_vpcs(vpcs));
+            let request = request.max_results(EC2_PAGE).set_next_token(token(from));
+            let answer = self.call(operation, request.send()).await?;
+            let items = answer.vpcs().iter().map(|vpc| answers::vpc(operation, vpc));
+            Ok(Page { items: items.collect::<Result<_, _>>()?, next: marker(answer.next_token()) })
+        })
+    }
+
+    fn describe_subnets<'a>(
+        &'a self,
+        at: &'a Scope,
+        vpcs: &'a [VpcId],
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<Subnet>> {
+        Box::pin(async move {
+            let operation = Operation::DescribeSubnets;
+            let request = self.ec2(at).await.describe_subnets().filters(in_vpcs(vpcs));
+            let request = request.max_results(EC2_PAGE).set_next_token(token(from));
+            let answer = self.call(operation, request.send()).await?;
+            let items = answer.subnets().iter().map(|subnet| answers::subnet(operation, subnet));
+            Ok(Page { items: items.collect::<Result<_, _>>()?, next: marker(answer.next_token()) })
+        })
+    }
+
+    fn describe_route_tables<'a>(
+        &'a self,
+        at: &'a Scope,
+        vpcs: &'a [VpcId],
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<RouteTable>> {
+        Box::pin(async move {
+            let operation = Operation::DescribeRouteTables;
+            let request = self.ec2(at).await.describe_route_tables().filters(in_vpcs(vpcs));
+            let request = request.max_results(ROUTE_TABLE_PAGE).set_next_token(token(from));
+            let answer = self.call(operation, request.send()).await?;
+            let items = answer.route_tables().iter().map(|table| answers::route_table(operation, table));
+            Ok(Page { items: items.collect::<Result<_, _>>()?, next: marker(answer.next_token()) })
+        })
+    }
+
+    fn describe_security_groups<'a>(
+        &'a self,
+        at: &'a Scope,
+        vpcs: &'a [VpcId],
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<SecurityGroup>> {
+        Box::pin(async move {
+            let operation = Operation::DescribeSecurityGroups;
+            let request = self.ec2(at).await.describe_security_groups().filters(in_vpcs(vpcs));
+            let request = request.max_results(EC2_PAGE).set_next_token(token(from));
+            let answer = self.call(operation, request.send()).await?;
+            let items = answer.security_groups().iter().map(|group| answers::security_group(operation, group));
+            Ok(Page { items: items.collect::<Result<_, _>>()?, next: marker(answer.next_token()) })
+        })
+    }
+}
+
+impl Write for Aws {
+    fn attach_policy<'a>(&'a self, role: &'a RoleArn, policy: &'a PolicyArn) -> Reply<'a, ()> {
+        Box::pin(async move {
+            let operation = Operation::AttachRolePolicy;
+            let request = self.iam(operation, role).await?.attach_role_policy();
+            let request = request.role_name(role.key().name.as_str()).policy_arn(policy.as_str());
+            self.call(operation, request.send()).await.map(|_| ())
+        })
+    }
+
+    fn set_vpc<'a>(&'a self, key: &'a FunctionKey, to: &'a Network, at: Option<&'a RevisionId>) -> Reply<'a, ()> {
+        Box::pin(async move {
+            let operation = Operation::UpdateFunctionConfiguration;
+            let network = VpcConfig::builder()
+                .set_subnet_ids(Some(to.subnets.iter().map(ToString::to_string).collect()))
+                .set_security_group_ids(Some(to.security_groups.iter().map(ToString::to_string).collect()))
+                .ipv6_allowed_for_dual_stack(to.ipv6)
+                .build();
+            let request = self.lambda(&key.scope).await.update_function_configuration().vpc_config(network);
+            let request = request.function_name(key.name.as_str()).set_revision_id(at.map(ToString::to_string));
+            self.budget(&key.scope).await;
+            self.call(operation, request.send()).await.map(|_| ())
+        })
+    }
+}

@@ -1,0 +1,177 @@
+//! The SDK's types, reduced to ours. Nothing of a function but its network, role and life cycle gets past this file.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_ec2::types as ec2;
+use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
+use aws_sdk_lambda::types as lambda;
+
+use super::malformed;
+use crate::cloud::{
+    CloudError, Exclusion, Failure, Function, Life, Operation, RouteTable, SecurityGroup, State, Subnet, Tags, Update,
+    Vpc,
+};
+use crate::names::{FunctionName, NameError, Network, RevisionId, RoleArn, SecurityGroupId, SubnetId, Time, VpcId};
+
+/// A part of an answer that cannot be understood makes the whole answer so: nothing is left out silently.
+fn wrong(operation: Operation) -> impl Fn(NameError) -> CloudError {
+    move |error| malformed(operation, &error.to_string())
+}
+
+/// Both shapes of a function's configuration have the same fields under different types.
+macro_rules! function {
+    ($operation:expr, $from:expr, $life:expr) => {{
+        let (operation, from) = ($operation, $from);
+        Ok(Function {
+            name: FunctionName::parse(from.function_name().unwrap_or_default()).map_err(wrong(operation))?,
+            role: RoleArn::parse(from.role().unwrap_or_default()).map_err(wrong(operation))?,
+            network: network(operation, from.vpc_config())?,
+            vpc: from.vpc_config().and_then(|config| VpcId::parse(config.vpc_id()?).ok()),
+            revision: from.revision_id().and_then(|id| RevisionId::parse(id).ok()),
+            modified: from.last_modified().and_then(moment),
+            life: $life,
+            excluded: exclusion(from.capacity_provider_config(), from.master_arn()),
+        })
+    }};
+}
+
+/// An item of a listing. State and last update are left out even where an emulator shows them: AWS does not.
+pub(super) fn listed(operation: Operation, from: &lambda::FunctionConfiguration) -> Result<Function, CloudError> {
+    function!(operation, from, None)
+}
+
+/// The answer for a single function.
+pub(super) fn function(operation: Operation, from: &GetFunctionConfigurationOutput) -> Result<Function, CloudError> {
+    let failure = |code: Option<&str>, text: Option<&str>| Failure {
+        code: code.unwrap_or_default().to_owned(),
+        text: text.unwrap_or_default().to_owned(),
+    };
+    let state = match from.state().map(lambda::State::as_str) {
+        Some("Pending") => State::Pending,
+        Some("Active") => State::Active,
+        Some("Inactive") => State::Inactive,
+        Some("Failed") => {
+            State::Failed(failure(from.state_reason_code().map(|code| code.as_str()), from.state_reason()))
+        }
+        other => State::Other(other.unwrap_or_default().to_owned()),
+    };
+    let update = match from.last_update_status().map(lambda::LastUpdateStatus::as_str) {
+        Some("Successful") => Update::Successful,
+        Some("InProgress") => Update::InProgress,
+        Some("Failed") => Update::Failed(failure(
+            from.last_update_status_reason_code().map(|code| code.as_str()),
+            from.last_update_status_reason(),
+        )),
+        _ => Update::Unsaid,
+    };
+    function!(operation, from, Some(Life { state, update }))
+}
+
+fn network(operation: Operation, from: Option<&lambda::VpcConfigResponse>) -> Result<Network, CloudError> {
+    let Some(from) = from else { return Ok(Network::none()) };
+    let subnets = from.subnet_ids().iter().map(|id| SubnetId::parse(id));
+    let security_groups = from.security_group_ids().iter().map(|id| SecurityGroupId::parse(id));
+    Ok(Network {
+        subnets: subnets.collect::<Result<_, _>>().map_err(wrong(operation))?,
+        security_groups: security_groups.collect::<Result<_, _>>().map_err(wrong(operation))?,
+        ipv6: from.ipv6_allowed_for_dual_stack().unwrap_or_default(),
+    })
+}
+
+/// Lambda writes `2026-11-23T07:00:00.000+0000`.
+fn moment(text: &str) -> Option<Time> {
+    let stamp = jiff::fmt::strtime::parse("%Y-%m-%dT%H:%M:%S%.f%z", text).ok()?.to_timestamp().ok()?;
+    u64::try_from(stamp.as_millisecond()).ok().map(Time)
+}
+
+fn exclusion(provider: Option<&lambda::CapacityProviderConfig>, master: Option<&str>) -> Option<Exclusion> {
+    if let Some(config) = provider.and_then(|config| config.lambda_managed_instances_capacity_provider_config()) {
+        return Some(Exclusion::CapacityProvider(config.capacity_provider_arn().to_owned()));
+    }
+    master.map(|arn| Exclusion::EdgeReplica(arn.to_owned()))
+}
+
+fn tags(from: &[ec2::Tag]) -> Tags {
+    let pair = |tag: &ec2::Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
+    from.iter().filter_map(pair).collect()
+}
+
+fn vpc_id(operation: Operation, text: Option<&str>) -> Result<VpcId, CloudError> {
+    VpcId::parse(text.unwrap_or_default()).map_err(wrong(operation))
+}
+
+pub(super) fn vpc(operation: Operation, from: &ec2::Vpc) -> Result<Vpc, CloudError> {
+    Ok(Vpc {
+        id: vpc_id(operation, from.vpc_id())?,
+        tags: tags(from.tags()),
+        dedicated: from.instance_tenancy().is_some_and(|tenancy| tenancy.as_str() == "dedicated"),
+    })
+}
+
+pub(super) fn subnet(operation: Operation, from: &ec2::Subnet) -> Result<Subnet, CloudError> {
+    Ok(Subnet {
+        id: SubnetId::parse(from.subnet_id().unwrap_or_default()).map_err(wrong(operation))?,
+        vpc: vpc_id(operation, from.vpc_id())?,
+        tags: tags(from.tags()),
+        zone: from.availability_zone_id().or(from.availability_zone()).unwrap_or_default().to_owned(),
+        available: from.state().is_some_and(|state| state.as_str() == "available"),
+        free_addresses: from.available_ip_address_count().and_then(|count| count.try_into().ok()).unwrap_or_default(),
+        ipv6: !from.ipv6_cidr_block_association_set().is_empty(),
+    })
+}
+
+pub(super) fn route_table(operation: Operation, from: &ec2::RouteTable) -> Result<RouteTable, CloudError> {
+    let named = from.associations().iter().filter_map(|association| association.subnet_id());
+    let subnets: Result<BTreeSet<SubnetId>, NameError> = named.map(SubnetId::parse).collect();
+    let to_internet = |route: &ec2::Route| route.gateway_id().is_some_and(|id| id.starts_with("igw-"));
+    Ok(RouteTable {
+        vpc: vpc_id(operation, from.vpc_id())?,
+        subnets: subnets.map_err(wrong(operation))?,
+        main: from.associations().iter().any(|association| association.main().unwrap_or_default()),
+        internet_gateway: from.routes().iter().any(to_internet),
+    })
+}
+
+pub(super) fn security_group(operation: Operation, from: &ec2::SecurityGroup) -> Result<SecurityGroup, CloudError> {
+    Ok(SecurityGroup {
+        id: SecurityGroupId::parse(from.group_id().unwrap_or_default()).map_err(wrong(operation))?,
+        vpc: vpc_id(operation, from.vpc_id())?,
+        name: from.group_name().unwrap_or_default().to_owned(),
+        tags: tags(from.tags()),
+        lets_out: !from.ip_permissions_egress().is_empty(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lambda_s_way_of_writing_a_moment_is_understood() {
+        assert_eq!(moment("2026-11-23T07:00:00.000+0000"), Some(Time(1_795_417_200_000)));
+        assert_eq!(moment("2026-11-23T07:00:00.123+0000"), Some(Time(1_795_417_200_123)));
+        assert_eq!(moment("yesterday"), None);
+    }
+
+    #[test]
+    fn absent_empty_and_null_networks_are_the_same() {
+        let operation = Operation::GetFunctionConfiguration;
+        let empty = lambda::VpcConfigResponse::builder().vpc_id("").ipv6_allowed_for_dual_stack(false).build();
+        assert_eq!(network(operation, None).unwrap(), Network::none());
+        assert_eq!(network(operation, Some(&empty)).unwrap(), Network::none());
+    }
+
+    #[test]
+    fn values_outside_the_enums_do_not_break_parsing() {
+        let answer = GetFunctionConfigurationOutput::builder()
+            .function_name("f")
+            .role("arn:aws:iam::123456789012:role/r")
+            .state("SomethingNew".into())
+            .last_update_status(lambda::LastUpdateStatus::InProgress)
+            .last_update_status_reason_code("Creating".into())
+            .build();
+        let function = function(Operation::GetFunctionConfiguration, &answer).unwrap();
+        let life = function.life.unwrap();
+        assert_eq!(life, Life { state: State::Other("SomethingNew".to_owned()), update: Update::InProgress });
+    }
+}

@@ -1,0 +1,68 @@
+//! The SDK's errors, brought to what the table of errors needs: service, status, code and text.
+
+use std::error::Error;
+use std::time::Duration;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_lambda::operation::RequestId as _;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::cloud::{Class, CloudError, Operation};
+
+/// What every error of an operation can do.
+pub(super) trait SdkFailure: ProvideErrorMetadata + Error + Send + Sync + 'static {}
+impl<E: ProvideErrorMetadata + Error + Send + Sync + 'static> SdkFailure for E {}
+
+/// An error of the SDK.
+pub(super) type Sdk<E> = SdkError<E, HttpResponse>;
+
+/// An answer without what it must have.
+pub(super) fn malformed(operation: Operation, what: &str) -> CloudError {
+    CloudError::local(operation, Class::Malformed, "MalformedAnswer", what)
+}
+
+pub(super) fn convert<E: SdkFailure>(operation: Operation, error: Sdk<E>) -> CloudError {
+    match &error {
+        SdkError::ServiceError(context) => {
+            let (answer, raw) = (context.err(), context.raw());
+            let status = raw.status().as_u16();
+            let code = answer.code().map_or_else(|| format!("HTTP {status}"), str::to_owned);
+            let text = answer.message().unwrap_or("(no text)");
+            CloudError {
+                request_id: error.request_id().map(str::to_owned),
+                retry_after: retry_after(raw),
+                ..CloudError::answered(operation, status, &code, text)
+            }
+        }
+        SdkError::ResponseError(context) if context.raw().status().as_u16() >= 500 => {
+            let status = context.raw().status().as_u16();
+            CloudError::answered(operation, status, &format!("HTTP {status}"), &innermost(&error))
+        }
+        SdkError::ResponseError(_) => malformed(operation, &innermost(&error)),
+        SdkError::TimeoutError(_) => CloudError::local(operation, Class::Timeout, "Timeout", &innermost(&error)),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+            CloudError::local(operation, Class::Timeout, "Timeout", &innermost(&error))
+        }
+        _ if chain(&error).any(|error| error.is::<CredentialsError>()) => {
+            CloudError::local(operation, Class::Credentials, "NoCredentials", &innermost(&error))
+        }
+        SdkError::ConstructionFailure(_) => CloudError::local(operation, Class::Invalid, "NotSent", &innermost(&error)),
+        _ => CloudError::local(operation, Class::Unreachable, "Unreachable", &innermost(&error)),
+    }
+}
+
+/// `Retry-After` in seconds, as Lambda sends it with a 429.
+fn retry_after(raw: &HttpResponse) -> Option<Duration> {
+    raw.headers().get("retry-after").and_then(|text| text.trim().parse().ok()).map(Duration::from_secs)
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}
+
+/// The cause at the bottom: the SDK's own words above it say only that a call failed.
+fn innermost<E: SdkFailure>(error: &Sdk<E>) -> String {
+    chain(error).last().map(ToString::to_string).unwrap_or_default()
+}

@@ -1,0 +1,173 @@
+//! The file becomes the desired state: read once, every mistake reported at once, references resolved.
+//!
+//! What comes out is a list of entries, each with its place in the file, keyed by account, region and name. Nothing in
+//! here knows what AWS says: whether a subnet exists is found out in `plan`.
+
+mod document;
+mod resolve;
+mod watch;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+pub use resolve::Accounts;
+pub use watch::{POLL, Watch};
+
+use crate::file::{Diagnostic, Place, Report, Source, Span, Unusable};
+use crate::names::{Digest, FunctionKey, NameError, PolicyName, Region, SecurityGroupId, SubnetId, Time, VpcId};
+use crate::settings::Mode;
+
+/// What the file says, resolved.
+#[derive(Clone, Debug)]
+pub struct DesiredState {
+    /// The functions, in the order of the file; each key stands once.
+    pub entries: Vec<Arc<Entry>>,
+    /// The digest of the bytes that it was read from.
+    pub digest: Digest,
+    /// What is legal but doubtful.
+    pub warnings: Vec<Diagnostic>,
+    by_key: BTreeMap<FunctionKey, Arc<Entry>>,
+}
+
+/// One function and where it belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Which function.
+    pub key: FunctionKey,
+    /// Whether the account was stated, in the settings or the file, rather than taken from the credentials.
+    pub account_stated: bool,
+    /// Where it belongs.
+    pub want: Want,
+    /// Whether a difference is put right or only shown.
+    pub mode: Mode,
+    /// When an observation ends.
+    pub until: Option<Time>,
+    /// Why it is only observed.
+    pub reason: Option<String>,
+    /// The policies that let its role make network interfaces.
+    pub policies: Arc<[PolicyName]>,
+    /// When they are attached.
+    pub attach_policy: AttachPolicy,
+    /// The file it stands in.
+    pub source: Source,
+    /// Where in that file.
+    pub span: Span,
+}
+
+/// Where a function belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// Not in a VPC.
+    Detached,
+    /// In a VPC.
+    Attached(Arc<Intent>),
+}
+
+/// A place in a VPC, in the words of the file: to be bound against what EC2 says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// The name of the VPC's entry, where it has one.
+    pub name: Option<String>,
+    /// The VPC.
+    pub vpc: VpcId,
+    /// Which of its subnets; by default the private ones.
+    pub subnets: Pick<SubnetId>,
+    /// Which of its security groups; by default the group named `default`.
+    pub security_groups: Pick<SecurityGroupId>,
+    /// Whether outbound IPv6 is allowed.
+    pub ipv6: bool,
+}
+
+/// How subnets or groups are picked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pick<Id> {
+    /// Nothing is said.
+    Default,
+    /// These.
+    Ids(BTreeSet<Id>),
+    /// Those with these names, one for each.
+    Names(BTreeSet<String>),
+    /// All that have all of these tags.
+    Tags(BTreeMap<String, String>),
+}
+
+/// When a missing policy is attached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AttachPolicy {
+    /// When a simulation or Lambda's own refusal shows that the right is missing.
+    #[default]
+    WhenNeeded,
+    /// Whenever the policy itself is not on the role.
+    Always,
+    /// Never; a missing right is reported.
+    Never,
+}
+
+impl AttachPolicy {
+    fn parse(text: &str) -> Result<Self, NameError> {
+        match text {
+            "when-needed" => Ok(Self::WhenNeeded),
+            "always" => Ok(Self::Always),
+            "never" => Ok(Self::Never),
+            _ => Err(NameError {
+                expected: "a value of attach_policy",
+                given: text.to_owned(),
+                rule: "write \"when-needed\", \"always\" or \"never\"",
+            }),
+        }
+    }
+}
+
+impl Entry {
+    /// Where it stands, for people.
+    pub fn place(&self) -> Place {
+        Place::of(&self.source, &self.span)
+    }
+
+    /// The mode at a moment: an observation with an end is over then.
+    pub fn mode_at(&self, now: Time) -> Mode {
+        match self.until {
+            Some(until) if now >= until => Mode::Enforce,
+            _ => self.mode,
+        }
+    }
+
+    /// Whether both ask for the same; where they stand makes no difference.
+    pub fn asks_the_same(&self, other: &Self) -> bool {
+        let Self { key, account_stated, want, mode, until, reason, policies, attach_policy, source: _, span: _ } = self;
+        (key, account_stated, want, mode) == (&other.key, &other.account_stated, &other.want, &other.mode)
+            && (until, reason) == (&other.until, &other.reason)
+            && (policies, attach_policy) == (&other.policies, &other.attach_policy)
+    }
+}
+
+impl DesiredState {
+    /// Parses and resolves a file that was read.
+    pub fn check(source: &Source, accounts: &Accounts) -> Result<Self, Unusable> {
+        let mut report = Report::default();
+        let entries = resolve::resolve(source, accounts, &mut report);
+        if report.has_errors() {
+            return Err(Unusable::Mistaken(report.sorted()));
+        }
+        let entries: Vec<Arc<Entry>> = entries.into_iter().map(Arc::new).collect();
+        let by_key = entries.iter().map(|entry| (entry.key.clone(), Arc::clone(entry))).collect();
+        Ok(Self { entries, digest: source.digest().clone(), warnings: report.sorted(), by_key })
+    }
+
+    /// Reads, parses and resolves a file.
+    pub fn load(path: &Path, accounts: &Accounts) -> Result<Self, Unusable> {
+        Self::check(&Source::read(path)?, accounts)
+    }
+
+    /// What the file says of a function.
+    pub fn get(&self, key: &FunctionKey) -> Option<&Arc<Entry>> {
+        self.by_key.get(key)
+    }
+
+    /// Whether a file leaves an account to the credentials, so that one must know whose they are; and a region to ask in.
+    pub fn needs_own_account(source: &Source, accounts: &Accounts) -> Option<Region> {
+        let entries = resolve::resolve(source, accounts, &mut Report::default());
+        entries.into_iter().find(|entry| entry.key.scope.account == accounts.own).map(|entry| entry.key.scope.region)
+    }
+}

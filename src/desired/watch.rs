@@ -1,0 +1,158 @@
+//! Nudges: something about the file may have changed, look again. What counts is decided by its digest, not in here.
+//!
+//! Kubernetes renames a `..data` link, git-sync renames a link higher up, editors rename over the file. A watch on the
+//! file dies with the first rename, and one on its parent never hears of a link higher up; so the directory of every
+//! link on the path is watched, and worked out anew after each event. Events are never filtered by name.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// The file is looked at this often even where no event tells of a change.
+pub const POLL: Duration = Duration::from_secs(10);
+/// A change counts when nothing more has happened for this long.
+const QUIET: Duration = Duration::from_millis(300);
+/// A file that never comes to rest is looked at after this long all the same.
+const AT_MOST: Duration = Duration::from_secs(3);
+/// As many links on one path as Linux follows.
+const MOST_LINKS: usize = 40;
+
+/// Watches the directories on the way to a file.
+pub struct Watch {
+    path: PathBuf,
+    events: mpsc::UnboundedReceiver<()>,
+    watcher: Option<RecommendedWatcher>,
+    watched: BTreeSet<PathBuf>,
+}
+
+impl Watch {
+    /// Begins to watch. Where the system has no events to give, that is told, and the poll alone remains.
+    pub fn new(path: &Path) -> Self {
+        let (send, events) = mpsc::unbounded_channel();
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Reading the file makes an access event, which would wake us for ever. An error (a full queue) may hide
+            // any change, so it counts as one.
+            if !matches!(&event, Ok(event) if matches!(event.kind, EventKind::Access(_))) {
+                // Nobody listens any more when the program ends.
+                let _ = send.send(());
+            }
+        });
+        let watcher = watcher.inspect_err(|error| tracing::warn!(%error, "no file events: the file is polled")).ok();
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let mut watch = Self { path, events, watcher, watched: BTreeSet::new() };
+        watch.watch_again();
+        watch
+    }
+
+    /// Waits until the file may have changed and has come to rest. To be called again and again.
+    pub async fn changed(&mut self) {
+        loop {
+            match tokio::time::timeout(POLL, self.events.recv()).await {
+                Ok(Some(())) => break,
+                // Without a watcher there are no events, and the poll of the controller remains.
+                Ok(None) => std::future::pending().await,
+                Err(_) => self.watch_again(),
+            }
+        }
+        let last = Instant::now() + AT_MOST;
+        while let Ok(Some(())) = tokio::time::timeout_at((Instant::now() + QUIET).min(last), self.events.recv()).await {
+            if Instant::now() >= last {
+                break;
+            }
+        }
+        self.watch_again();
+    }
+
+    /// Watches the directories that are on the path now, and no others.
+    fn watch_again(&mut self) {
+        let Some(watcher) = &mut self.watcher else { return };
+        let wanted = directories(&self.path);
+        for gone in self.watched.difference(&wanted) {
+            // The directory may be gone, and its watch with it.
+            let _ = watcher.unwatch(gone);
+        }
+        // A directory that was removed and made again has the same path and needs a new watch, so all are set again;
+        // for one that is watched already that changes nothing.
+        self.watched = wanted
+            .into_iter()
+            .filter(|directory| match watcher.watch(directory, RecursiveMode::NonRecursive) {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::debug!(%error, directory = %directory.display(), "this directory cannot be watched");
+                    false
+                }
+            })
+            .collect();
+    }
+}
+
+/// The directory of every link on a path, and of the file itself; where something is missing, the last that exists.
+fn directories(path: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    let mut links = 0;
+    let mut done = PathBuf::new();
+    let mut rest: Vec<OsString> = reversed(path);
+    while let Some(next) = rest.pop() {
+        if next == ".." {
+            done.pop();
+            continue;
+        }
+        let parent = done.clone();
+        done.push(&next);
+        match done.symlink_metadata() {
+            Err(_) => {
+                found.insert(parent);
+                return found;
+            }
+            Ok(about) if about.is_symlink() && links < MOST_LINKS => {
+                links += 1;
+                found.insert(parent.clone());
+                let target = std::fs::read_link(&done).unwrap_or_default();
+                rest.extend(reversed(&target));
+                done = if target.is_absolute() { PathBuf::new() } else { parent };
+            }
+            Ok(_) if rest.is_empty() => {
+                found.insert(parent);
+            }
+            Ok(_) => {}
+        }
+    }
+    found
+}
+
+/// The steps of a path, the last one first.
+fn reversed(path: &Path) -> Vec<OsString> {
+    let steps = path.components().filter(|step| !matches!(step, Component::CurDir));
+    steps.rev().map(|step| step.as_os_str().to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn the_directory_of_every_link_on_the_path_is_watched() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("mount/..2026")).unwrap();
+        std::fs::write(root.join("mount/..2026/f.toml"), "x = 1").unwrap();
+        symlink("..2026", root.join("mount/..data")).unwrap();
+        symlink("..data/f.toml", root.join("mount/f.toml")).unwrap();
+        let expected = BTreeSet::from([root.join("mount"), root.join("mount/..2026")]);
+        assert_eq!(directories(&root.join("mount/f.toml")), expected);
+    }
+
+    #[test]
+    fn of_a_missing_directory_the_last_that_exists_is_watched() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        assert_eq!(directories(&root.join("later/f.toml")), BTreeSet::from([root]));
+    }
+}

@@ -1,0 +1,621 @@
+//! The mind of the daemon: events in, effects out. It owns all state and does no IO, so that whole histories run in a
+//! test without a runtime; "one attach per role" and "never two calls for one function" are plain reads of its memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::backoff;
+use super::queue::Queue;
+use super::runtime::LoadFailure;
+use crate::apply::Order;
+use crate::board::{Board, Line};
+use crate::desired::{AttachPolicy, DesiredState, Entry, Want};
+use crate::file::Diagnostic;
+use crate::live::{Facts, FunctionNeeds, Looked, Needs, Seen, Surveyed};
+use crate::names::{Digest, FunctionKey, RoleKey, Scope, Time};
+use crate::plan::{
+    self, Answer, Cause, Change, Decision, Limits, Memory, Outcome, Pace, Reason, State, Verdict, Why, World,
+};
+use crate::settings::Settings;
+
+/// A function that changed this lately may have an unfinished update, which a listing does not show.
+const RECENT: Duration = Duration::from_secs(15 * 60);
+/// The facts of a role are read again with the next look when they are older than this.
+const ROLE_AGE: Duration = Duration::from_secs(60 * 60);
+/// The file is looked at this often even if nothing tells of a change.
+const POLL: Duration = crate::desired::POLL;
+/// After Lambda refused a network, the VPC is swept again this soon: what the entry means may have changed.
+const AFTER_REFUSAL: Duration = Duration::from_secs(5);
+
+/// How often, and how much at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Cadence {
+    /// How often each scope is swept without any cause; `None` for once only.
+    pub resync: Option<Duration>,
+    /// How many functions are worked on at the same time.
+    pub workers: usize,
+    /// The seed of the jitter.
+    pub seed: u64,
+}
+
+impl Cadence {
+    /// What the settings say, for a daemon.
+    pub fn of(settings: &Settings) -> Self {
+        Self { resync: Some(settings.resync), workers: settings.limits.workers, seed: fastrand::u64(..) }
+    }
+}
+
+/// What happens.
+#[derive(Debug)]
+pub enum Event {
+    /// The file was read.
+    Loaded(Result<DesiredState, LoadFailure>),
+    /// A scope was swept.
+    Surveyed(Surveyed),
+    /// A function was looked at.
+    Looked(FunctionKey, Looked),
+    /// A step was answered after this time.
+    Answered(Order, Answer, Duration),
+    /// Somebody asks for something.
+    Signal(Signal),
+    /// Time has passed.
+    Tick,
+}
+
+/// What somebody asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Look at the file again.
+    Look,
+    /// Look at the file again, sweep everything, and try again what was refused.
+    Reload,
+    /// Finish what is in hand, and stop.
+    Stop,
+}
+
+/// What is to be done about it.
+#[derive(Debug)]
+pub enum Effect {
+    /// Read the file.
+    Load,
+    /// Sweep a scope.
+    Survey(Scope, Needs),
+    /// Look at a function, and at its role as well if there are needs.
+    Look(FunctionKey, Option<FunctionNeeds>),
+    /// Make a step.
+    Do(Order),
+    /// Tell this.
+    Tell(Notice),
+    /// The end: nothing is in hand any more.
+    Stop,
+}
+
+/// What is worth telling.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// A new desired state is in force.
+    Loaded {
+        /// Its digest.
+        digest: Digest,
+        /// How many functions it lists.
+        functions: usize,
+        /// What is doubtful in it.
+        warnings: Vec<Diagnostic>,
+    },
+    /// The file was read again and says the same.
+    Confirmed,
+    /// The file cannot be used; the last good state stays in force.
+    NotLoaded(Arc<LoadFailure>),
+    /// A function left the file; it stays as it is, in AWS.
+    Released(FunctionKey, Option<Line>),
+    /// A sweep begins.
+    Sweeping(Scope),
+    /// A scope was swept; where something could not be read, the first reason.
+    Swept {
+        /// The scope.
+        scope: Scope,
+        /// How long it took.
+        took: Duration,
+        /// What could not be read, and why.
+        fault: Option<Why>,
+    },
+    /// A difference was found that was not there before.
+    Drifted(Change),
+    /// A step was answered.
+    Stepped {
+        /// What was done.
+        order: Order,
+        /// What AWS said.
+        answer: Answer,
+        /// How long it took.
+        took: Duration,
+    },
+    /// Something is known about a function: its pass ended, or the sweep told all.
+    Concluded {
+        /// The function.
+        key: FunctionKey,
+        /// How it stands.
+        outcome: Outcome,
+        /// The state before.
+        before: Option<State>,
+        /// How long the pass took; none if the sweep told all.
+        took: Option<Duration>,
+    },
+}
+
+/// The controller.
+pub struct Controller {
+    limits: Limits,
+    cadence: Cadence,
+    desired: Option<DesiredState>,
+    facts: Facts,
+    memory: Memory,
+    queue: Queue<FunctionKey>,
+    begun: BTreeMap<FunctionKey, Time>,
+    attempts: BTreeMap<FunctionKey, (Reason, u32)>,
+    drifting: BTreeMap<FunctionKey, Change>,
+    board: Board,
+    sweeps: BTreeMap<Scope, Sweep>,
+    load: Load,
+    rng: fastrand::Rng,
+    stopping: bool,
+}
+
+/// How the sweeping of a scope stands.
+#[derive(Clone, Debug, Default)]
+struct Sweep {
+    running: Option<Time>,
+    again: bool,
+    due: Option<Time>,
+    faults: u32,
+    answered: bool,
+}
+
+/// How the reading of the file stands.
+#[derive(Clone, Debug, Default)]
+struct Load {
+    running: bool,
+    again: bool,
+    due: Option<Time>,
+    failed: bool,
+}
+
+impl Controller {
+    /// A controller that knows nothing yet. It begins when it is given a desired state, or told to look for one.
+    pub fn new(limits: Limits, cadence: Cadence) -> Self {
+        Self {
+            limits,
+            rng: fastrand::Rng::with_seed(cadence.seed),
+            cadence,
+            desired: None,
+            facts: Facts::default(),
+            memory: Memory::default(),
+            queue: Queue::default(),
+            begun: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            drifting: BTreeMap::new(),
+            board: Board::default(),
+            sweeps: BTreeMap::new(),
+            load: Load::default(),
+            stopping: false,
+        }
+    }
+
+    /// How every function stands.
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// The desired state in force.
+    pub fn desired(&self) -> Option<&DesiredState> {
+        self.desired.as_ref()
+    }
+
+    /// The plan as things stand; none before a desired state is in force.
+    pub fn plan(&self, now: Time) -> Option<plan::Plan> {
+        self.world(now).map(|world| plan::plan(&world))
+    }
+
+    /// What is known of AWS.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Whether a desired state is in force and every scope has answered, or been refused, once.
+    pub fn ready(&self) -> bool {
+        self.desired.is_some() && self.sweeps.values().all(|sweep| sweep.answered)
+    }
+
+    /// Whether every function rests: in sync, or in a state that only somebody else can change.
+    pub fn at_rest(&self) -> bool {
+        let Some(desired) = &self.desired else { return false };
+        let rests = |entry: &Arc<Entry>| match self.board.get(&entry.key).map(|line| &line.outcome) {
+            None => false,
+            Some(Outcome::InSync | Outcome::Blocked { .. }) => true,
+            Some(Outcome::Waiting { why, .. }) => matches!(why.reason, Reason::Observed | Reason::NotAdmitted),
+            Some(Outcome::Retry { why, .. }) => why.reason.pace() == Pace::Denied,
+        };
+        self.queue.processing() == 0 && self.queue.ready() == 0 && desired.entries.iter().all(rests)
+    }
+
+    /// Lets only these changes be made from now on.
+    pub fn admit(&mut self, admitted: plan::Admitted) {
+        self.limits.admitted = admitted;
+    }
+
+    /// When the controller wants to be woken if nothing happens before.
+    pub fn next_wake(&self) -> Option<Time> {
+        let sweeps = self.sweeps.values().filter(|sweep| sweep.running.is_none()).filter_map(|sweep| sweep.due).min();
+        let load = self.load.due.filter(|_| !self.load.running);
+        let queue = self.queue.next_at().filter(|_| self.queue.processing() < self.cadence.workers);
+        [sweeps, load, queue].into_iter().flatten().min().filter(|_| !self.stopping)
+    }
+
+    /// Takes an event in, and says what is to be done.
+    pub fn handle(&mut self, event: Event, now: Time) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match event {
+            Event::Loaded(loaded) => self.loaded(loaded, now, &mut effects),
+            Event::Surveyed(found) => self.surveyed(found, now, &mut effects),
+            Event::Looked(key, found) => self.looked(key, found, now, &mut effects),
+            Event::Answered(order, answer, took) => self.answered(order, answer, took, now, &mut effects),
+            Event::Signal(Signal::Look) => self.load.due = Some(now),
+            Event::Signal(Signal::Reload) => {
+                self.memory.forget_refusals();
+                self.load.due = Some(now);
+                self.sweeps.values_mut().for_each(|sweep| sweep.want(now));
+            }
+            Event::Signal(Signal::Stop) => self.stopping = true,
+            Event::Tick => {}
+        }
+        match self.stopping {
+            true if self.queue.processing() == 0 => effects.push(Effect::Stop),
+            true => {}
+            false => self.begin_what_is_due(now, &mut effects),
+        }
+        effects
+    }
+
+    fn world(&self, now: Time) -> Option<World<'_>> {
+        let desired = self.desired.as_ref()?;
+        Some(World { desired, facts: &self.facts, memory: &self.memory, limits: &self.limits, now })
+    }
+
+    fn begin_what_is_due(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        if !self.load.running && self.load.due.is_some_and(|due| due <= now) {
+            self.load = Load { running: true, again: false, due: None, ..self.load };
+            effects.push(Effect::Load);
+        }
+        let due: Vec<Scope> =
+            self.sweeps.iter().filter(|(_, sweep)| sweep.is_due(now)).map(|(scope, _)| scope.clone()).collect();
+        for scope in due {
+            let needs = self.needs(&scope, now);
+            if let Some(sweep) = self.sweeps.get_mut(&scope) {
+                *sweep = Sweep { running: Some(now), again: false, due: None, ..*sweep };
+            }
+            effects.push(Effect::Tell(Notice::Sweeping(scope.clone())));
+            effects.push(Effect::Survey(scope, needs));
+        }
+        while self.queue.processing() < self.cadence.workers
+            && let Some(key) = self.queue.pop(now)
+        {
+            self.begun.insert(key.clone(), now);
+            let needs = self.role_needs(&key, now);
+            effects.push(Effect::Look(key, needs));
+        }
+    }
+
+    /// What a sweep of this scope has to find out.
+    fn needs(&self, scope: &Scope, now: Time) -> Needs {
+        let mut needs = Needs::default();
+        for entry in self.desired.iter().flat_map(|desired| &desired.entries).filter(|e| e.key.scope == *scope) {
+            needs.functions.insert(entry.key.name.clone(), function_needs(entry));
+            if let Want::Attached(intent) = &entry.want {
+                needs.vpcs.insert(intent.vpc.clone());
+            }
+        }
+        let remembered = |(key, role): (&RoleKey, &Seen<crate::live::RoleFacts>)| match role {
+            Seen::Present(role) if now.since(role.at) < ROLE_AGE => match role.may_make_interfaces {
+                Seen::Present(may) => Some((key.clone(), may)),
+                _ => None,
+            },
+            _ => None,
+        };
+        let of_account = self.facts.roles.iter().filter(|(key, _)| key.account == scope.account);
+        needs.simulated = of_account.filter_map(remembered).collect();
+        needs
+    }
+
+    /// What a look must find out of the role: something only if that is missing, old, or called in question by Lambda.
+    fn role_needs(&self, key: &FunctionKey, now: Time) -> Option<FunctionNeeds> {
+        let needs = self.desired.as_ref()?.get(key).and_then(|entry| function_needs(entry))?;
+        let doubted = self.memory.shown_to_lack_right(key);
+        let known = match self.facts.function(key) {
+            Seen::Present(function) => match self.facts.role(function.role.key()) {
+                Seen::Present(role) => now.since(role.at) < ROLE_AGE,
+                Seen::Absent | Seen::Unknown(_) => false,
+            },
+            Seen::Absent | Seen::Unknown(_) => false,
+        };
+        (doubted || !known).then_some(FunctionNeeds { simulate: needs.simulate && !doubted, ..needs })
+    }
+
+    fn loaded(&mut self, loaded: Result<DesiredState, LoadFailure>, now: Time, effects: &mut Vec<Effect>) {
+        let again = std::mem::take(&mut self.load.again);
+        self.load.running = false;
+        let poll = now + if loaded.is_err() { POLL / 2 } else { POLL };
+        self.load.due = Some(if again { now } else { poll });
+        let state = match loaded {
+            Err(failure) => {
+                self.load.failed = true;
+                return effects.push(Effect::Tell(Notice::NotLoaded(Arc::new(failure))));
+            }
+            Ok(state) => state,
+        };
+        self.load.failed = false;
+        if self.desired.as_ref().is_some_and(|before| before.digest == state.digest) {
+            return effects.push(Effect::Tell(Notice::Confirmed));
+        }
+        effects.push(Effect::Tell(Notice::Loaded {
+            digest: state.digest.clone(),
+            functions: state.entries.len(),
+            warnings: state.warnings.clone(),
+        }));
+        let before = self.desired.replace(state);
+        self.release(before.as_ref(), effects);
+        self.take_up(before.as_ref(), now);
+    }
+
+    /// Functions that left the file are told, forgotten, and left as they are.
+    fn release(&mut self, before: Option<&DesiredState>, effects: &mut Vec<Effect>) {
+        let Some(desired) = &self.desired else { return };
+        for entry in before.iter().flat_map(|before| &before.entries) {
+            if desired.get(&entry.key).is_none() {
+                self.queue.remove(&entry.key);
+                self.memory.forget(&entry.key);
+                self.attempts.remove(&entry.key);
+                self.drifting.remove(&entry.key);
+                let line = self.board.released(&entry.key);
+                effects.push(Effect::Tell(Notice::Released(entry.key.clone(), line)));
+            }
+        }
+        let scopes: BTreeSet<&Scope> = desired.entries.iter().map(|entry| &entry.key.scope).collect();
+        self.sweeps.retain(|scope, _| scopes.contains(scope));
+    }
+
+    /// New and edited entries get a pass; a scope of which too little is known is swept first.
+    fn take_up(&mut self, before: Option<&DesiredState>, now: Time) {
+        let Some(desired) = &self.desired else { return };
+        for entry in &desired.entries {
+            let known = before.and_then(|before| before.get(&entry.key));
+            let sweep = self
+                .sweeps
+                .entry(entry.key.scope.clone())
+                .or_insert_with(|| Sweep { due: Some(now), ..Sweep::default() });
+            if known.is_some_and(|known| known.asks_the_same(entry)) {
+                continue;
+            }
+            let network_known = match &entry.want {
+                Want::Detached => sweep.answered,
+                Want::Attached(intent) => matches!(self.facts.vpc(&entry.key.scope, &intent.vpc), Seen::Present(_)),
+            };
+            match network_known {
+                true => self.queue.add(entry.key.clone()),
+                false => sweep.want(now),
+            }
+        }
+    }
+
+    fn surveyed(&mut self, found: Surveyed, now: Time, effects: &mut Vec<Effect>) {
+        let scope = found.scope.clone();
+        let Some(sweep) = self.sweeps.get_mut(&scope) else { return };
+        let fault = fault(&found);
+        let took = now.since(sweep.running.take().unwrap_or(now));
+        sweep.answered = true;
+        sweep.faults = if fault.is_some() { sweep.faults.saturating_add(1) } else { 0 };
+        let regular = self.cadence.resync.map(|every| now + every);
+        sweep.due = match &fault {
+            _ if sweep.again => Some(now),
+            None => regular,
+            Some(why) => {
+                let soon = now + backoff::delay(why.reason.pace(), sweep.faults - 1, &mut self.rng);
+                Some(regular.map_or(soon, |regular| regular.min(soon)))
+            }
+        };
+        self.facts.surveyed(found);
+        effects.push(Effect::Tell(Notice::Swept { scope: scope.clone(), took, fault }));
+        let entries: Vec<Arc<Entry>> = match &self.desired {
+            Some(desired) => desired.entries.iter().filter(|e| e.key.scope == scope).cloned().collect(),
+            None => Vec::new(),
+        };
+        for entry in entries {
+            self.select(&entry, now, effects);
+        }
+    }
+
+    /// What the sweep tells of one function: nothing to do, a pass, or that nothing can be done.
+    fn select(&mut self, entry: &Arc<Entry>, now: Time, effects: &mut Vec<Effect>) {
+        let Some(world) = self.world(now) else { return };
+        let verdict = plan::compare(&world, entry).verdict;
+        let waits = match &verdict {
+            Verdict::Differs(change) => plan::gate(&world, entry, change),
+            _ => None,
+        };
+        if self.queue.is_processing(&entry.key) {
+            return self.queue.add(entry.key.clone());
+        }
+        match verdict {
+            Verdict::Stuck(outcome) => self.conclude(&entry.key, outcome, None, now, effects),
+            Verdict::InSync if self.may_be_unfinished(&entry.key, now) => self.queue.add(entry.key.clone()),
+            Verdict::InSync => self.conclude(&entry.key, Outcome::InSync, None, now, effects),
+            Verdict::Differs(change) => {
+                self.note_drift(&change, effects);
+                match waits {
+                    Some(outcome) => self.conclude(&entry.key, outcome, Some(change), now, effects),
+                    None => self.queue.add(entry.key.clone()),
+                }
+            }
+        }
+    }
+
+    /// Whether a function that looks in sync may still be in the middle of an update.
+    fn may_be_unfinished(&self, key: &FunctionKey, now: Time) -> bool {
+        use crate::cloud::{State as Lambda, Update};
+        let Seen::Present(function) = self.facts.function(key) else { return false };
+        match &function.life {
+            Some(life) => life.state == Lambda::Pending || matches!(life.update, Update::InProgress | Update::Unsaid),
+            None => {
+                let recent = function.modified.is_some_and(|at| now.since(at) < RECENT);
+                self.memory.awaits_update(key) || recent
+            }
+        }
+    }
+
+    fn looked(&mut self, key: FunctionKey, found: Looked, now: Time, effects: &mut Vec<Effect>) {
+        if let Seen::Present(function) = &found.function {
+            self.memory.looked(&key, function, now);
+        }
+        self.facts.looked(&key, found);
+        let Some(world) = self.world(now) else { return self.queue.done(&key) };
+        let (Some(entry), Some(decision)) = (world.desired.get(&key), plan::decide(&world, &key)) else {
+            self.begun.remove(&key);
+            return self.queue.done(&key);
+        };
+        let digest = world.desired.digest.clone();
+        let change = match plan::compare(&world, entry).verdict {
+            Verdict::Differs(change) => Some(change),
+            _ => None,
+        };
+        if let Some(change) = &change {
+            self.note_drift(change, effects);
+        }
+        match decision {
+            Decision::Rest(outcome) => self.finish(&key, outcome, change, now, effects),
+            Decision::Do(_) if self.stopping => self.queue.done(&key),
+            Decision::Do(step) => {
+                self.memory.begin(&step);
+                let cause = change.map_or(Cause::File, |change| change.cause);
+                effects.push(Effect::Do(Order { step, cause, digest }));
+            }
+        }
+    }
+
+    fn answered(&mut self, order: Order, answer: Answer, took: Duration, now: Time, effects: &mut Vec<Effect>) {
+        self.memory.answered(&order.step, &answer, now);
+        let key = order.step.key().clone();
+        let outcome = self.world(now).map(|world| plan::conclude(&world, &order.step, &answer));
+        effects.push(Effect::Tell(Notice::Stepped { order: order.clone(), answer, took }));
+        let Some(outcome) = outcome.filter(|_| self.desired.as_ref().is_some_and(|d| d.get(&key).is_some())) else {
+            self.begun.remove(&key);
+            return self.queue.done(&key);
+        };
+        if let Some(Reason::NetworkRefused) = outcome.why().map(|why| why.reason)
+            && let Some(sweep) = self.sweeps.get_mut(&key.scope)
+        {
+            sweep.want(now + AFTER_REFUSAL);
+        }
+        let change = self.drifting.get(&key).cloned();
+        self.finish(&key, outcome, change, now, effects);
+    }
+
+    /// A pass has ended.
+    fn finish(
+        &mut self,
+        key: &FunctionKey,
+        outcome: Outcome,
+        change: Option<Change>,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.queue.done(key);
+        self.conclude(key, outcome, change, now, effects);
+    }
+
+    /// Something is known about a function: it goes on the board, and the function comes again when that is due.
+    fn conclude(
+        &mut self,
+        key: &FunctionKey,
+        outcome: Outcome,
+        change: Option<Change>,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        if outcome == Outcome::InSync {
+            self.drifting.remove(key);
+            let entry = self.desired.as_ref().and_then(|desired| desired.get(key));
+            if let (Some(entry), Seen::Present(function)) = (entry, self.facts.function(key)) {
+                self.memory.agreed(entry, &function.network);
+            }
+        }
+        let pass = self.begun.remove(key);
+        let next = self.next_look(key, &outcome, pass.is_some(), now);
+        if let Some(at) = next {
+            self.queue.add_at(key.clone(), at);
+        }
+        let before = self.board.concluded(key, outcome.clone(), change, next, now);
+        let took = pass.map(|begun| now.since(begun));
+        effects.push(Effect::Tell(Notice::Concluded { key: key.clone(), outcome, before, took }));
+    }
+
+    /// When a function is looked at again, beside the sweeps. Where a sweep could not read, the sweep is repeated.
+    fn next_look(&mut self, key: &FunctionKey, outcome: &Outcome, pass: bool, now: Time) -> Option<Time> {
+        let why = outcome.why()?;
+        let attempt = match self.attempts.get(key) {
+            Some((reason, count)) if *reason == why.reason => count + 1,
+            _ => 0,
+        };
+        self.attempts.insert(key.clone(), (why.reason, attempt));
+        let backoff = now + backoff::delay(why.reason.pace(), attempt, &mut self.rng);
+        match outcome {
+            Outcome::InSync => None,
+            Outcome::Waiting { why, until } if why.reason.pace() == Pace::Invalid => *until,
+            Outcome::Waiting { until, .. } => Some(until.unwrap_or(backoff)),
+            Outcome::Retry { .. } if !pass => None,
+            Outcome::Retry { after, .. } => Some(after.map_or(backoff, |after| backoff.max(now + after))),
+            Outcome::Blocked { why, until: None } if why.reason.pace() == Pace::Invalid => None,
+            Outcome::Blocked { until, .. } => Some(until.unwrap_or(backoff)),
+        }
+    }
+
+    fn note_drift(&mut self, change: &Change, effects: &mut Vec<Effect>) {
+        if self.drifting.insert(change.key.clone(), change.clone()).is_none() {
+            effects.push(Effect::Tell(Notice::Drifted(change.clone())));
+        }
+    }
+}
+
+impl Sweep {
+    fn want(&mut self, at: Time) {
+        self.again = self.running.is_some();
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    }
+
+    fn is_due(&self, now: Time) -> bool {
+        self.running.is_none() && self.due.is_some_and(|due| due <= now)
+    }
+}
+
+/// What must be known of a function's role; nothing where it shall not be in a VPC.
+fn function_needs(entry: &Entry) -> Option<FunctionNeeds> {
+    match &entry.want {
+        Want::Detached => None,
+        Want::Attached(_) => Some(FunctionNeeds {
+            policies: Arc::clone(&entry.policies),
+            simulate: entry.attach_policy != AttachPolicy::Always,
+        }),
+    }
+}
+
+/// The first thing that a sweep could not read, if the whole scope suffers from it.
+fn fault(found: &Surveyed) -> Option<Why> {
+    let functions = found.facts.functions.values().find_map(unread);
+    functions.or_else(|| found.facts.vpcs.values().find_map(unread)).or_else(|| found.roles.values().find_map(unread))
+}
+
+fn unread<T>(seen: &Seen<T>) -> Option<Why> {
+    match seen {
+        Seen::Unknown(fault) => Some(Why::unread(fault)),
+        Seen::Present(_) | Seen::Absent => None,
+    }
+}

@@ -1,0 +1,13 @@
+//! One loop owns all state; tasks around it do the IO.
+//!
+//! [`Controller`] is the loop's mind: pure, an event and the time in, effects out. [`run`] is its body: it performs the
+//! effects with tokio and hands back what came of them as events. What is worth telling goes to an [`Observer`].
+
+mod backoff;
+mod controller;
+mod queue;
+mod runtime;
+
+pub use controller::{Cadence, Controller, Effect, Event, Notice, Signal};
+pub use queue::Queue;
+pub use runtime::{Load, LoadFailure, Observer, Ports, run};

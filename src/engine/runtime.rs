@@ -1,0 +1,164 @@
+//! The body of the daemon: performs the effects as tasks, and hands what came of them back as events.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::controller::{Controller, Effect, Event, Notice, Signal};
+use crate::apply::Applier;
+use crate::cloud::{CloudError, Read};
+use crate::desired::DesiredState;
+use crate::file::Unusable;
+use crate::live;
+use crate::names::Clock;
+
+/// After a stop was asked for, calls in hand get this long to end; below the usual grace of 10 s.
+const GRACE: Duration = Duration::from_secs(8);
+/// The loop turns at least this often, so that it can be seen to live.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// Reads the desired state.
+pub trait Load: Send + Sync {
+    /// Reads, parses and resolves the file as it is now.
+    fn load(&self) -> Pin<Box<dyn Future<Output = Result<DesiredState, LoadFailure>> + Send + '_>>;
+}
+
+/// Why there is no desired state to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadFailure {
+    /// The file cannot be used.
+    #[error(transparent)]
+    File(#[from] Unusable),
+    /// The file leaves the account to the credentials, and nobody can say whose those are.
+    #[error("the file states no account, and the one of the credentials could not be found out: {0}")]
+    Identity(CloudError),
+}
+
+/// Told of everything that is worth telling.
+pub trait Observer: Send + Sync {
+    /// This has happened.
+    fn notice(&self, notice: &Notice);
+    /// The loop has turned.
+    fn turned(&self, controller: &Controller);
+}
+
+/// What the loop works with.
+pub struct Ports {
+    /// AWS, for reading.
+    pub read: Arc<dyn Read>,
+    /// AWS, for writing.
+    pub applier: Arc<Applier>,
+    /// The file.
+    pub load: Arc<dyn Load>,
+    /// The time.
+    pub clock: Clock,
+    /// Who is told.
+    pub observer: Arc<dyn Observer>,
+}
+
+/// Runs the controller until it is told to stop, or `until` says that it has done its work.
+///
+/// `first` is what happens first; `signals` is what somebody asks for while it runs.
+pub async fn run(
+    mut controller: Controller,
+    ports: &Ports,
+    first: Vec<Event>,
+    mut signals: mpsc::Receiver<Signal>,
+    until: impl Fn(&Controller) -> bool,
+) -> Controller {
+    let (send, mut events) = mpsc::unbounded_channel();
+    let mut tasks = Tasks { ports, send, set: JoinSet::new() };
+    let mut stop_by: Option<Instant> = None;
+    let mut stopped = false;
+    let mut next: Vec<Event> = first;
+    loop {
+        for event in next.drain(..) {
+            for effect in controller.handle(event, (ports.clock)()) {
+                stopped |= matches!(effect, Effect::Stop);
+                tasks.perform(effect);
+            }
+        }
+        ports.observer.turned(&controller);
+        if stopped || until(&controller) {
+            break;
+        }
+        let wake = wake(&controller, ports);
+        let event = tokio::select! {
+            Some(event) = events.recv() => event,
+            Some(signal) = signals.recv(), if stop_by.is_none() => {
+                if signal == Signal::Stop {
+                    stop_by = Some(Instant::now() + GRACE);
+                }
+                Event::Signal(signal)
+            }
+            Some(ended) = tasks.set.join_next() => {
+                // A task that panicked would leave its function in hand for ever: better to end, and be started anew.
+                if let Err(error) = ended && error.is_panic() {
+                    std::panic::resume_unwind(error.into_panic());
+                }
+                continue;
+            }
+            () = tokio::time::sleep_until(stop_by.unwrap_or(wake).min(wake)) => Event::Tick,
+        };
+        if stop_by.is_some_and(|by| by <= Instant::now()) {
+            tracing::warn!("calls to AWS that were still in hand are given up");
+            break;
+        }
+        next.push(event);
+    }
+    controller
+}
+
+/// When to turn the loop at the latest.
+fn wake(controller: &Controller, ports: &Ports) -> Instant {
+    let wait = controller.next_wake().map_or(HEARTBEAT, |at| at.since((ports.clock)()).min(HEARTBEAT));
+    Instant::now() + wait
+}
+
+struct Tasks<'a> {
+    ports: &'a Ports,
+    send: mpsc::UnboundedSender<Event>,
+    set: JoinSet<()>,
+}
+
+impl Tasks<'_> {
+    fn perform(&mut self, effect: Effect) {
+        let read = Arc::clone(&self.ports.read);
+        let clock = Arc::clone(&self.ports.clock);
+        match effect {
+            Effect::Tell(notice) => self.ports.observer.notice(&notice),
+            Effect::Stop => {}
+            Effect::Load => {
+                let load = Arc::clone(&self.ports.load);
+                self.spawn(async move { Event::Loaded(load.load().await) });
+            }
+            Effect::Survey(scope, needs) => {
+                self.spawn(async move { Event::Surveyed(live::survey(&*read, &scope, &needs, clock()).await) });
+            }
+            Effect::Look(key, needs) => self.spawn(async move {
+                let found = live::look(&*read, &key, needs.as_ref(), clock()).await;
+                Event::Looked(key, found)
+            }),
+            Effect::Do(order) => {
+                let applier = Arc::clone(&self.ports.applier);
+                self.spawn(async move {
+                    let (answer, took) = applier.make(&order).await;
+                    Event::Answered(order, answer, took)
+                });
+            }
+        }
+    }
+
+    fn spawn(&mut self, task: impl Future<Output = Event> + Send + 'static) {
+        let send = self.send.clone();
+        self.set.spawn(async move {
+            // The receiver is gone only after the loop has ended.
+            let _ = send.send(task.await);
+        });
+    }
+}

@@ -1,0 +1,151 @@
+//! What is known of AWS, as data. Shaped like a sweep's answer: by scope, with roles beside, since those are global.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::cloud::{CloudError, Function, Identity, RouteTable, SecurityGroup, Subnet, Vpc};
+use crate::names::{AccountId, FunctionKey, FunctionName, PolicyArn, RoleKey, Scope, Time, VpcId};
+
+/// A fact: seen, known to be absent, or not known. The last two are never mixed up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen<T> {
+    /// It is there, and so.
+    Present(T),
+    /// AWS answered that it is not there.
+    Absent,
+    /// It was not read, or the read failed.
+    Unknown(Fault),
+}
+
+/// Why something is not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nobody has looked yet.
+    Unread,
+    /// The credentials for an account belong to another one; the one they belong to.
+    WrongAccount(AccountId),
+    /// The read failed.
+    Failed(Box<CloudError>),
+}
+
+impl From<CloudError> for Fault {
+    fn from(error: CloudError) -> Self {
+        Self::Failed(Box::new(error))
+    }
+}
+
+impl Fault {
+    /// How long AWS asks to wait before the next try.
+    pub fn retry_after(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::Failed(error) => error.retry_after,
+            Self::Unread | Self::WrongAccount(_) => None,
+        }
+    }
+}
+
+/// All that is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// By account and region.
+    pub scopes: BTreeMap<Scope, ScopeFacts>,
+    /// The execution roles of the functions, by account.
+    pub roles: BTreeMap<RoleKey, Seen<RoleFacts>>,
+}
+
+/// What is known of one scope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeFacts {
+    /// Whose credentials are used there.
+    pub identity: Seen<Identity>,
+    /// The functions that somebody asked for.
+    pub functions: BTreeMap<FunctionName, Seen<Function>>,
+    /// The VPCs that somebody asked for.
+    pub vpcs: BTreeMap<VpcId, Seen<VpcFacts>>,
+    /// When the sweep began.
+    pub at: Time,
+}
+
+/// What is known of an execution role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleFacts {
+    /// The managed policies on it.
+    pub attached: BTreeSet<PolicyArn>,
+    /// Whether a simulation lets it make network interfaces; asked only where the policy is not on it.
+    pub may_make_interfaces: Seen<bool>,
+    /// When it was read.
+    pub at: Time,
+}
+
+/// A VPC with what is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VpcFacts {
+    /// The VPC itself.
+    pub vpc: Vpc,
+    /// Its subnets.
+    pub subnets: Vec<SubnetFacts>,
+    /// Its security groups.
+    pub security_groups: Vec<SecurityGroup>,
+}
+
+/// A subnet and whether it leads to the internet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubnetFacts {
+    /// The subnet itself.
+    pub subnet: Subnet,
+    /// Whether its route table has a route to an internet gateway.
+    pub public: bool,
+}
+
+impl VpcFacts {
+    /// Puts together what EC2 answered in four lists.
+    pub fn assemble(vpc: Vpc, subnets: &[Subnet], tables: &[RouteTable], groups: &[SecurityGroup]) -> Self {
+        let tables: Vec<&RouteTable> = tables.iter().filter(|table| table.vpc == vpc.id).collect();
+        let main = tables.iter().find(|table| table.main);
+        let public = |subnet: &Subnet| {
+            let own = tables.iter().find(|table| table.subnets.contains(&subnet.id));
+            own.or(main).is_some_and(|table| table.internet_gateway)
+        };
+        Self {
+            subnets: subnets
+                .iter()
+                .filter(|subnet| subnet.vpc == vpc.id)
+                .map(|subnet| SubnetFacts { public: public(subnet), subnet: subnet.clone() })
+                .collect(),
+            security_groups: groups.iter().filter(|group| group.vpc == vpc.id).cloned().collect(),
+            vpc,
+        }
+    }
+}
+
+impl Facts {
+    /// What is known of a function.
+    pub fn function(&self, key: &FunctionKey) -> &Seen<Function> {
+        let scope = self.scopes.get(&key.scope);
+        scope.and_then(|scope| scope.functions.get(&key.name)).unwrap_or(&Seen::Unknown(Fault::Unread))
+    }
+
+    /// What is known of a VPC.
+    pub fn vpc(&self, scope: &Scope, id: &VpcId) -> &Seen<VpcFacts> {
+        let scope = self.scopes.get(scope);
+        scope.and_then(|scope| scope.vpcs.get(id)).unwrap_or(&Seen::Unknown(Fault::Unread))
+    }
+
+    /// What is known of a role.
+    pub fn role(&self, key: &RoleKey) -> &Seen<RoleFacts> {
+        self.roles.get(key).unwrap_or(&Seen::Unknown(Fault::Unread))
+    }
+
+    /// Takes over what a sweep of one scope found. Roles of other scopes stay.
+    pub fn surveyed(&mut self, found: super::Surveyed) {
+        self.roles.extend(found.roles);
+        self.scopes.insert(found.scope, found.facts);
+    }
+
+    /// Takes over what a look at one function found.
+    pub fn looked(&mut self, key: &FunctionKey, found: super::Looked) {
+        if let Some(scope) = self.scopes.get_mut(&key.scope) {
+            scope.functions.insert(key.name.clone(), found.function);
+        }
+        self.roles.extend(found.role);
+    }
+}

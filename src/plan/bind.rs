@@ -1,0 +1,140 @@
+//! From the words of the file to subnets and groups that EC2 has.
+
+use std::collections::BTreeSet;
+
+use super::reason::{Reason, Why};
+use crate::cloud::SecurityGroup;
+use crate::desired::{Intent, Pick};
+use crate::live::{SubnetFacts, VpcFacts};
+use crate::names::{Network, SecurityGroupId, SubnetId};
+
+/// Lambda's limit of subnets in one configuration.
+const MOST_SUBNETS: usize = 16;
+/// Lambda's limit of security groups in one configuration.
+const MOST_GROUPS: usize = 5;
+
+/// An intent, bound: the exact configuration, and what is doubtful about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// What to set.
+    pub network: Network,
+    /// Sentences for people.
+    pub warnings: Vec<String>,
+}
+
+/// Binds an intent against a VPC as it is.
+pub fn bind(intent: &Intent, facts: &VpcFacts) -> Result<Bound, Why> {
+    if facts.vpc.dedicated {
+        return Err(Why::new(Reason::DedicatedTenancy, facts.vpc.id.to_string()));
+    }
+    let mut warnings = Vec::new();
+    let subnets = subnets(intent, facts, &mut warnings)?;
+    let groups = security_groups(intent, facts, &mut warnings)?;
+    if let Some(single) = subnets.iter().find(|subnet| intent.ipv6 && !subnet.subnet.ipv6) {
+        return Err(Why::new(Reason::NotDualStack, format!("{} has no IPv6 range", single.subnet.id)));
+    }
+    let zones: BTreeSet<&str> = subnets.iter().map(|subnet| subnet.subnet.zone.as_str()).collect();
+    if zones.len() == 1 {
+        warnings.push("all subnets are in one availability zone: when that fails, so does the function".to_owned());
+    }
+    let network = Network {
+        subnets: subnets.iter().map(|subnet| subnet.subnet.id.clone()).collect(),
+        security_groups: groups.iter().map(|group| group.id.clone()).collect(),
+        ipv6: intent.ipv6,
+    };
+    if network.subnets.len() > MOST_SUBNETS {
+        return Err(Why::new(Reason::TooManySubnets, format!("the entry means {} subnets", network.subnets.len())));
+    }
+    if network.security_groups.len() > MOST_GROUPS {
+        let detail = format!("the entry means {} security groups", network.security_groups.len());
+        return Err(Why::new(Reason::TooManySecurityGroups, detail));
+    }
+    Ok(Bound { network, warnings })
+}
+
+fn subnets<'a>(intent: &Intent, facts: &'a VpcFacts, warnings: &mut Vec<String>) -> Result<Vec<&'a SubnetFacts>, Why> {
+    let usable: Vec<&SubnetFacts> = facts.subnets.iter().filter(|subnet| subnet.subnet.available).collect();
+    let picked: Vec<&SubnetFacts> = match &intent.subnets {
+        Pick::Default => {
+            let private: Vec<&SubnetFacts> = usable.iter().copied().filter(|subnet| !subnet.public).collect();
+            if private.is_empty() && !usable.is_empty() {
+                warnings.push(format!("{} has no private subnet: all its subnets are used", intent.vpc));
+                usable
+            } else {
+                private
+            }
+        }
+        Pick::Ids(ids) => each(ids, |id: &SubnetId| {
+            let found = facts.subnets.iter().find(|subnet| subnet.subnet.id == *id);
+            match found {
+                Some(subnet) if subnet.subnet.available => Ok(subnet),
+                Some(_) => Err(Why::new(Reason::SubnetNotFound, format!("{id} is not available"))),
+                None => Err(Why::new(Reason::SubnetNotFound, format!("{} has no subnet {id}", intent.vpc))),
+            }
+        })?,
+        Pick::Names(names) => each(names, |name: &String| {
+            let named = |subnet: &&&SubnetFacts| subnet.subnet.tags.get("Name") == Some(name);
+            let none = || Why::new(Reason::SubnetNotFound, format!("{} has no subnet named {name}", intent.vpc));
+            usable.iter().find(named).copied().ok_or_else(none)
+        })?,
+        Pick::Tags(tags) => {
+            usable.into_iter().filter(|subnet| tags.iter().all(|(k, v)| subnet.subnet.tags.get(k) == Some(v))).collect()
+        }
+    };
+    if picked.is_empty() {
+        return Err(Why::new(Reason::NoUsableSubnet, format!("{}: {}", intent.vpc, in_words(&intent.subnets))));
+    }
+    if !matches!(intent.subnets, Pick::Default)
+        && let Some(public) = picked.iter().find(|subnet| subnet.public)
+    {
+        let text = format!("{} is a public subnet, which gives a function no way to the internet", public.subnet.id);
+        warnings.push(text);
+    }
+    Ok(picked)
+}
+
+fn security_groups<'a>(
+    intent: &Intent,
+    facts: &'a VpcFacts,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<&'a SecurityGroup>, Why> {
+    let groups = &facts.security_groups;
+    let named = |name: &str| {
+        let none = || Why::new(Reason::SecurityGroupNotFound, format!("{} has no group named {name}", intent.vpc));
+        groups.iter().find(|group| group.name == name).ok_or_else(none)
+    };
+    let picked: Vec<&SecurityGroup> = match &intent.security_groups {
+        Pick::Default => vec![named("default")?],
+        Pick::Ids(ids) => each(ids, |id: &SecurityGroupId| {
+            let none = || Why::new(Reason::SecurityGroupNotFound, format!("{} has no group {id}", intent.vpc));
+            groups.iter().find(|group| group.id == *id).ok_or_else(none)
+        })?,
+        Pick::Names(names) => each(names, |name: &String| named(name))?,
+        Pick::Tags(tags) => {
+            groups.iter().filter(|group| tags.iter().all(|(k, v)| group.tags.get(k) == Some(v))).collect()
+        }
+    };
+    if picked.is_empty() {
+        let detail = format!("{}: {}", intent.vpc, in_words(&intent.security_groups));
+        return Err(Why::new(Reason::SecurityGroupNotFound, detail));
+    }
+    if picked.iter().all(|group| !group.lets_out) {
+        let names: Vec<&str> = picked.iter().map(|group| group.name.as_str()).collect();
+        warnings.push(format!("no group lets anything out ({}): the function can reach nothing", names.join(", ")));
+    }
+    Ok(picked)
+}
+
+fn each<'a, I, T>(wanted: &BTreeSet<I>, find: impl Fn(&I) -> Result<&'a T, Why>) -> Result<Vec<&'a T>, Why> {
+    wanted.iter().map(find).collect()
+}
+
+fn in_words<Id>(pick: &Pick<Id>) -> String {
+    match pick {
+        Pick::Tags(tags) => {
+            let pairs: Vec<String> = tags.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+            format!("nothing has the tags {}", pairs.join(", "))
+        }
+        _ => "it has none".to_owned(),
+    }
+}

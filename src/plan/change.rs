@@ -1,0 +1,256 @@
+//! What differs between the file and AWS for one function.
+
+use serde::Serialize;
+
+use super::reason::{Outcome, Reason, Why};
+use super::{World, bind};
+use crate::cloud::{Exclusion, Function, State};
+use crate::desired::{AttachPolicy, Entry, Want};
+use crate::live::{RoleFacts, Seen};
+use crate::names::{FunctionKey, Network, PolicyArn, RoleArn};
+
+/// What differs for one function: printed, counted, agreed to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The function.
+    #[serde(flatten)]
+    pub key: FunctionKey,
+    /// Why it differs.
+    pub cause: Cause,
+    /// The policies that its role has to get.
+    pub attach: Vec<Attach>,
+    /// The policies that its role gets if Lambda refuses without them.
+    pub attach_if_refused: Vec<Attach>,
+    /// The network that it has to get.
+    pub network: Option<NetworkChange>,
+}
+
+/// A policy for a role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Attach {
+    /// The role.
+    #[serde(serialize_with = "arn")]
+    pub role: RoleArn,
+    /// The policy.
+    pub policy: PolicyArn,
+    /// What shows that it is needed.
+    pub evidence: Evidence,
+}
+
+fn arn<S: serde::Serializer>(role: &RoleArn, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(role.as_str())
+}
+
+/// What shows that a policy is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// The file says `attach_policy = "always"`, and the policy is not on the role.
+    Demanded,
+    /// The policy is not on the role, and a simulation says that the right is missing.
+    Simulated,
+    /// The policy is not on the role, and Lambda refused.
+    Refused,
+    /// None yet: the policy is not on the role, and nobody could say whether the right is missing.
+    Unknown,
+}
+
+/// A function's network before and after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NetworkChange {
+    /// What it has.
+    pub from: Network,
+    /// What it gets.
+    pub to: Network,
+}
+
+/// Why live differs from desired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The entry is new or was edited. Also where this process has not seen the function in sync yet.
+    File,
+    /// Somebody changed the function or its role.
+    Live,
+    /// Somebody changed the VPC, so that the entry now means other subnets or groups.
+    Network,
+}
+
+impl Cause {
+    /// The name, as in metric labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Live => "live",
+            Self::Network => "network",
+        }
+    }
+}
+
+/// What comparing gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comparison {
+    /// The result.
+    pub verdict: Verdict,
+    /// What is doubtful, in sentences.
+    pub warnings: Vec<String>,
+}
+
+/// The result of a comparison.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// No difference.
+    InSync,
+    /// A difference.
+    Differs(Change),
+    /// It cannot be compared, or must not be changed.
+    Stuck(Outcome),
+}
+
+impl Comparison {
+    fn stuck(outcome: Outcome) -> Self {
+        Self { verdict: Verdict::Stuck(outcome), warnings: Vec::new() }
+    }
+}
+
+/// Compares what the file says of a function with what AWS said.
+pub fn compare(w: &World<'_>, entry: &Entry) -> Comparison {
+    match try_compare(w, entry) {
+        Ok(comparison) => comparison,
+        Err(outcome) => Comparison::stuck(outcome),
+    }
+}
+
+fn try_compare(w: &World<'_>, entry: &Entry) -> Result<Comparison, Outcome> {
+    let function = known(w.facts.function(&entry.key), || Why::new(Reason::FunctionNotFound, entry.key.to_string()))?;
+    manageable(entry, function)?;
+    let (to, mut warnings) = target(w, entry)?;
+    let attaching = function.network != to;
+    let (attach, attach_if_refused) = match to.is_attached() {
+        true => policies(w, entry, function, attaching, &mut warnings)?,
+        false => (Vec::new(), Vec::new()),
+    };
+    if !attaching && attach.is_empty() {
+        return Ok(Comparison { verdict: Verdict::InSync, warnings });
+    }
+    allowed(w, entry, &to, attach.iter().chain(&attach_if_refused))?;
+    let cause = w.memory.cause(entry, &to);
+    let network = attaching.then(|| NetworkChange { from: function.network.clone(), to });
+    let change = Change { key: entry.key.clone(), cause, attach, attach_if_refused, network };
+    Ok(Comparison { verdict: Verdict::Differs(change), warnings })
+}
+
+/// The fact itself; an absence is blocked for the given reason, and what is not known is tried again.
+fn known<T>(seen: &Seen<T>, absent: impl FnOnce() -> Why) -> Result<&T, Outcome> {
+    match seen {
+        Seen::Present(value) => Ok(value),
+        Seen::Absent => Err(Outcome::Blocked { why: absent(), until: None }),
+        Seen::Unknown(fault) => Err(Outcome::Retry { why: Why::unread(fault), after: fault.retry_after() }),
+    }
+}
+
+fn manageable(entry: &Entry, function: &Function) -> Result<(), Outcome> {
+    match &function.excluded {
+        Some(Exclusion::CapacityProvider(arn)) => return Err(Outcome::blocked(Reason::CapacityProvider, arn)),
+        Some(Exclusion::EdgeReplica(arn)) => return Err(Outcome::blocked(Reason::EdgeReplica, arn)),
+        None => {}
+    }
+    if let Some(State::Failed(failure)) = function.life.as_ref().map(|life| &life.state) {
+        return Err(Outcome::blocked(Reason::CreationFailed, format!("{}: {}", failure.code, failure.text)));
+    }
+    if function.role.key().account != entry.key.scope.account {
+        return Err(Outcome::blocked(Reason::RoleElsewhere, function.role.as_str()));
+    }
+    Ok(())
+}
+
+/// The network that the entry means now.
+fn target(w: &World<'_>, entry: &Entry) -> Result<(Network, Vec<String>), Outcome> {
+    let Want::Attached(intent) = &entry.want else { return Ok((Network::none(), Vec::new())) };
+    let vpc = w.facts.vpc(&entry.key.scope, &intent.vpc);
+    let vpc = known(vpc, || Why::new(Reason::VpcNotFound, format!("{} in {}", intent.vpc, entry.key.scope)))?;
+    let bound = bind::bind(intent, vpc).map_err(|why| Outcome::Blocked { why, until: None })?;
+    Ok((bound.network, bound.warnings))
+}
+
+type Attaches = (Vec<Attach>, Vec<Attach>);
+
+/// The policies that the role has to get, and those that it gets if Lambda refuses without them.
+fn policies(
+    w: &World<'_>,
+    entry: &Entry,
+    function: &Function,
+    attaching: bool,
+    warnings: &mut Vec<String>,
+) -> Result<Attaches, Outcome> {
+    let absent = || Why::new(Reason::RoleNotFound, function.role.as_str());
+    let role = known(w.facts.role(function.role.key()), absent)?;
+    let missing = missing(w, entry, function, role);
+    if missing.is_empty() {
+        return Ok(Attaches::default());
+    }
+    let attach = |evidence| {
+        let one = |policy: &PolicyArn| Attach { role: function.role.clone(), policy: policy.clone(), evidence };
+        missing.iter().map(one).collect::<Vec<_>>()
+    };
+    let refused = w.memory.shown_to_lack_right(&entry.key);
+    Ok(match (entry.attach_policy, &role.may_make_interfaces) {
+        (AttachPolicy::Always, _) => (attach(Evidence::Demanded), Vec::new()),
+        (AttachPolicy::WhenNeeded, _) if refused => (attach(Evidence::Refused), Vec::new()),
+        (AttachPolicy::WhenNeeded, Seen::Present(false)) => (attach(Evidence::Simulated), Vec::new()),
+        (AttachPolicy::WhenNeeded, Seen::Unknown(_) | Seen::Absent) if attaching => {
+            (Vec::new(), attach(Evidence::Unknown))
+        }
+        (AttachPolicy::Never, Seen::Present(false)) => {
+            let text = format!("role {} may not make network interfaces", function.role.key().name);
+            warnings.push(format!("{text}, and attach_policy = \"never\""));
+            Attaches::default()
+        }
+        _ => Attaches::default(),
+    })
+}
+
+/// The wanted policies that are not on the role. One that this process attached counts as there: IAM's reads lag.
+pub(super) fn missing(w: &World<'_>, entry: &Entry, function: &Function, role: &RoleFacts) -> Vec<PolicyArn> {
+    let wanted = entry.policies.iter().map(|policy| policy.for_role(&function.role));
+    let there = |policy: &PolicyArn| {
+        role.attached.contains(policy) || w.memory.just_attached(function.role.key(), policy, role.at)
+    };
+    wanted.filter(|policy| !there(policy)).collect()
+}
+
+/// What the operator's settings refuse, no matter what the file says.
+fn allowed<'a>(
+    w: &World<'_>,
+    entry: &Entry,
+    to: &Network,
+    attach: impl Iterator<Item = &'a Attach>,
+) -> Result<(), Outcome> {
+    match &entry.want {
+        Want::Detached if !w.limits.allow_detach && !to.is_attached() => {
+            return Err(Outcome::blocked(Reason::DetachNotAllowed, ""));
+        }
+        Want::Attached(intent) if w.limits.allowed_vpcs.as_ref().is_some_and(|vpcs| !vpcs.contains(&intent.vpc)) => {
+            return Err(Outcome::blocked(Reason::VpcNotAllowed, intent.vpc.to_string()));
+        }
+        _ => {}
+    }
+    for Attach { role, policy, .. } in attach {
+        if !w.limits.allowed_policies.iter().any(|allowed| allowed.for_role(role) == *policy) {
+            return Err(Outcome::blocked(Reason::PolicyNotAllowed, policy.to_string()));
+        }
+    }
+    Ok(())
+}
+
+impl Change {
+    /// Whether agreeing to this agrees to `now` as well: the same network from the same before, no further policy.
+    pub fn covers(&self, now: &Self) -> bool {
+        let agreed = |wanted: &Attach| {
+            let same = |attach: &Attach| (&attach.role, &attach.policy) == (&wanted.role, &wanted.policy);
+            self.attach.iter().chain(&self.attach_if_refused).any(same)
+        };
+        let network = now.network.is_none() || self.network == now.network;
+        network && now.attach.iter().chain(&now.attach_if_refused).all(agreed)
+    }
+}

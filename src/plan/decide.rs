@@ -1,0 +1,166 @@
+//! The next step for one function, from a fresh look; and what an answer means.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::change::missing;
+use super::memory::waits_for_iam;
+use super::reason::{Outcome, Reason, Why};
+use super::{Admitted, Answer, Attach, Change, NetworkChange, Step, Verdict, World, Writable, compare};
+use crate::cloud::{Class, CloudError, Function, State, Update};
+use crate::desired::{AttachPolicy, Entry};
+use crate::live::Seen;
+use crate::names::{FunctionKey, Time};
+use crate::settings::Mode;
+
+/// How long IAM may take to spread a change before a refusal counts as one. Terraform waits as long.
+const PROPAGATION: Duration = Duration::from_secs(5 * 60);
+/// The pause between attaching a policy and the first try: sooner, Lambda has refused every time that was reported.
+const FIRST_TRY: Duration = Duration::from_secs(2);
+/// How long a missing `LastUpdateStatus` counts as an update in progress.
+const UNSAID: Duration = Duration::from_secs(5 * 60);
+
+/// What to do now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Make this call.
+    Do(Step),
+    /// Make none.
+    Rest(Outcome),
+}
+
+/// Decides about a function that was just looked at; `None` if the file does not list it.
+pub fn decide(w: &World<'_>, key: &FunctionKey) -> Option<Decision> {
+    let entry = w.desired.get(key)?;
+    let comparison = compare(w, entry);
+    let change = match comparison.verdict {
+        Verdict::Stuck(outcome) => return Some(Decision::Rest(outcome)),
+        Verdict::InSync => None,
+        Verdict::Differs(change) => Some(change),
+    };
+    // A comparison that is not stuck has seen the function.
+    let Seen::Present(function) = w.facts.function(key) else { return None };
+    Some(match (busy(function, w.now), change) {
+        (Some(wait), _) => Decision::Rest(wait),
+        (None, None) => Decision::Rest(Outcome::InSync),
+        (None, Some(change)) => match gate(w, entry, &change) {
+            Some(outcome) => Decision::Rest(outcome),
+            None => next_step(w, function, change),
+        },
+    })
+}
+
+/// Whether Lambda is at work on the function, so that an update would be refused with 409.
+fn busy(function: &Function, now: Time) -> Option<Outcome> {
+    let life = function.life.as_ref()?;
+    if life.state == State::Pending {
+        return Some(Outcome::waiting(Reason::FunctionPending, ""));
+    }
+    let recent = function.modified.is_some_and(|at| now.since(at) < UNSAID);
+    match life.update {
+        Update::InProgress => Some(Outcome::waiting(Reason::UpdateInProgress, "")),
+        Update::Unsaid if recent => Some(Outcome::waiting(Reason::UpdateInProgress, "Lambda does not say how it went")),
+        _ => None,
+    }
+}
+
+/// What keeps a difference from being put right now: the mode, the account, the agreement, other people at work.
+pub fn gate(w: &World<'_>, entry: &Arc<Entry>, change: &Change) -> Option<Outcome> {
+    if w.limits.mode.min(entry.mode_at(w.now)) == Mode::Observe {
+        let reason = entry.reason.clone().unwrap_or_default();
+        return Some(Outcome::Waiting { why: Why::new(Reason::Observed, reason), until: entry.until });
+    }
+    if w.limits.writable == Writable::Stated && !entry.account_stated {
+        return Some(Outcome::blocked(Reason::AccountNotStated, entry.key.scope.account.to_string()));
+    }
+    if let Admitted::Only(agreed) = &w.limits.admitted
+        && !agreed.get(&entry.key).is_some_and(|agreed| agreed.covers(change))
+    {
+        return Some(Outcome::waiting(Reason::NotAdmitted, ""));
+    }
+    let Seen::Present(function) = w.facts.function(&entry.key) else { return None };
+    let modified = function.modified.filter(|modified| !w.memory.ours(&entry.key, *modified))?;
+    let settled = modified + w.limits.settle;
+    (w.now < settled).then(|| Outcome::waiting_until(Reason::Settling, settled))
+}
+
+/// Policies first, then the network.
+fn next_step(w: &World<'_>, function: &Function, change: Change) -> Decision {
+    let Change { key, attach, network, .. } = change;
+    if let Some(Attach { role, policy, .. }) = attach.into_iter().next() {
+        if let Some(refusal) = w.memory.not_attached(role.key(), &policy, w.now) {
+            return Decision::Rest(refusal.outcome());
+        }
+        if w.memory.attaching(role.key(), &policy) {
+            return Decision::Rest(Outcome::waiting_until(Reason::RoleBusy, w.now + FIRST_TRY));
+        }
+        return Decision::Do(Step::AttachPolicy { key, role, policy });
+    }
+    let Some(NetworkChange { from, to }) = network else { return Decision::Rest(Outcome::InSync) };
+    if let Some(refusal) = w.memory.refusal(&key, &to, w.now) {
+        return Decision::Rest(refusal.outcome());
+    }
+    let first_try = w.memory.last_attach(function.role.key()).map(|at| at + FIRST_TRY);
+    if let Some(first_try) = first_try.filter(|at| w.now < *at && to.is_attached()) {
+        return Decision::Rest(Outcome::waiting_until(Reason::RolePropagation, first_try));
+    }
+    Decision::Do(Step::SetVpc { key, from, to, revision: function.revision.clone() })
+}
+
+/// What an answer means. The memory has heard of it before.
+pub fn conclude(w: &World<'_>, step: &Step, answer: &Answer) -> Outcome {
+    let error = match (step, answer) {
+        (_, Answer::NotJournaled(text)) => return Outcome::blocked(Reason::NotJournaled, text),
+        (Step::AttachPolicy { .. }, Answer::Done) => {
+            return Outcome::waiting_until(Reason::RolePropagation, w.now + FIRST_TRY);
+        }
+        (Step::SetVpc { .. }, Answer::Done) => return Outcome::waiting(Reason::UpdateInProgress, ""),
+        (_, Answer::Failed(error)) => error,
+    };
+    match step {
+        Step::AttachPolicy { .. } => rest(Why::attaching(error), error),
+        Step::SetVpc { key, .. } if waits_for_iam(error.class) => denied(w, key, error),
+        Step::SetVpc { key, .. } if error.class == Class::NotFound => {
+            Outcome::blocked(Reason::FunctionNotFound, key.to_string())
+        }
+        Step::SetVpc { .. } => rest(Why::answered(error), error),
+    }
+}
+
+/// The outcome of an error whose meaning does not depend on anything else.
+fn rest(why: Why, error: &CloudError) -> Outcome {
+    match error.class {
+        Class::Busy => Outcome::Waiting { why, until: None },
+        Class::StaleRevision
+        | Class::Throttled
+        | Class::Ec2Throttled
+        | Class::Server
+        | Class::Timeout
+        | Class::Malformed
+        | Class::Unreachable
+        | Class::Credentials => Outcome::Retry { why, after: error.retry_after },
+        _ => Outcome::Blocked { why, until: None },
+    }
+}
+
+/// Lambda refuses for the role's sake: a policy is missing, or IAM has not noticed it, or something overrules it.
+fn denied(w: &World<'_>, key: &FunctionKey, error: &CloudError) -> Outcome {
+    let (Some(entry), Seen::Present(function)) = (w.desired.get(key), w.facts.function(key)) else {
+        return rest(Why::answered(error), error);
+    };
+    let missing = match w.facts.role(function.role.key()) {
+        Seen::Present(role) => missing(w, entry, function, role),
+        _ => Vec::new(),
+    };
+    if error.class == Class::RoleDenied && !missing.is_empty() {
+        return match entry.attach_policy {
+            AttachPolicy::Never => Outcome::blocked(Reason::PolicyMissing, error.to_string()),
+            _ => Outcome::waiting_until(Reason::PolicyNeeded, w.now),
+        };
+    }
+    let since = [w.memory.last_attach(function.role.key()), w.memory.refused_since(key)].into_iter().flatten().max();
+    match since.is_none_or(|since| w.now.since(since) < PROPAGATION) {
+        true => Outcome::Waiting { why: Why::new(Reason::RolePropagation, error.to_string()), until: None },
+        false => Outcome::Blocked { why: Why::answered(error), until: None },
+    }
+}

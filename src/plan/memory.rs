@@ -1,0 +1,238 @@
+//! What this process saw, beside what AWS and the file say. Losing it costs waiting, never a wrong write.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::reason::{Outcome, Pace, Reason, Why};
+use super::{Cause, Step};
+use crate::cloud::{Class, CloudError, Function, Update};
+use crate::desired::Entry;
+use crate::names::{FunctionKey, Network, PolicyArn, RoleKey, Time};
+
+/// What AWS answered to a step; or the journal's error, if the step was not made because it could not be recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Done, as far as AWS says.
+    Done,
+    /// AWS answered an error, or no answer came.
+    Failed(CloudError),
+    /// The step was not made.
+    NotJournaled(String),
+}
+
+/// How long a refusal that somebody has to mend keeps us from trying the very same again.
+const COOL_DOWN: Duration = Duration::from_secs(30 * 60);
+/// The same where it is a matter of quotas and addresses, or of rights that are mended elsewhere.
+const SHORT_COOL_DOWN: Duration = Duration::from_secs(5 * 60);
+/// The same where it is likely to pass by itself.
+const MOMENT: Duration = Duration::from_secs(30);
+/// IAM's reads may lag this long behind its writes.
+const READ_LAG: Duration = Duration::from_secs(60);
+/// AWS's clock and ours may differ by this much when we ask whether a change was our own.
+const SKEW: Duration = Duration::from_secs(10);
+
+/// What this process saw.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    in_flight: BTreeMap<FunctionKey, Step>,
+    attached: BTreeMap<(RoleKey, PolicyArn), Time>,
+    not_attached: BTreeMap<(RoleKey, PolicyArn), Refusal>,
+    refused: BTreeMap<FunctionKey, (Time, Class)>,
+    sent: BTreeMap<FunctionKey, Sent>,
+    refusals: BTreeMap<FunctionKey, (Network, Refusal)>,
+    agreed: BTreeMap<FunctionKey, (Arc<Entry>, Network)>,
+}
+
+/// An update that Lambda has accepted from us.
+#[derive(Clone, Debug)]
+struct Sent {
+    to: Network,
+    at: Time,
+    open: bool,
+}
+
+/// What was refused, and until when the same is not tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub why: Why,
+    pub until: Time,
+}
+
+impl Refusal {
+    pub(super) fn outcome(&self) -> Outcome {
+        Outcome::Blocked { why: self.why.clone(), until: Some(self.until) }
+    }
+}
+
+impl Memory {
+    /// A step is about to be made.
+    pub fn begin(&mut self, step: &Step) {
+        self.in_flight.insert(step.key().clone(), step.clone());
+    }
+
+    /// A step was answered.
+    pub fn answered(&mut self, step: &Step, answer: &Answer, now: Time) {
+        self.in_flight.remove(step.key());
+        match (step, answer) {
+            (_, Answer::NotJournaled(_)) => {}
+            (Step::AttachPolicy { role, policy, .. }, Answer::Done) => {
+                let key = (role.key().clone(), policy.clone());
+                self.not_attached.remove(&key);
+                self.attached.insert(key, now);
+            }
+            (Step::AttachPolicy { role, policy, .. }, Answer::Failed(error)) => {
+                if let Some(refusal) = refusal(Why::attaching(error), now) {
+                    self.not_attached.insert((role.key().clone(), policy.clone()), refusal);
+                }
+            }
+            (Step::SetVpc { key, to, .. }, Answer::Done) => {
+                self.refused.remove(key);
+                self.refusals.remove(key);
+                self.sent.insert(key.clone(), Sent { to: to.clone(), at: now, open: true });
+            }
+            (Step::SetVpc { key, .. }, Answer::Failed(error)) if waits_for_iam(error.class) => {
+                let first = self.refused.get(key).filter(|(_, class)| *class == error.class).map_or(now, |(at, _)| *at);
+                self.refused.insert(key.clone(), (first, error.class));
+            }
+            (Step::SetVpc { key, to, .. }, Answer::Failed(error)) => {
+                if let Some(refusal) = refusal(Why::answered(error), now) {
+                    self.refusals.insert(key.clone(), (to.clone(), refusal));
+                }
+            }
+        }
+    }
+
+    /// A function was looked at: an update of ours may have come to its end.
+    pub fn looked(&mut self, key: &FunctionKey, function: &Function, now: Time) {
+        let Some(sent) = self.sent.get_mut(key).filter(|sent| sent.open) else { return };
+        match function.life.as_ref().map(|life| &life.update) {
+            Some(Update::Successful) => sent.open = false,
+            Some(Update::Failed(failure)) => {
+                sent.open = false;
+                let passing = matches!(
+                    failure.code.as_str(),
+                    "EC2RequestLimitExceeded"
+                        | "InternalError"
+                        | "InsufficientCapacity"
+                        | "InsufficientRolePermissions"
+                );
+                let why = Why::new(Reason::UpdateFailed, format!("{}: {}", failure.code, failure.text));
+                let until = now + if passing { MOMENT } else { SHORT_COOL_DOWN };
+                self.refusals.insert(key.clone(), (sent.to.clone(), Refusal { why, until }));
+            }
+            _ => {}
+        }
+    }
+
+    /// A function was found in sync.
+    pub fn agreed(&mut self, entry: &Arc<Entry>, network: &Network) {
+        self.refused.remove(&entry.key);
+        self.refusals.remove(&entry.key);
+        self.agreed.insert(entry.key.clone(), (Arc::clone(entry), network.clone()));
+    }
+
+    /// Somebody asked to try everything again now.
+    pub fn forget_refusals(&mut self) {
+        self.not_attached.clear();
+        self.refusals.clear();
+    }
+
+    /// A function left the file.
+    pub fn forget(&mut self, key: &FunctionKey) {
+        self.refused.remove(key);
+        self.sent.remove(key);
+        self.refusals.remove(key);
+        self.agreed.remove(key);
+    }
+
+    /// The step that is under way for a function.
+    pub fn in_flight(&self, key: &FunctionKey) -> Option<&Step> {
+        self.in_flight.get(key)
+    }
+
+    /// Whether this policy is being attached to this role right now, for whichever function.
+    pub(super) fn attaching(&self, to: &RoleKey, which: &PolicyArn) -> bool {
+        self.in_flight.values().any(|step| match step {
+            Step::AttachPolicy { role, policy, .. } => role.key() == to && policy == which,
+            Step::SetVpc { .. } => false,
+        })
+    }
+
+    /// Whether this process attached a policy to a role so lately that a read at `read` need not show it yet.
+    pub(super) fn just_attached(&self, role: &RoleKey, policy: &PolicyArn, read: Time) -> bool {
+        self.attached.get(&(role.clone(), policy.clone())).is_some_and(|at| read <= *at + READ_LAG)
+    }
+
+    /// When this process last attached anything to a role.
+    pub(super) fn last_attach(&self, role: &RoleKey) -> Option<Time> {
+        self.attached.iter().filter(|((of, _), _)| of == role).map(|(_, at)| *at).max()
+    }
+
+    /// Why a policy could not be attached to a role, as long as it is not to be tried again.
+    pub(super) fn not_attached(&self, role: &RoleKey, policy: &PolicyArn, now: Time) -> Option<&Refusal> {
+        self.not_attached.get(&(role.clone(), policy.clone())).filter(|refusal| now < refusal.until)
+    }
+
+    /// Since when Lambda refuses this function's network for its role's sake.
+    pub(super) fn refused_since(&self, key: &FunctionKey) -> Option<Time> {
+        self.refused.get(key).map(|(at, _)| *at)
+    }
+
+    /// Whether Lambda's last refusal says that the role lacks the right to make interfaces.
+    pub fn shown_to_lack_right(&self, key: &FunctionKey) -> bool {
+        self.refused.get(key).is_some_and(|(_, class)| *class == Class::RoleDenied)
+    }
+
+    /// Whether an update that Lambda accepted from us has not been seen to end.
+    pub fn awaits_update(&self, key: &FunctionKey) -> bool {
+        self.sent.get(key).is_some_and(|sent| sent.open)
+    }
+
+    /// Why this very network was refused for a function, as long as it is not to be tried again.
+    pub(super) fn refusal(&self, key: &FunctionKey, to: &Network, now: Time) -> Option<&Refusal> {
+        let (refused, refusal) = self.refusals.get(key)?;
+        (refused == to && now < refusal.until).then_some(refusal)
+    }
+
+    /// Whether a change at this moment was our own.
+    pub(super) fn ours(&self, key: &FunctionKey, modified: Time) -> bool {
+        self.sent.get(key).is_some_and(|sent| modified <= sent.at + SKEW)
+    }
+
+    /// Why a function differs from its entry.
+    pub(super) fn cause(&self, entry: &Entry, to: &Network) -> Cause {
+        match self.agreed.get(&entry.key) {
+            Some((seen, _)) if !seen.asks_the_same(entry) => Cause::File,
+            Some((_, network)) if network != to => Cause::Network,
+            Some(_) => Cause::Live,
+            None => Cause::File,
+        }
+    }
+}
+
+/// Whether waiting for IAM may be all that is needed.
+pub(super) fn waits_for_iam(class: Class) -> bool {
+    matches!(class, Class::RoleDenied | Class::RoleNotAssumable | Class::KmsGrant)
+}
+
+/// Until when the same is not tried again; none where the queue's own backoff is enough.
+fn refusal(why: Why, now: Time) -> Option<Refusal> {
+    let cool_down = match why.reason.pace() {
+        Pace::Invalid => COOL_DOWN,
+        Pace::Quota | Pace::Denied => SHORT_COOL_DOWN,
+        Pace::Poll | Pace::Propagation | Pace::Throttled | Pace::Server => return None,
+    };
+    Some(Refusal { why, until: now + cool_down })
+}
+
+impl Why {
+    /// What an error of AttachRolePolicy means.
+    pub(super) fn attaching(error: &CloudError) -> Self {
+        match error.class {
+            Class::NotFound => Self::new(Reason::RoleNotFound, error.to_string()),
+            Class::Busy => Self::new(Reason::RoleBusy, error.to_string()),
+            _ => Self::answered(error),
+        }
+    }
+}

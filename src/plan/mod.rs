@@ -1,0 +1,212 @@
+//! Every decision, and nothing but decisions: no clock, no IO, no log. The same world gives the same answer.
+//!
+//! - [`plan`] looks at the whole fleet and says what differs.
+//! - [`decide`] says what to do now for one function that was just looked at: one step, or none and why.
+//! - [`conclude`] says what an answer of AWS means.
+//!
+//! `plan`, `apply`, `run` and observe mode are this one path, stopped at different stages.
+//!
+//! What is compared, for a function that is there and can be managed:
+//!
+//! | live network | desired | role | result |
+//! |---|---|---|---|
+//! | as desired | attached | has the right | in sync |
+//! | as desired | attached | lacks the right | attach the policy |
+//! | other or none | attached | has the right | set the network |
+//! | other or none | attached | lacks the right | attach the policy, then set the network |
+//! | other or none | attached | not known to have it | set the network; attach the policy if Lambda refuses |
+//! | none | detached | any | in sync |
+//! | any | detached | any | set no network, if the settings allow it; the policy stays |
+
+mod bind;
+mod change;
+mod decide;
+mod memory;
+mod reason;
+
+pub use bind::{Bound, bind};
+pub use change::{Attach, Cause, Change, Comparison, Evidence, NetworkChange, Verdict, compare};
+pub use decide::{Decision, conclude, decide, gate};
+pub use memory::{Answer, Memory};
+pub use reason::{Outcome, Pace, Reason, State, Why};
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::desired::{DesiredState, Entry};
+use crate::live::Facts;
+use crate::names::{Digest, FunctionKey, Network, PolicyArn, PolicyName, RevisionId, RoleArn, Time, VpcId};
+use crate::settings::{Mode, Settings};
+
+/// All that a decision is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct World<'a> {
+    /// What the file says.
+    pub desired: &'a DesiredState,
+    /// What AWS said.
+    pub facts: &'a Facts,
+    /// What this process saw.
+    pub memory: &'a Memory,
+    /// What the operator decided.
+    pub limits: &'a Limits,
+    /// The moment.
+    pub now: Time,
+}
+
+/// What the operator decided, as far as decisions depend on it. No file can widen it.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// A ceiling over every entry's mode.
+    pub mode: Mode,
+    /// How long a function that somebody else changed is left alone.
+    pub settle: Duration,
+    /// Where writing is allowed.
+    pub writable: Writable,
+    /// Whether a function may be taken out of its VPC.
+    pub allow_detach: bool,
+    /// The policies that may be attached.
+    pub allowed_policies: Vec<PolicyName>,
+    /// The VPCs that may be attached to; `None` for any.
+    pub allowed_vpcs: Option<BTreeSet<VpcId>>,
+    /// Which changes may be made.
+    pub admitted: Admitted,
+}
+
+/// The accounts that may be written into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writable {
+    /// Those whose ids are stated, in the settings or the file: the daemon, since no person looks at what it does.
+    Stated,
+    /// The one that the credentials belong to as well: a person has seen the plan, with the account's id in it.
+    Shown,
+}
+
+/// Which changes may be made.
+#[derive(Clone, Debug)]
+pub enum Admitted {
+    /// Any that the plan finds.
+    All,
+    /// Those that a person has seen and agreed to.
+    Only(BTreeMap<FunctionKey, Change>),
+}
+
+impl Limits {
+    /// The limits that the settings set for the daemon.
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            mode: settings.mode,
+            settle: settings.settle,
+            writable: Writable::Stated,
+            allow_detach: settings.guard.allow_detach,
+            allowed_policies: settings.guard.allowed_policies.clone(),
+            allowed_vpcs: settings.guard.allowed_vpcs.as_ref().map(|vpcs| vpcs.iter().cloned().collect()),
+            admitted: Admitted::All,
+        }
+    }
+
+    /// The limits for a person at a terminal, who sees the plan before it is carried out.
+    pub fn attended(settings: &Settings) -> Self {
+        Self { settle: Duration::ZERO, writable: Writable::Shown, ..Self::of(settings) }
+    }
+}
+
+/// One mutating call, with all that it needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Attach a policy to an execution role.
+    AttachPolicy {
+        /// The function for whose sake it is done; others may share the role.
+        key: FunctionKey,
+        /// The role.
+        role: RoleArn,
+        /// The policy.
+        policy: PolicyArn,
+    },
+    /// Set a function's VPC configuration.
+    SetVpc {
+        /// The function.
+        key: FunctionKey,
+        /// What it has.
+        from: Network,
+        /// What it shall have.
+        to: Network,
+        /// The revision that `from` was read at.
+        revision: Option<RevisionId>,
+    },
+}
+
+impl Step {
+    /// The function that it is made for.
+    pub fn key(&self) -> &FunctionKey {
+        match self {
+            Self::AttachPolicy { key, .. } | Self::SetVpc { key, .. } => key,
+        }
+    }
+
+    /// Its name in metrics, logs and the audit.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::AttachPolicy { .. } => "attach_policy",
+            Self::SetVpc { .. } => "set_vpc",
+        }
+    }
+}
+
+/// The fleet: what differs, what stands in the way, and the id under which exactly this can be approved.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Every function of the file, in its order.
+    pub lines: Vec<Line>,
+    /// A digest of the exact changes and their before-values.
+    pub id: Digest,
+}
+
+/// One function of a plan.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// What the file says.
+    pub entry: Arc<Entry>,
+    /// What the comparison gave.
+    pub comparison: Comparison,
+    /// What keeps a difference from being put right now, if anything does.
+    pub gate: Option<Outcome>,
+}
+
+impl Line {
+    /// The outcome if nothing were done.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match &self.comparison.verdict {
+            Verdict::InSync => Some(&Outcome::InSync),
+            Verdict::Differs(_) => self.gate.as_ref(),
+            Verdict::Stuck(outcome) => Some(outcome),
+        }
+    }
+
+    /// The change that would be made, if any is to be made.
+    pub fn change(&self) -> Option<&Change> {
+        match &self.comparison.verdict {
+            Verdict::Differs(change) => Some(change),
+            _ => None,
+        }
+    }
+}
+
+/// Compares the whole fleet.
+pub fn plan(w: &World<'_>) -> Plan {
+    let line = |entry: &Arc<Entry>| {
+        let comparison = compare(w, entry);
+        let gate = match &comparison.verdict {
+            Verdict::Differs(change) => decide::gate(w, entry, change),
+            _ => None,
+        };
+        Line { entry: Arc::clone(entry), comparison, gate }
+    };
+    let lines: Vec<Line> = w.desired.entries.iter().map(line).collect();
+    let changes: Vec<&Change> = lines.iter().filter_map(Line::change).collect();
+    let id = Digest::of(serde_json::to_string(&changes).unwrap_or_default().as_bytes());
+    Plan { lines, id }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,296 @@
+//! Every reason why a function is not in sync, and the one sentence for people that says what to do.
+//!
+//! The set is bounded: these names are metric labels. What is particular to a case stands in [`Why::detail`].
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::cloud::{Class, CloudError};
+use crate::live::Fault;
+use crate::names::Time;
+
+/// Declares the reasons: name, state, pace, sentence.
+macro_rules! reasons {
+    ($($Name:ident, $state:ident, $pace:ident, $sentence:literal;)*) => {
+        /// Why a function is not in sync.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        pub enum Reason { $(#[doc = $sentence] $Name,)* }
+
+        impl Reason {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$Name,)*];
+
+            /// The name, as in metric labels.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$Name => stringify!($Name),)* }
+            }
+
+            /// What it means and what to do, for people.
+            pub fn sentence(self) -> &'static str {
+                match self { $(Self::$Name => $sentence,)* }
+            }
+
+            /// The state of a function for which this is the reason.
+            pub fn state(self) -> State {
+                match self { $(Self::$Name => State::$state,)* }
+            }
+
+            /// How soon it is worth looking again.
+            pub fn pace(self) -> Pace {
+                match self { $(Self::$Name => Pace::$pace,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    // Nothing is wrong: something takes its time.
+    UpdateInProgress, Progressing, Poll, "Lambda is carrying out an update of this function; the controller waits for it to end.";
+    FunctionPending, Progressing, Poll, "Lambda is still creating this function or waking it; the controller waits until it is active.";
+    RolePropagation, Progressing, Propagation, "The role's new right has not reached Lambda yet; IAM takes up to a few minutes, the controller tries again.";
+    PolicyNeeded, Progressing, Propagation, "Lambda refused because the role may not make network interfaces; the controller attaches the policy.";
+    RoleBusy, Progressing, Propagation, "The same policy is being attached to this role for another function; the controller waits for that.";
+    Settling, Progressing, Poll, "Somebody changed this function moments ago; the controller leaves it alone until that has settled.";
+    RevisionConflict, Progressing, Propagation, "Somebody changed this function at the same moment; the controller reads it again and decides anew.";
+    // Wanted so.
+    Observed, Drifted, Invalid, "This function is only observed (mode = \"observe\"); set mode = \"enforce\" to put it right.";
+    NotAdmitted, Held, Invalid, "This is not what was agreed to; run `plan` again and look at what changed meanwhile.";
+    CapacityProvider, Excluded, Invalid, "The function runs on a capacity provider, which decides about its network; remove it from the file.";
+    EdgeReplica, Excluded, Invalid, "This is a replica that Lambda@Edge made; list the function that it was made from instead.";
+    // Nothing can be said, since it could not be read, or AWS did not answer.
+    Unread, Unknown, Poll, "Nobody has looked at this function yet; the next sweep does.";
+    WrongAccount, Unknown, Denied, "The credentials belong to another account; give the controller those of the account that the file names, or correct the id.";
+    AccessDenied, Unknown, Denied, "The controller's own rights do not suffice; allow it the action that is named.";
+    Credentials, Unknown, Denied, "There are no valid AWS credentials; check the environment, the profile or the role of the controller.";
+    Unreachable, Unknown, Server, "AWS cannot be reached; check network, DNS, proxy and AWS_ENDPOINT_URL.";
+    Timeout, Unknown, Server, "AWS did not answer in time; the controller tries again.";
+    Throttled, Unknown, Throttled, "AWS limits the rate of requests; the controller slows down and tries again.";
+    Ec2Throttled, Unknown, Throttled, "EC2 limits the rate of Lambda's own requests; the controller tries again.";
+    ServerError, Unknown, Server, "AWS failed to answer; the controller tries again.";
+    Malformed, Unknown, Server, "An answer came that cannot be understood; check what stands between the controller and AWS.";
+    // Somebody has to do something.
+    FunctionNotFound, Blocked, Invalid, "There is no such function in this account and region; create it, or correct the file.";
+    CreationFailed, Blocked, Invalid, "The creation of this function failed; delete it and create it again.";
+    AccountNotStated, Blocked, Invalid, "The daemon writes only into accounts that are stated; add [[account]] with this id to the settings, or `account` to the file.";
+    VpcNotAllowed, Blocked, Invalid, "The settings do not allow this VPC; add it to guard.allowed_vpcs, or correct the file.";
+    PolicyNotAllowed, Blocked, Invalid, "The settings do not allow this policy; add it to guard.allowed_policies, or correct the file.";
+    DetachNotAllowed, Blocked, Invalid, "The file wants this function out of its VPC, but the settings do not allow that; set guard.allow_detach = true.";
+    VpcNotFound, Blocked, Invalid, "There is no such VPC in this account and region; correct its id, its region or its account.";
+    SubnetNotFound, Blocked, Invalid, "A subnet that the file asks for is not in this VPC, or not available; correct the entry.";
+    NoUsableSubnet, Blocked, Invalid, "The VPC has no subnet that could be used; create one, or name others.";
+    TooManySubnets, Blocked, Invalid, "Lambda takes at most 16 subnets; name fewer.";
+    SecurityGroupNotFound, Blocked, Invalid, "A security group that the file asks for is not in this VPC; correct the entry.";
+    TooManySecurityGroups, Blocked, Invalid, "Lambda takes at most 5 security groups; name fewer.";
+    DedicatedTenancy, Blocked, Invalid, "Lambda cannot use a VPC with dedicated tenancy; choose another VPC.";
+    NotDualStack, Blocked, Invalid, "ipv6 = true needs an IPv6 range in every subnet; leave it out, or name dual-stack subnets.";
+    RoleNotFound, Blocked, Denied, "The function's execution role does not exist; create it, or give the function another.";
+    RoleElsewhere, Blocked, Invalid, "The function's execution role belongs to another account, where nothing may be attached.";
+    RoleUnmodifiable, Blocked, Invalid, "The function's execution role belongs to an AWS service and cannot be changed; give the function another role.";
+    RoleDenied, Blocked, Denied, "The role may still not make network interfaces although the policy is on it; look for a permissions boundary or an organisation policy.";
+    RoleNotAssumable, Blocked, Denied, "Lambda may not assume the execution role; let its trust policy name lambda.amazonaws.com.";
+    PolicyMissing, Blocked, Denied, "The role may not make network interfaces, and attach_policy = \"never\" forbids to change that; attach the policy yourself.";
+    PolicyNotFound, Blocked, Invalid, "The policy does not exist or cannot be attached; correct `policies` in the file.";
+    PolicyQuota, Blocked, Quota, "The role has as many managed policies as the quota allows; detach one, or have the quota raised.";
+    InterfaceQuota, Blocked, Quota, "The quota of Lambda's network interfaces is used up; have it raised, or share subnets and groups.";
+    NetworkRefused, Blocked, Invalid, "Lambda refuses these subnets and groups; correct the entry.";
+    KmsGrant, Blocked, Denied, "Lambda may not use the function's KMS key; check the key and its policy.";
+    RuntimeRetired, Blocked, Invalid, "AWS no longer updates functions on this runtime; move the function to a newer one.";
+    UpdateFailed, Blocked, Quota, "Lambda gave the update up, and what was before stays in force; see its reason.";
+    Refused, Blocked, Invalid, "AWS refuses the change; see its answer.";
+    NotJournaled, Blocked, Server, "The change could not be recorded first, so it was not made; mend the audit trail.";
+}
+
+/// How soon it is worth looking again; the backoff of each is in `engine::backoff`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Something is going on in Lambda.
+    Poll,
+    /// IAM is spreading a change.
+    Propagation,
+    /// A rate is limited.
+    Throttled,
+    /// AWS or the network fails.
+    Server,
+    /// A quota is used up.
+    Quota,
+    /// Rights are missing, which is mended elsewhere.
+    Denied,
+    /// The entry or AWS must change first.
+    Invalid,
+}
+
+/// The state of a function, for people and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// As the file says.
+    InSync,
+    /// On the way there.
+    Progressing,
+    /// Differs, and is only observed.
+    Drifted,
+    /// Differs, and the change is held back.
+    Held,
+    /// Somebody has to do something.
+    Blocked,
+    /// Not known: it could not be read.
+    Unknown,
+    /// Cannot be managed.
+    Excluded,
+}
+
+impl State {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::InSync, Self::Progressing, Self::Drifted, Self::Held, Self::Blocked, Self::Unknown, Self::Excluded];
+
+    /// The name, as in metric labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InSync => "in_sync",
+            Self::Progressing => "progressing",
+            Self::Drifted => "drifted",
+            Self::Held => "held",
+            Self::Blocked => "blocked",
+            Self::Unknown => "unknown",
+            Self::Excluded => "excluded",
+        }
+    }
+}
+
+/// A reason, and what is particular to this case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Why {
+    /// The reason.
+    pub reason: Reason,
+    /// The particulars: an id, AWS's answer. May be empty.
+    pub detail: String,
+}
+
+impl Why {
+    /// A reason with its particulars.
+    pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+
+    /// Why a read did not tell anything.
+    pub fn unread(fault: &Fault) -> Self {
+        match fault {
+            Fault::Unread => Self::new(Reason::Unread, ""),
+            Fault::WrongAccount(actual) => {
+                Self::new(Reason::WrongAccount, format!("the credentials belong to account {actual}"))
+            }
+            Fault::Failed(error) => Self::answered(error),
+        }
+    }
+
+    /// What an error of AWS's means, where the step makes no difference.
+    pub fn answered(error: &CloudError) -> Self {
+        let reason = match error.class {
+            Class::AccessDenied => Reason::AccessDenied,
+            Class::Credentials => Reason::Credentials,
+            Class::Unreachable => Reason::Unreachable,
+            Class::Timeout => Reason::Timeout,
+            Class::Throttled => Reason::Throttled,
+            Class::Ec2Throttled => Reason::Ec2Throttled,
+            Class::Server => Reason::ServerError,
+            Class::Malformed => Reason::Malformed,
+            Class::Busy => Reason::UpdateInProgress,
+            Class::StaleRevision => Reason::RevisionConflict,
+            Class::RoleDenied => Reason::RoleDenied,
+            Class::RoleNotAssumable => Reason::RoleNotAssumable,
+            Class::KmsGrant => Reason::KmsGrant,
+            Class::Network => Reason::NetworkRefused,
+            Class::InterfaceQuota => Reason::InterfaceQuota,
+            Class::PolicyQuota => Reason::PolicyQuota,
+            Class::RoleUnmodifiable => Reason::RoleUnmodifiable,
+            Class::PolicyNotAttachable => Reason::PolicyNotFound,
+            Class::Runtime => Reason::RuntimeRetired,
+            Class::NotFound | Class::Invalid => Reason::Refused,
+        };
+        Self::new(reason, error.to_string())
+    }
+}
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.reason.sentence())?;
+        match self.detail.is_empty() {
+            true => Ok(()),
+            false => write!(f, " [{}]", self.detail),
+        }
+    }
+}
+
+/// How a pass ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// As the file says.
+    InSync,
+    /// Something takes its time; not an error. With no moment, the engine's backoff says when to look again.
+    Waiting {
+        /// What for.
+        why: Why,
+        /// When to look again.
+        until: Option<Time>,
+    },
+    /// It did not work, and may work the next time.
+    Retry {
+        /// What went wrong.
+        why: Why,
+        /// How long AWS asks to wait.
+        after: Option<Duration>,
+    },
+    /// It will not work until somebody does something.
+    Blocked {
+        /// What stands in the way.
+        why: Why,
+        /// When it is tried again all the same.
+        until: Option<Time>,
+    },
+}
+
+impl Outcome {
+    /// Waiting, as long as the engine's backoff says.
+    pub fn waiting(reason: Reason, detail: impl Into<String>) -> Self {
+        Self::Waiting { why: Why::new(reason, detail), until: None }
+    }
+
+    /// Waiting until a moment.
+    pub fn waiting_until(reason: Reason, until: Time) -> Self {
+        Self::Waiting { why: Why::new(reason, ""), until: Some(until) }
+    }
+
+    /// Blocked.
+    pub fn blocked(reason: Reason, detail: impl Into<String>) -> Self {
+        Self::Blocked { why: Why::new(reason, detail), until: None }
+    }
+
+    /// The reason; none where all is well.
+    pub fn why(&self) -> Option<&Why> {
+        match self {
+            Self::InSync => None,
+            Self::Waiting { why, .. } | Self::Retry { why, .. } | Self::Blocked { why, .. } => Some(why),
+        }
+    }
+
+    /// The state of a function whose pass ended so.
+    pub fn state(&self) -> State {
+        match self {
+            Self::InSync => State::InSync,
+            Self::Blocked { why, .. } if why.reason.state() != State::Excluded => State::Blocked,
+            Self::Waiting { why, .. } | Self::Retry { why, .. } | Self::Blocked { why, .. } => why.reason.state(),
+        }
+    }
+
+    /// The outcome's name in metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::InSync => "in_sync",
+            Self::Waiting { .. } => "waiting",
+            Self::Retry { .. } => "retry",
+            Self::Blocked { .. } => "blocked",
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! What the operator decides, and no desired file can widen: where to write, what may be attached, how fast.
+//!
+//! The settings file is read like the desired state, every mistake with its place. Flags and `LAMBDA_VPC_*` variables
+//! go over the file, the file over the defaults.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::file::{self, Diagnostic, Field, Report, Source, Unusable};
+use crate::names::{AccountId, NameError, PolicyName, RoleArn, VpcId};
+
+/// Where the settings are looked for when nobody says; it may be missing.
+pub const DEFAULT_PATH: &str = "config/controller.toml";
+
+/// The settings, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The desired state: a TOML file.
+    pub desired: PathBuf,
+    /// A ceiling over every entry's mode.
+    pub mode: Mode,
+    /// Where the metrics and health pages listen.
+    pub listen: SocketAddr,
+    /// How often the whole fleet is looked at without any cause.
+    pub resync: Duration,
+    /// How long a function that somebody else just changed is left alone.
+    pub settle: Duration,
+    /// How fast, and how much at once.
+    pub limits: Limits,
+    /// What no desired file may exceed.
+    pub guard: Guard,
+    /// The accounts that may be written into, and how to reach them.
+    pub accounts: Vec<Account>,
+    /// What is exported.
+    pub metrics: Metrics,
+}
+
+/// Whether differences are put right or only shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Shown only.
+    Observe,
+    /// Put right.
+    Enforce,
+}
+
+impl Mode {
+    /// Parses the word.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        match text {
+            "observe" => Ok(Self::Observe),
+            "enforce" => Ok(Self::Enforce),
+            _ => {
+                Err(NameError { expected: "a mode", given: text.to_owned(), rule: "write \"enforce\" or \"observe\"" })
+            }
+        }
+    }
+}
+
+/// How fast the controller may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Requests a second to Lambda's control plane, per account and region. AWS grants 15 to all users together.
+    pub requests_per_second: f64,
+    /// How many functions are worked on at the same time.
+    pub workers: usize,
+}
+
+/// What the file may ask for.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    /// Whether `vpc = "none"` may take a function out of its VPC.
+    pub allow_detach: bool,
+    /// The policies that may be attached.
+    pub allowed_policies: Vec<PolicyName>,
+    /// The VPCs that functions may be attached to; `None` for any.
+    pub allowed_vpcs: Option<Vec<VpcId>>,
+}
+
+/// An account that the operator states.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The name by which the desired state may call it.
+    pub name: String,
+    /// Its id.
+    pub id: AccountId,
+    /// The role to assume in it; without one, the process's own credentials are used.
+    pub role: Option<RoleArn>,
+    /// What the role's trust policy wants to see.
+    pub external_id: Option<String>,
+}
+
+/// What is exported.
+#[derive(Clone, Copy, Debug)]
+pub struct Metrics {
+    /// Whether there are series for each function.
+    pub per_function: bool,
+}
+
+/// What was said on the command line or in the environment; goes over the file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--desired`, `LAMBDA_VPC_DESIRED`; relative to the working directory.
+    pub desired: Option<PathBuf>,
+    /// `--mode`, `LAMBDA_VPC_MODE`.
+    pub mode: Option<Mode>,
+    /// `--listen`, `LAMBDA_VPC_LISTEN`.
+    pub listen: Option<SocketAddr>,
+    /// `--resync`, `LAMBDA_VPC_RESYNC`.
+    pub resync: Option<Duration>,
+    /// `--settle`, `LAMBDA_VPC_SETTLE`.
+    pub settle: Option<Duration>,
+}
+
+/// The settings file as it is written.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub struct RawSettings {
+    /// The desired state: a TOML file. A relative path begins at this file's folder.
+    desired: Option<Field<String>>,
+    /// A ceiling over every entry's mode: "enforce" (default) or "observe".
+    mode: Option<Field<String>>,
+    /// Address and port of the metrics and health pages.
+    listen: Option<Field<String>>,
+    /// How often the whole fleet is looked at, such as "5m".
+    resync: Option<Field<String>>,
+    /// How long a function that somebody else just changed is left alone, such as "60s".
+    settle: Option<Field<String>>,
+    /// How fast, and how much at once.
+    limits: Option<Field<RawLimits>>,
+    /// What no desired file may exceed.
+    guard: Option<Field<RawGuard>>,
+    /// An account that may be written into.
+    account: Option<Field<Vec<Field<RawAccount>>>>,
+    /// What is exported.
+    metrics: Option<Field<RawMetrics>>,
+}
+
+/// `[limits]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+struct RawLimits {
+    /// Requests a second to Lambda's control plane, per account and region: more than 0, at most 15.
+    requests_per_second: Option<Field<Number>>,
+    /// How many functions are worked on at the same time: 1 to 1000.
+    workers: Option<Field<usize>>,
+}
+
+/// `[guard]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+struct RawGuard {
+    /// Whether `vpc = "none"` may take a function out of its VPC.
+    allow_detach: Option<Field<bool>>,
+    /// The policies that may be attached, by ARN or by the path and name of one that AWS manages.
+    allowed_policies: Option<Field<Vec<Field<String>>>>,
+    /// The VPCs that functions may be attached to. Left out: any.
+    allowed_vpcs: Option<Field<Vec<Field<String>>>>,
+}
+
+/// `[[account]]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+struct RawAccount {
+    /// The name by which the desired state may call it.
+    name: Option<Field<String>>,
+    /// The account's id: twelve digits.
+    id: Option<Field<String>>,
+    /// The role to assume in it.
+    role_arn: Option<Field<String>>,
+    /// What the role's trust policy wants to see.
+    external_id: Option<Field<String>>,
+}
+
+/// `[metrics]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+struct RawMetrics {
+    /// Whether there are series for each function.
+    per_function: Option<Field<bool>>,
+}
+
+/// A number, with or without a point.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Number {
+    Whole(u32),
+    Broken(f64),
+}
+
+/// Parses a duration as people write it: `90s`, `5m`, `1h 30m`.
+pub fn parse_duration(text: &str) -> Result<Duration, NameError> {
+    let rule = "write a time like 90s, 5m or 1h30m";
+    let wrong = || NameError { expected: "a duration", given: text.to_owned(), rule };
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    Duration::try_from(parsed).map_err(|_| wrong())
+}
+
+impl Settings {
+    /// Reads the settings. With no path, [`DEFAULT_PATH`] is read if it exists.
+    pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Self, Unusable> {
+        let path = match path {
+            Some(path) => Some(path),
+            None => Some(Path::new(DEFAULT_PATH)).filter(|path| path.exists()),
+        };
+        match path {
+            None => Ok(Self::new(overrides)),
+            Some(path) => Self::check(&Source::read(path)?, overrides),
+        }
+    }
+
+    /// The settings of a file.
+    pub fn check(source: &Source, overrides: &Overrides) -> Result<Self, Unusable> {
+        let mut report = Report::default();
+        let raw: Option<RawSettings> = file::read(source, &mut report);
+        let mut settings = Self::new(&Overrides::default());
+        if let Some(raw) = raw {
+            Reader { source, report: &mut report }.settings(&raw, &mut settings);
+        }
+        if report.has_errors() {
+            return Err(Unusable::Mistaken(report.sorted()));
+        }
+        Ok(settings.overridden(overrides))
+    }
+
+    /// The defaults.
+    pub fn new(overrides: &Overrides) -> Self {
+        let defaults = Self {
+            desired: PathBuf::from("config/functions.toml"),
+            mode: Mode::Enforce,
+            listen: SocketAddr::from(([127, 0, 0, 1], 9464)),
+            resync: Duration::from_secs(300),
+            settle: Duration::from_secs(60),
+            limits: Limits { requests_per_second: 5.0, workers: 16 },
+            guard: Guard { allow_detach: false, allowed_policies: vec![PolicyName::vpc_access()], allowed_vpcs: None },
+            accounts: Vec::new(),
+            metrics: Metrics { per_function: true },
+        };
+        defaults.overridden(overrides)
+    }
+
+    fn overridden(mut self, by: &Overrides) -> Self {
+        let Overrides { desired, mode, listen, resync, settle } = by.clone();
+        self.desired = desired.unwrap_or(self.desired);
+        self.mode = mode.unwrap_or(self.mode);
+        self.listen = listen.unwrap_or(self.listen);
+        self.resync = resync.unwrap_or(self.resync);
+        self.settle = settle.unwrap_or(self.settle);
+        self
+    }
+}
+
+/// Turns what is written into what it means, and collects the mistakes.
+struct Reader<'a> {
+    source: &'a Source,
+    report: &'a mut Report,
+}
+
+impl Reader<'_> {
+    fn settings(&mut self, raw: &RawSettings, into: &mut Settings) {
+        let folder = self.source.path().parent().unwrap_or(Path::new("")).to_owned();
+        if let Some(desired) = self.parse(&raw.desired, |text| not_empty(text)) {
+            into.desired = folder.join(desired);
+        }
+        set(&mut into.mode, self.parse(&raw.mode, |text| Mode::parse(text)));
+        set(&mut into.listen, self.parse(&raw.listen, |text| text.parse::<SocketAddr>().map_err(|_| listen(text))));
+        set(&mut into.resync, self.parse(&raw.resync, |text| at_least_a_second(text)));
+        set(&mut into.settle, self.parse(&raw.settle, |text| parse_duration(text)));
+        if let Some(limits) = self.get(&raw.limits) {
+            let rate = self.parse(&limits.requests_per_second, |number| requests_per_second(*number));
+            set(&mut into.limits.requests_per_second, rate);
+            set(&mut into.limits.workers, self.parse(&limits.workers, |number| workers(*number)));
+        }
+        if let Some(guard) = self.get(&raw.guard) {
+            set(&mut into.guard.allow_detach, self.get(&guard.allow_detach).copied());
+            set(&mut into.guard.allowed_policies, self.list(&guard.allowed_policies, PolicyName::parse));
+            into.guard.allowed_vpcs = self.list(&guard.allowed_vpcs, VpcId::parse);
+        }
+        if let Some(metrics) = self.get(&raw.metrics) {
+            set(&mut into.metrics.per_function, self.get(&metrics.per_function).copied());
+        }
+        for raw in self.get(&raw.account).into_iter().flatten() {
+            self.account(raw, &mut into.accounts);
+        }
+    }
+
+    fn account(&mut self, field: &Field<RawAccount>, into: &mut Vec<Account>) {
+        let Some(raw) = field.get(self.source, self.report) else { return };
+        let id = self.parse(&raw.id, |text| AccountId::parse(text));
+        let role = self.parse(&raw.role_arn, |text| RoleArn::parse(text));
+        let name = self.parse(&raw.name, |text| not_empty(text));
+        let external_id = self.parse(&raw.external_id, |text| not_empty(text));
+        if raw.id.is_none() {
+            let missing = Diagnostic::error(self.source, field.span(), "this account has no id", "");
+            self.report.push(missing.help("state it: `id = \"123456789012\"`; nothing is written anywhere else"));
+        }
+        let Some(id) = id else { return };
+        let name = name.unwrap_or_else(|| id.to_string());
+        if let (Some(role), Some(field)) = (&role, &raw.role_arn)
+            && role.key().account != id
+        {
+            let text = format!("this role belongs to account {}, not to {id}", role.key().account);
+            self.report.push(Diagnostic::error(self.source, field.span(), text, "the role must be of this account"));
+        }
+        if into.iter().any(|other| other.id == id || other.name == name) {
+            let text = format!("account `{name}` ({id}) is stated twice");
+            self.report.push(Diagnostic::error(self.source, field.span(), text, "name and id must be used once"));
+            return;
+        }
+        into.push(Account { name, id, role, external_id });
+    }
+
+    fn get<'f, T>(&mut self, field: &'f Option<Field<T>>) -> Option<&'f T> {
+        field.as_ref()?.get(self.source, self.report)
+    }
+
+    fn parse<T, U>(&mut self, field: &Option<Field<T>>, parse: impl FnOnce(&T) -> Result<U, NameError>) -> Option<U> {
+        field.as_ref()?.parse(self.source, self.report, parse)
+    }
+
+    fn list<U>(
+        &mut self,
+        field: &Option<Field<Vec<Field<String>>>>,
+        parse: impl Fn(&str) -> Result<U, NameError>,
+    ) -> Option<Vec<U>> {
+        let items = self.get(field)?;
+        Some(items.iter().filter_map(|item| item.parse(self.source, self.report, |text| parse(text))).collect())
+    }
+}
+
+fn set<T>(into: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *into = value;
+    }
+}
+
+fn not_empty(text: &str) -> Result<String, NameError> {
+    let wrong = || NameError { expected: "a text", given: text.to_owned(), rule: "it must not be empty" };
+    (!text.trim().is_empty()).then(|| text.to_owned()).ok_or_else(wrong)
+}
+
+fn listen(text: &str) -> NameError {
+    let rule = "write address and port, like 127.0.0.1:9464, or 0.0.0.0:9464 for all interfaces";
+    NameError { expected: "an address to listen on", given: text.to_owned(), rule }
+}
+
+fn at_least_a_second(text: &str) -> Result<Duration, NameError> {
+    let rule = "looking at the fleet more than once a second would only use up AWS's rate limits";
+    let short = || NameError { expected: "a resync interval", given: text.to_owned(), rule };
+    parse_duration(text).and_then(|time| (time >= Duration::from_secs(1)).then_some(time).ok_or_else(short))
+}
+
+fn requests_per_second(number: Number) -> Result<f64, NameError> {
+    let value = match number {
+        Number::Whole(value) => f64::from(value),
+        Number::Broken(value) => value,
+    };
+    let rule = "Lambda's whole control plane grants 15 a second per account and region: write more than 0, at most 15";
+    let wrong = || NameError { expected: "a request rate", given: value.to_string(), rule };
+    (value > 0.0 && value <= 15.0).then_some(value).ok_or_else(wrong)
+}
+
+fn workers(number: usize) -> Result<usize, NameError> {
+    let wrong = || NameError { expected: "a number of workers", given: number.to_string(), rule: "write 1 to 1000" };
+    (1..=1000).contains(&number).then_some(number).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str) -> Result<Settings, String> {
+        let source = Source::from_bytes(Path::new("conf/controller.toml"), text.into()).unwrap();
+        Settings::check(&source, &Overrides::default()).map_err(|unusable| unusable.render(false))
+    }
+
+    #[test]
+    fn a_relative_path_begins_at_the_settings_file_and_flags_go_over_it() {
+        let settings = check("desired = 'fleet.toml'\nresync = '1h30m'").unwrap();
+        assert_eq!(settings.desired, Path::new("conf/fleet.toml"));
+        assert_eq!(settings.resync, Duration::from_secs(5400));
+        let over = Overrides { resync: Some(Duration::from_secs(9)), ..Overrides::default() };
+        assert_eq!(settings.overridden(&over).resync, Duration::from_secs(9));
+    }
+
+    #[test]
+    fn all_mistakes_are_reported_at_once() {
+        let found =
+            check("mode = 'watch'\nresynk = '5m'\nsettle = 5\n[[account]]\nname = 'x'\n[limits]\nworkers = 0\n")
+                .unwrap_err();
+        for part in
+            ["`watch` is not a mode", "unknown key `resynk`", "did you mean `resync`?", "has no id", "1 to 1000"]
+        {
+            assert!(found.contains(part), "{part} is missing in:\n{found}");
+        }
+        assert!(found.contains("expected a string"), "{found}");
+    }
+
+    #[test]
+    fn by_default_no_file_can_detach_or_attach_any_other_policy() {
+        let settings = Settings::new(&Overrides::default());
+        assert!(!settings.guard.allow_detach);
+        assert_eq!(settings.guard.allowed_policies, vec![PolicyName::vpc_access()]);
+    }
+}
