@@ -70,7 +70,7 @@ fn answer<T>(session: &Session<'_>, action: &str, set: &str, page: Page<T>, writ
 
 /// An error of EC2.
 pub(super) fn error_body(error: &AwsError, request_id: &str) -> String {
-    // The one document of EC2's that has no namespace; an empty one means the same.
+    // The one document of EC2's that has no namespace.
     Xml::document("Response", "", |xml| {
         xml.inside("Errors", |xml| {
             xml.inside("Error", |xml| {

@@ -11,9 +11,10 @@ use crate::simulator::account::AwsError;
 pub(super) struct Xml(String);
 
 impl Xml {
-    /// A whole document: one element in a namespace.
+    /// A whole document: one element in a namespace, or in none if that is empty.
     pub(super) fn document(root: &str, namespace: &str, fill: impl FnOnce(&mut Self)) -> String {
-        let mut xml = Self(format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{root} xmlns=\"{namespace}\">"));
+        let namespace = if namespace.is_empty() { String::new() } else { format!(" xmlns=\"{namespace}\"") };
+        let mut xml = Self(format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{root}{namespace}>"));
         fill(&mut xml);
         format!("{}</{root}>\n", xml.0)
     }
