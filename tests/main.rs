@@ -1,7 +1,11 @@
-//! All integration tests, in one binary: every further one would link the AWS SDK again.
+//! All integration tests, in one binary: each further one would link the AWS SDK again.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
+mod histories;
 mod python;
 mod served;
 mod simulator_cli;
 mod simulator_doors;
 mod simulator_wire;
+mod support;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::Credentials;
 use aws_sdk_ec2::types::Filter;
 use aws_sdk_lambda::types::VpcConfig;
 use aws_smithy_types::retry::RetryConfig;
@@ -38,6 +39,20 @@ const IAM_PAGE: i32 = 1000;
 /// The name under which CloudTrail shows what is done in an assumed role.
 const SESSION: &str = "lambda-vpc-controller";
 
+/// Where AWS is.
+#[derive(Clone, Debug)]
+pub enum Endpoint {
+    /// Where the standard environment says: `AWS_REGION`, `AWS_PROFILE`, `AWS_ENDPOINT_URL`, web identity, containers.
+    Environment,
+    /// At an emulator, which does not check signatures.
+    Emulator {
+        /// Its URL.
+        url: String,
+        /// The access key by which it tells accounts apart.
+        access_key: String,
+    },
+}
+
 /// How an account is reached.
 #[derive(Clone, Debug)]
 pub struct Access {
@@ -59,19 +74,23 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Takes the standard environment: region, profile, credentials, endpoint.
-    pub async fn from_environment(
+    /// Connects: to AWS as the standard environment says, or to an emulator.
+    pub async fn connect(
+        endpoint: &Endpoint,
         access: HashMap<AccountId, Access>,
         requests_per_second: f64,
         observer: Arc<dyn CallObserver>,
         clock: Clock,
     ) -> Self {
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_timeout(DEADLINE).build();
-        let base = aws_config::defaults(BehaviorVersion::latest())
+        let mut base = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts)
-            .load()
-            .await;
+            .timeout_config(timeouts);
+        if let Endpoint::Emulator { url, access_key } = endpoint {
+            let credentials = Credentials::new(access_key, "emulated", None, None, "emulator");
+            base = base.endpoint_url(url).credentials_provider(credentials);
+        }
+        let base = base.load().await;
         let (configs, budgets) = (tokio::sync::Mutex::default(), Mutex::default());
         Self { base, access, configs, budgets, requests_per_second, observer, clock }
     }

@@ -33,6 +33,8 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(5);
 pub struct Cadence {
     /// How often each scope is swept without any cause; `None` for once only.
     pub resync: Option<Duration>,
+    /// How often the file is read even if nothing tells of a change; `None` for never.
+    pub poll: Option<Duration>,
     /// How many functions are worked on at the same time.
     pub workers: usize,
     /// The seed of the jitter.
@@ -42,7 +44,17 @@ pub struct Cadence {
 impl Cadence {
     /// What the settings say, for a daemon.
     pub fn of(settings: &Settings) -> Self {
-        Self { resync: Some(settings.resync), workers: settings.limits.workers, seed: fastrand::u64(..) }
+        Self {
+            resync: Some(settings.resync),
+            poll: Some(POLL),
+            workers: settings.limits.workers,
+            seed: fastrand::u64(..),
+        }
+    }
+
+    /// Once only, for a person at a terminal: neither the file nor the fleet is looked at again without cause.
+    pub fn once(settings: &Settings) -> Self {
+        Self { resync: None, poll: None, ..Self::of(settings) }
     }
 }
 
@@ -344,8 +356,7 @@ impl Controller {
     fn loaded(&mut self, loaded: Result<DesiredState, LoadFailure>, now: Time, effects: &mut Vec<Effect>) {
         let again = std::mem::take(&mut self.load.again);
         self.load.running = false;
-        let poll = now + if loaded.is_err() { POLL / 2 } else { POLL };
-        self.load.due = Some(if again { now } else { poll });
+        self.load.due = if again { Some(now) } else { self.cadence.poll.map(|poll| now + poll) };
         let state = match loaded {
             Err(failure) => {
                 self.load.failed = true;

@@ -77,6 +77,9 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::File, Self::Live, Self::Network];
+
     /// The name, as in metric labels.
     pub fn name(self) -> &'static str {
         match self {

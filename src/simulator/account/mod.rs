@@ -134,6 +134,8 @@ pub struct Aws {
     pub timings: Timings,
     /// How much is allowed.
     pub quotas: Quotas,
+    /// Operations, by AWS's names, that no caller has the right to make.
+    pub denied: BTreeSet<String>,
     home: AccountId,
     accounts: BTreeMap<AccountId, Account>,
     sessions: BTreeMap<String, Session>,
@@ -168,6 +170,7 @@ impl Aws {
         let mut aws = Self {
             timings: Timings::default(),
             quotas: Quotas::default(),
+            denied: BTreeSet::new(),
             home: home.clone(),
             accounts: BTreeMap::new(),
             sessions: BTreeMap::new(),

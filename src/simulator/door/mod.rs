@@ -108,7 +108,10 @@ impl Door {
         let Incoming { operation, account, change } = incoming;
         *inner.counts.entry(operation).or_default() += 1;
         inner.aws.advance(now);
-        let answer = carry_out(&mut inner.aws, now);
+        let answer = match inner.aws.denied.contains(operation) {
+            true => Err(denied(operation, account)),
+            false => carry_out(&mut inner.aws, now),
+        };
         if let Some((subject, detail)) = change {
             let refused = answer.as_ref().err().map(|error| error.code.to_string());
             inner.remember(Call { at: now, account: account.clone(), operation, subject, detail, refused });
@@ -127,6 +130,11 @@ impl Door {
         // A panic while the world was locked is a test's that has failed already.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn denied(operation: &str, account: &AccountId) -> AwsError {
+    let text = format!("User: arn:aws:iam::{account}:user/simulated is not authorized to perform: {operation}");
+    AwsError::new(403, "AccessDenied", text)
 }
 
 impl Inner {

@@ -1,0 +1,122 @@
+//! The log: one line where something happened, none where nothing did.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::engine::Notice;
+use crate::names::{FunctionKey, Scope};
+use crate::plan::{Outcome, Reason};
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Begins to log, to stderr. Without a format: for people on a terminal, JSON otherwise. `RUST_LOG` sets the level.
+pub fn init(format: Option<LogFormat>) {
+    let terminal = std::io::stderr().is_terminal();
+    let format = format.unwrap_or(if terminal { LogFormat::Human } else { LogFormat::Json });
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,lambda_vpc_controller=info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let done = match format {
+        LogFormat::Human => builder.with_ansi(colour).finish().try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
+    };
+    if let Err(error) = done {
+        tracing::debug!(%error, "the log had begun already");
+    }
+}
+
+/// What was logged last, so that the same is not said again.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    reasons: BTreeMap<FunctionKey, Reason>,
+    faults: BTreeMap<Scope, Reason>,
+    unusable: Option<String>,
+}
+
+impl Log {
+    pub(super) fn notice(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Loaded { digest, functions, warnings } => {
+                self.unusable = None;
+                tracing::info!(digest = digest.short(), functions, "a new desired state is in force");
+                for warning in warnings {
+                    let place = warning.place().map(|place| place.to_string()).unwrap_or_default();
+                    tracing::warn!(place, "{}", warning.message());
+                }
+            }
+            Notice::Confirmed => {
+                if self.unusable.take().is_some() {
+                    tracing::info!("the desired state is valid again, and says what is in force");
+                }
+            }
+            Notice::NotLoaded(failure) => {
+                let text = failure.to_string();
+                if self.unusable.as_ref() != Some(&text) {
+                    tracing::error!("the desired state cannot be used, the last good one stays in force: {text}");
+                    self.unusable = Some(text);
+                }
+            }
+            Notice::Released(key, _) => {
+                self.reasons.remove(key);
+                tracing::info!(function = %key, "left the file: the function stays as it is and is not looked at any more");
+            }
+            Notice::Sweeping(_) => {}
+            Notice::Swept { scope, took, fault } => self.swept(scope, *took, fault.as_ref()),
+            Notice::Drifted(change) => {
+                let (cause, policies) = (change.cause.name(), change.attach.len());
+                let network = change.network.is_some();
+                tracing::info!(function = %change.key, cause, network, policies, "differs from the file");
+            }
+            // The journal tells of it.
+            Notice::Stepped { .. } => {}
+            Notice::Concluded { key, outcome, .. } => self.concluded(key, outcome),
+        }
+    }
+
+    fn swept(&mut self, scope: &Scope, took: std::time::Duration, fault: Option<&crate::plan::Why>) {
+        let before = match fault {
+            Some(why) => self.faults.insert(scope.clone(), why.reason),
+            None => self.faults.remove(scope),
+        };
+        match (fault, before) {
+            (Some(why), before) if before != Some(why.reason) => {
+                tracing::error!(%scope, reason = why.reason.name(), "cannot be read: {why}");
+            }
+            (None, Some(_)) => tracing::info!(%scope, ?took, "can be read again"),
+            _ => tracing::debug!(%scope, ?took, "swept"),
+        }
+    }
+
+    fn concluded(&mut self, key: &FunctionKey, outcome: &Outcome) {
+        let before = match outcome.why() {
+            Some(why) => self.reasons.insert(key.clone(), why.reason),
+            None => self.reasons.remove(key),
+        };
+        let Some(why) = outcome.why() else {
+            if before.is_some() {
+                tracing::info!(function = %key, "in sync");
+            }
+            return;
+        };
+        // What a whole scope suffers from is told once, by its sweep.
+        if before == Some(why.reason) || self.faults.get(&key.scope) == Some(&why.reason) {
+            return;
+        }
+        let reason = why.reason.name();
+        match outcome {
+            Outcome::Blocked { .. } => tracing::warn!(function = %key, reason, "blocked: {why}"),
+            _ => tracing::info!(function = %key, reason, "{why}"),
+        }
+    }
+}

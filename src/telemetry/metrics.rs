@@ -1,0 +1,253 @@
+//! The metrics. Counters are there at 0 from the start; a gauge appears when it is known; no label is free text.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder as _, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+use crate::board::Board;
+use crate::cloud::Operation;
+use crate::engine::Notice;
+use crate::names::{FunctionKey, Scope, Time};
+use crate::plan::{Answer, Cause, Outcome, Reason, State};
+
+/// Seconds that fit a call to AWS.
+const CALL_BUCKETS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+/// Seconds that fit a pass or a sweep.
+const PASS_BUCKETS: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0];
+
+/// The kinds of difference: a policy that is missing, a network that is another one.
+const KINDS: [&str; 2] = ["policy", "network"];
+const STEPS: [&str; 2] = ["attach_policy", "set_vpc"];
+const OUTCOMES: [&str; 4] = ["in_sync", "waiting", "retry", "blocked"];
+
+/// Declares the struct of metrics and its registration from one list.
+macro_rules! metrics {
+    ($($field:ident: $Type:ty = $make:expr;)*) => {
+        /// The metrics of the daemon.
+        pub struct Metrics {
+            registry: Registry,
+            per_function: bool,
+            blocked: Mutex<BTreeMap<FunctionKey, Reason>>,
+            $($field: $Type,)*
+        }
+
+        impl Metrics {
+            /// All metrics, registered. An error is a mistake in their names.
+            pub fn new(per_function: bool) -> Result<Self, prometheus::Error> {
+                let registry = Registry::new();
+                $(let $field: $Type = register(&registry, $make?)?;)*
+                let blocked = Mutex::default();
+                let metrics = Self { registry, per_function, blocked, $($field,)* };
+                metrics.begin();
+                Ok(metrics)
+            }
+        }
+    };
+}
+
+fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn counters(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+    IntCounterVec::new(Opts::new(name, help), labels)
+}
+
+fn gauges(name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+    IntGaugeVec::new(Opts::new(name, help), labels)
+}
+
+fn moments(name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, prometheus::Error> {
+    GaugeVec::new(Opts::new(name, help), labels)
+}
+
+fn seconds(name: &str, help: &str, buckets: &[f64]) -> HistogramOpts {
+    HistogramOpts::new(name, help).buckets(buckets.to_vec())
+}
+
+metrics! {
+    build_info: IntGaugeVec = gauges(
+        "lambda_vpc_build_info", "1, with the version that runs.", &["version"]);
+    functions: IntGaugeVec = gauges(
+        "lambda_vpc_functions", "Functions of the file, by state.", &["account", "region", "state"]);
+    in_sync: IntGaugeVec = gauges(
+        "lambda_vpc_function_in_sync", "1 if the function is as the file says, 0 if not.",
+        &["account", "region", "function"]);
+    function_blocked: IntGaugeVec = gauges(
+        "lambda_vpc_function_blocked", "1 for a function that somebody has to do something about.",
+        &["account", "region", "function", "reason"]);
+    reconciles: IntCounterVec = counters(
+        "lambda_vpc_reconcile_total", "Functions that were reconciled, by outcome.", &["outcome"]);
+    errors: IntCounterVec = counters(
+        "lambda_vpc_reconcile_errors_total", "Reconciles that ended in retry or blocked, by reason.", &["reason"]);
+    reconcile_seconds: Histogram = Histogram::with_opts(seconds(
+        "lambda_vpc_reconcile_duration_seconds", "Time from a fresh look at a function to the outcome.", PASS_BUCKETS));
+    drift: IntCounterVec = counters(
+        "lambda_vpc_drift_total", "Differences found, by kind and by what caused them.", &["kind", "cause"]);
+    changes: IntCounterVec = counters(
+        "lambda_vpc_changes_total", "Mutating calls, by step and result.", &["step", "result"]);
+    sweep_seconds: HistogramVec = HistogramVec::new(seconds(
+        "lambda_vpc_sweep_duration_seconds", "Time that a sweep of a scope took.", PASS_BUCKETS), &["account", "region"]);
+    sweep_attempt: GaugeVec = moments(
+        "lambda_vpc_last_sweep_attempt_timestamp_seconds", "When the last sweep of a scope began.", &["account", "region"]);
+    sweep_success: GaugeVec = moments(
+        "lambda_vpc_last_sweep_success_timestamp_seconds", "When the last sweep that could read everything ended.",
+        &["account", "region"]);
+    requests: IntCounterVec = counters(
+        "lambda_vpc_aws_requests_total", "Requests to AWS, by AWS's error code or ok.", &["service", "operation", "code"]);
+    request_seconds: HistogramVec = HistogramVec::new(seconds(
+        "lambda_vpc_aws_request_duration_seconds", "Time that a request to AWS took.", CALL_BUCKETS),
+        &["service", "operation"]);
+    desired_valid: IntGaugeVec = gauges(
+        "lambda_vpc_desired_valid", "1 if the desired file can be used, 0 if an older state stays in force.", &[]);
+    loads: IntCounterVec = counters(
+        "lambda_vpc_desired_loads_total", "Changed desired files that were taken over, and files that were refused.",
+        &["result"]);
+    load_success: GaugeVec = moments(
+        "lambda_vpc_desired_last_success_timestamp_seconds", "When the desired file was last read and found valid.", &[]);
+    desired_info: IntGaugeVec = gauges(
+        "lambda_vpc_desired_info", "1, with the SHA-256 of the desired file in force.", &["digest"]);
+}
+
+impl Metrics {
+    /// What is known at the start: the version, and every counter at 0.
+    fn begin(&self) {
+        self.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        for outcome in OUTCOMES {
+            self.reconciles.with_label_values(&[outcome]);
+        }
+        for reason in Reason::ALL {
+            self.errors.with_label_values(&[reason.name()]);
+        }
+        for (kind, cause) in KINDS.iter().flat_map(|kind| Cause::ALL.map(|cause| (kind, cause))) {
+            self.drift.with_label_values(&[kind, cause.name()]);
+        }
+        for (step, result) in STEPS.iter().flat_map(|step| ["success", "failure"].map(|result| (step, result))) {
+            self.changes.with_label_values(&[step, result]);
+        }
+        for result in ["success", "failure"] {
+            self.loads.with_label_values(&[result]);
+        }
+        for operation in Operation::ALL {
+            self.requests.with_label_values(&[operation.service().name(), operation.name(), "ok"]);
+        }
+        // The process metrics come from /proc; where there is none, the others are still worth having.
+        #[cfg(target_os = "linux")]
+        let _ = self.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()));
+    }
+
+    /// All metrics in Prometheus's text format.
+    pub fn text(&self) -> String {
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "the metrics could not be encoded");
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    pub(super) fn called(&self, operation: Operation, code: &str, took: Duration) {
+        let (service, name) = (operation.service().name(), operation.name());
+        self.requests.with_label_values(&[service, name, code]).inc();
+        self.request_seconds.with_label_values(&[service, name]).observe(took.as_secs_f64());
+    }
+
+    pub(super) fn board(&self, board: &Board) {
+        for (Scope { account, region }, state, count) in board.counts() {
+            let labels = [account.as_str(), region.as_str(), state.name()];
+            self.functions.with_label_values(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    pub(super) fn notice(&self, notice: &Notice, now: Time) {
+        match notice {
+            Notice::Loaded { digest, .. } => {
+                self.loads.with_label_values(&["success"]).inc();
+                self.desired_info.reset();
+                self.desired_info.with_label_values(&[digest.as_str()]).set(1);
+                self.valid(now);
+            }
+            Notice::Confirmed => self.valid(now),
+            Notice::NotLoaded(_) => {
+                self.loads.with_label_values(&["failure"]).inc();
+                self.desired_valid.with_label_values::<&str>(&[]).set(0);
+            }
+            Notice::Released(key, _) => self.released(key),
+            Notice::Sweeping(Scope { account, region }) => {
+                self.sweep_attempt.with_label_values(&[account.as_str(), region.as_str()]).set(now.as_seconds());
+            }
+            Notice::Swept { scope: Scope { account, region }, took, fault } => {
+                let labels = [account.as_str(), region.as_str()];
+                self.sweep_seconds.with_label_values(&labels).observe(took.as_secs_f64());
+                if fault.is_none() {
+                    self.sweep_success.with_label_values(&labels).set(now.as_seconds());
+                }
+            }
+            Notice::Drifted(change) => {
+                let kinds = [!change.attach.is_empty(), change.network.is_some()];
+                for (kind, _) in KINDS.iter().zip(kinds).filter(|(_, is)| *is) {
+                    self.drift.with_label_values(&[kind, change.cause.name()]).inc();
+                }
+            }
+            Notice::Stepped { order, answer, .. } => {
+                let result = if *answer == Answer::Done { "success" } else { "failure" };
+                self.changes.with_label_values(&[order.step.name(), result]).inc();
+            }
+            Notice::Concluded { key, outcome, took, .. } => self.concluded(key, outcome, *took),
+        }
+    }
+
+    fn valid(&self, now: Time) {
+        self.desired_valid.with_label_values::<&str>(&[]).set(1);
+        self.load_success.with_label_values::<&str>(&[]).set(now.as_seconds());
+    }
+
+    fn concluded(&self, key: &FunctionKey, outcome: &Outcome, took: Option<Duration>) {
+        self.reconciles.with_label_values(&[outcome.name()]).inc();
+        if let (Outcome::Retry { why, .. } | Outcome::Blocked { why, .. }, true) =
+            (outcome, outcome.state() != State::Excluded)
+        {
+            self.errors.with_label_values(&[why.reason.name()]).inc();
+        }
+        if let Some(took) = took {
+            self.reconcile_seconds.observe(took.as_secs_f64());
+        }
+        if self.per_function {
+            self.in_sync.with_label_values(&labels(key)).set(i64::from(*outcome == Outcome::InSync));
+            let blocked = outcome.why().filter(|_| outcome.state() == State::Blocked).map(|why| why.reason);
+            self.set_blocked(key, blocked);
+        }
+    }
+
+    fn set_blocked(&self, key: &FunctionKey, now: Option<Reason>) {
+        let [account, region, function] = labels(key);
+        let mut blocked = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = match now {
+            Some(reason) => blocked.insert(key.clone(), reason),
+            None => blocked.remove(key),
+        };
+        if let Some(before) = before.filter(|before| Some(*before) != now) {
+            // It may never have been there.
+            let _ = self.function_blocked.remove_label_values(&[account, region, function, before.name()]);
+        }
+        if let Some(reason) = now {
+            self.function_blocked.with_label_values(&[account, region, function, reason.name()]).set(1);
+        }
+    }
+
+    fn released(&self, key: &FunctionKey) {
+        self.set_blocked(key, None);
+        // It may never have been there.
+        let _ = self.in_sync.remove_label_values(&labels(key));
+    }
+}
+
+fn labels(key: &FunctionKey) -> [&str; 3] {
+    [key.scope.account.as_str(), key.scope.region.as_str(), key.name.as_str()]
+}

@@ -1,0 +1,282 @@
+//! Whole histories: the pure controller and the simulated account, in one thread, with time that is set.
+
+use std::time::Duration;
+
+use lambda_vpc_controller::engine::Notice;
+use lambda_vpc_controller::plan::{Limits, Outcome, Reason, Writable};
+use lambda_vpc_controller::simulator::{UpdateFunctionConfiguration, VpcConfigRequest, World};
+
+use crate::support::history::{History, key, settings};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Two functions that share a role without the right, in the private subnets and the group `lambda`.
+const ORDERS: &str = r#"
+[defaults]
+region = "eu-west-1"
+account = "123456789012"
+
+[[vpc]]
+name = "orders"
+id = "vpc-0a1b2c3d4e5f60718"
+security_groups = { names = ["lambda"] }
+
+[[function]]
+name = "orders-api"
+vpc = "orders"
+
+[[function]]
+name = "orders-worker"
+vpc = "orders"
+"#;
+
+fn daemon() -> Limits {
+    Limits::of(&settings())
+}
+
+#[test]
+fn what_was_applied_is_not_planned_again() {
+    let mut history = History::attended();
+    history.load(ORDERS);
+    history.until_rest(10 * MINUTE);
+    for name in ["orders-api", "orders-worker"] {
+        assert_eq!(history.outcome(name), Outcome::InSync);
+        let network = history.network(name);
+        assert_eq!(network.subnets.len(), 3, "{network:?}");
+        assert_eq!(network.security_groups.first().unwrap().as_str(), "sg-0e5e5e5e5e5e5e5e5");
+        history.assert_update_ended(name);
+    }
+    history.assert_nothing_left_to_do();
+}
+
+#[test]
+fn two_functions_that_share_a_role_cause_one_attach_before_any_update() {
+    let mut history = History::attended();
+    history.load(ORDERS);
+    history.until_rest(10 * MINUTE);
+    let mut calls = history.accepted();
+    assert_eq!(calls.remove(0), "AttachRolePolicy orders-role");
+    calls.sort();
+    assert_eq!(calls, ["UpdateFunctionConfiguration orders-api", "UpdateFunctionConfiguration orders-worker"]);
+}
+
+#[test]
+fn the_refusal_after_a_fresh_attach_is_waited_out() {
+    let mut history = History::attended();
+    history.load(ORDERS);
+    history.until_rest(10 * MINUTE);
+    let refused = history.calls().iter().filter(|call| call.contains("InvalidParameterValueException")).count();
+    assert!(refused > 0, "the simulated IAM noticed the policy at once: nothing was waited out");
+    assert!(refused < 20, "{refused} tries in a few seconds are a storm");
+}
+
+#[test]
+fn where_nobody_could_say_whether_the_right_is_there_the_refusal_shows_that_it_is_missing() {
+    let mut history = History::attended();
+    history.door.with(|aws, _| aws.denied.insert("SimulatePrincipalPolicy".to_owned()));
+    history.load(&ORDERS.replace("orders-worker", "billing-report"));
+    history.until_rest(10 * MINUTE);
+    let calls = history.calls();
+    assert!(calls[0].starts_with("UpdateFunctionConfiguration"), "first the network is tried: {calls:?}");
+    let mut attached: Vec<_> = history.accepted().into_iter().filter(|call| call.starts_with("Attach")).collect();
+    attached.sort();
+    assert_eq!(attached, ["AttachRolePolicy billing-role", "AttachRolePolicy orders-role"]);
+    assert_eq!(history.outcome("orders-api"), Outcome::InSync);
+}
+
+#[test]
+fn attach_policy_never_reports_and_attaches_nothing() {
+    let mut history = History::attended();
+    history.load(&ORDERS.replace("[defaults]", "[defaults]\nattach_policy = \"never\""));
+    history.until_rest(10 * MINUTE);
+    assert_eq!(history.outcome("orders-api").why().unwrap().reason, Reason::PolicyMissing);
+    assert_eq!(history.accepted(), Vec::<String>::new());
+}
+
+#[test]
+fn attach_policy_always_attaches_to_a_role_that_has_the_right_otherwise() {
+    let mut world = World::demo().unwrap();
+    world.roles.iter_mut().find(|role| role.name == "orders-role").unwrap().inline_vpc_access = true;
+    let mut history = History::of(world, Limits { writable: Writable::Shown, ..daemon() });
+    history.load(ORDERS);
+    history.until_rest(10 * MINUTE);
+    let attached = |history: &History| history.accepted().iter().filter(|call| call.starts_with("Attach")).count();
+    assert_eq!(attached(&history), 0, "the inline policy is enough");
+    history.load(&ORDERS.replace("[defaults]", "[defaults]\nattach_policy = \"always\""));
+    history.until_rest(10 * MINUTE);
+    assert_eq!(attached(&history), 1);
+    history.assert_nothing_left_to_do();
+}
+
+#[test]
+fn a_live_change_by_somebody_else_is_put_right_at_the_next_resync_after_settling() {
+    let mut history = History::new(daemon());
+    history.load(ORDERS);
+    history.pass(10 * MINUTE);
+    let right = history.network("orders-api");
+    let updates = |history: &History| {
+        history.accepted().iter().filter(|call| *call == "UpdateFunctionConfiguration orders-api").count()
+    };
+    assert_eq!(updates(&history), 1);
+    somebody_detaches(&history, "orders-api");
+    history.pass(Duration::from_secs(1));
+    assert!(!history.network("orders-api").is_attached());
+    history.pass(10 * MINUTE);
+    assert_eq!(history.network("orders-api"), right);
+    assert_eq!(updates(&history), 2, "one update puts it right");
+    let causes: Vec<&str> = history
+        .notices
+        .iter()
+        .filter_map(|notice| match notice {
+            Notice::Drifted(change) if change.key == key("orders-api") => Some(change.cause.name()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(causes, ["file", "live"]);
+}
+
+#[test]
+fn a_function_that_somebody_just_changed_is_left_alone_for_a_while() {
+    let mut history = History::new(daemon());
+    somebody_detaches(&history, "legacy-report");
+    history.pass(Duration::from_secs(3));
+    history.load(&ORDERS.replace("orders-worker", "legacy-report"));
+    history.pass(Duration::from_secs(20));
+    assert_eq!(history.outcome("legacy-report").why().unwrap().reason, Reason::Settling);
+    history.pass(2 * MINUTE);
+    assert_eq!(history.outcome("legacy-report"), Outcome::InSync);
+}
+
+#[test]
+fn the_daemon_writes_nothing_into_an_account_that_nobody_stated() {
+    let mut history = History::new(daemon());
+    history.load(&ORDERS.replace("account = \"123456789012\"", ""));
+    history.pass(10 * MINUTE);
+    assert_eq!(history.outcome("orders-api").why().unwrap().reason, Reason::AccountNotStated);
+    assert_eq!(history.calls(), Vec::<String>::new());
+}
+
+#[test]
+fn nothing_is_read_or_written_with_the_credentials_of_another_account() {
+    let mut history = History::new(daemon());
+    history.load(&ORDERS.replace("123456789012", "999999999999"));
+    history.pass(10 * MINUTE);
+    let plan = history.controller.plan(history.clock.now()).unwrap();
+    assert!(plan.lines.iter().all(|line| line.change().is_none()));
+    assert_eq!(history.calls(), Vec::<String>::new());
+}
+
+#[test]
+fn an_observed_difference_is_shown_and_not_put_right() {
+    let mut history = History::new(daemon());
+    history.load(&ORDERS.replace("[defaults]", "[defaults]\nmode = \"observe\""));
+    history.pass(10 * MINUTE);
+    assert_eq!(history.outcome("orders-api").why().unwrap().reason, Reason::Observed);
+    assert!(history.controller.board().get(&key("orders-api")).unwrap().change.is_some());
+    assert_eq!(history.calls(), Vec::<String>::new());
+}
+
+#[test]
+fn a_function_leaves_its_vpc_only_where_the_settings_allow_it() {
+    let file = "[[function]]\nname = 'legacy-report'\nregion = 'eu-west-1'\naccount = '123456789012'\nvpc = 'none'";
+    let mut history = History::new(daemon());
+    history.load(file);
+    history.pass(10 * MINUTE);
+    assert_eq!(history.outcome("legacy-report").why().unwrap().reason, Reason::DetachNotAllowed);
+    assert!(history.network("legacy-report").is_attached());
+    history.restart(Limits { allow_detach: true, ..daemon() });
+    history.load(file);
+    history.pass(10 * MINUTE);
+    assert!(!history.network("legacy-report").is_attached());
+    assert_eq!(history.accepted(), ["UpdateFunctionConfiguration legacy-report"], "the policy stays on the role");
+    history.assert_nothing_left_to_do();
+}
+
+#[test]
+fn an_entry_that_leaves_the_file_leaves_its_function_as_it_is() {
+    let mut history = History::new(daemon());
+    history.load(ORDERS);
+    history.pass(10 * MINUTE);
+    let before = history.accepted();
+    let (shorter, _) = ORDERS.split_at(ORDERS.find("[[function]]\nname = \"orders-worker\"").unwrap());
+    history.load(shorter);
+    history.pass(60 * MINUTE);
+    assert!(history.network("orders-worker").is_attached());
+    assert_eq!(history.accepted(), before);
+    assert!(history.controller.board().get(&key("orders-worker")).is_none());
+}
+
+#[test]
+fn ids_that_do_not_exist_block_before_anything_is_written() {
+    for (wrong, reason) in [
+        ("id = \"vpc-00000000000000000\"", Reason::VpcNotFound),
+        ("id = \"vpc-0a1b2c3d4e5f60718\"\nsubnets = { ids = [\"subnet-00000000000000000\"] }", Reason::SubnetNotFound),
+        ("id = \"vpc-0a1b2c3d4e5f60718\"\nsubnets = { tags = { tier = \"none\" } }", Reason::NoUsableSubnet),
+    ] {
+        let mut history = History::attended();
+        history.load(&ORDERS.replace("id = \"vpc-0a1b2c3d4e5f60718\"", wrong));
+        history.until_rest(MINUTE);
+        assert_eq!(history.outcome("orders-api").why().unwrap().reason, reason);
+        assert_eq!(history.calls(), Vec::<String>::new());
+    }
+    let mut history = History::attended();
+    history.load(&ORDERS.replace("names = [\"lambda\"]", "ids = [\"sg-00000000000000000\"]"));
+    history.until_rest(MINUTE);
+    assert_eq!(history.outcome("orders-api").why().unwrap().reason, Reason::SecurityGroupNotFound);
+    assert_eq!(history.calls(), Vec::<String>::new());
+}
+
+#[test]
+fn a_function_that_does_not_exist_blocks_alone() {
+    let mut history = History::attended();
+    history.load(&ORDERS.replace("orders-worker", "orders-wroker"));
+    history.until_rest(10 * MINUTE);
+    assert_eq!(history.outcome("orders-wroker").why().unwrap().reason, Reason::FunctionNotFound);
+    assert_eq!(history.outcome("orders-api"), Outcome::InSync);
+}
+
+#[test]
+fn policies_and_vpcs_that_the_settings_do_not_allow_are_never_used() {
+    let mut history = History::attended();
+    let greedy = "[defaults]\nattach_policy = \"always\"\npolicies = [\"AdministratorAccess\"]";
+    history.load(&ORDERS.replace("[defaults]", greedy));
+    history.until_rest(MINUTE);
+    assert_eq!(history.outcome("orders-api").why().unwrap().reason, Reason::PolicyNotAllowed);
+    assert_eq!(history.calls(), Vec::<String>::new());
+
+    let other = lambda_vpc_controller::names::VpcId::parse("vpc-0fffffffffffffff0").unwrap();
+    let limits = Limits { writable: Writable::Shown, allowed_vpcs: Some([other].into()), ..daemon() };
+    let mut history = History::new(limits);
+    history.load(ORDERS);
+    history.until_rest(MINUTE);
+    assert_eq!(history.outcome("orders-api").why().unwrap().reason, Reason::VpcNotAllowed);
+    assert_eq!(history.calls(), Vec::<String>::new());
+}
+
+#[test]
+fn an_update_that_goes_on_is_waited_for_across_a_restart_and_not_sent_twice() {
+    let mut history = History::new(daemon());
+    history.load(ORDERS);
+    while !history.accepted().iter().any(|call| call == "UpdateFunctionConfiguration orders-api") {
+        history.pass(Duration::from_millis(200));
+    }
+    history.restart(daemon());
+    history.load(ORDERS);
+    history.pass(10 * MINUTE);
+    assert_eq!(history.outcome("orders-api"), Outcome::InSync);
+    let updates = history.accepted().iter().filter(|call| *call == "UpdateFunctionConfiguration orders-api").count();
+    assert_eq!(updates, 1);
+}
+
+/// Somebody takes a function out of its VPC by hand.
+fn somebody_detaches(history: &History, name: &str) {
+    let nothing = VpcConfigRequest {
+        subnet_ids: Some(Vec::new()),
+        security_group_ids: Some(Vec::new()),
+        ipv6_allowed_for_dual_stack: Some(false),
+    };
+    let request = UpdateFunctionConfiguration { vpc_config: Some(nothing), ..UpdateFunctionConfiguration::default() };
+    history.door.with(|aws, now| {
+        aws.update_function_configuration(&key(name).scope, name, &request, now).unwrap();
+    });
+}

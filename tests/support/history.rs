@@ -1,0 +1,197 @@
+//! The pure controller and the simulated account in one thread, without a runtime: hours pass in milliseconds.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use lambda_vpc_controller::apply::{Applier, Journal, Order};
+use lambda_vpc_controller::cloud::{Function, Life, Read as _, Update};
+use lambda_vpc_controller::desired::{Accounts, DesiredState};
+use lambda_vpc_controller::engine::{Cadence, Controller, Effect, Event, Notice, Signal};
+use lambda_vpc_controller::file::Source;
+use lambda_vpc_controller::live;
+use lambda_vpc_controller::names::{AccountId, FunctionKey, FunctionName, Network, Region, Scope, Time};
+use lambda_vpc_controller::plan::{Answer, Limits, Outcome, Writable};
+use lambda_vpc_controller::settings::{Overrides, Settings};
+use lambda_vpc_controller::simulator::{Door, StillClock, World};
+
+/// The moment at which every history begins.
+pub(crate) const BEGINNING: Time = Time(1_795_417_200_000);
+
+/// One controller and one world.
+pub(crate) struct History {
+    pub(crate) clock: StillClock,
+    pub(crate) door: Door,
+    pub(crate) controller: Controller,
+    pub(crate) notices: Vec<Notice>,
+    applier: Applier,
+}
+
+/// A journal that records anything.
+struct Blank;
+
+impl Journal for Blank {
+    fn intent(&self, _: &Order) -> std::io::Result<()> {
+        Ok(())
+    }
+    fn result(&self, _: &Order, _: &Answer, _: Duration) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Settings with all defaults.
+pub(crate) fn settings() -> Settings {
+    Settings::new(&Overrides::default())
+}
+
+/// What a test's file says, with the demo's account as the one of the credentials.
+pub(crate) fn desired(text: &str) -> DesiredState {
+    let source = Source::from_bytes(Path::new("functions.toml"), text.as_bytes().to_vec()).unwrap();
+    let own = AccountId::parse("123456789012").unwrap();
+    let accounts = Accounts { named: BTreeMap::new(), own, region: None };
+    DesiredState::check(&source, &accounts).unwrap_or_else(|unusable| panic!("{}", unusable.render(false)))
+}
+
+impl History {
+    /// The demo's world, and a controller with these limits.
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self::of(World::demo().unwrap(), limits)
+    }
+
+    /// Any world, and a controller with these limits.
+    pub(crate) fn of(world: World, limits: Limits) -> Self {
+        let clock = StillClock::at(BEGINNING);
+        let door = Door::new(world.build(BEGINNING).unwrap(), clock.clock());
+        clock.pass(Duration::from_secs(24 * 3600));
+        let cadence = Cadence { resync: Some(Duration::from_secs(300)), poll: None, workers: 16, seed: 1 };
+        let applier = Applier::new(Arc::new(door.clone()), Arc::new(Blank), clock.clock());
+        Self { clock, door, controller: Controller::new(limits, cadence), notices: Vec::new(), applier }
+    }
+
+    /// The limits of a person at a terminal: no settling, any account.
+    pub(crate) fn attended() -> Self {
+        Self::new(Limits { writable: Writable::Shown, ..Limits::attended(&settings()) })
+    }
+
+    /// A daemon that has been restarted: the same world, nothing remembered.
+    pub(crate) fn restart(&mut self, limits: Limits) {
+        let cadence = Cadence { resync: Some(Duration::from_secs(300)), poll: None, workers: 16, seed: 2 };
+        self.controller = Controller::new(limits, cadence);
+    }
+
+    /// The file says this from now on.
+    pub(crate) fn load(&mut self, text: &str) {
+        self.feed(Event::Loaded(Ok(desired(text))));
+    }
+
+    pub(crate) fn signal(&mut self, signal: Signal) {
+        self.feed(Event::Signal(signal));
+    }
+
+    /// Feeds an event, and carries out what comes of it until nothing is left to do at this moment.
+    pub(crate) fn feed(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            for effect in self.controller.handle(event, self.clock.now()) {
+                events.extend(self.perform(effect));
+            }
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) -> Option<Event> {
+        let now = self.clock.now();
+        match effect {
+            Effect::Load | Effect::Stop => None,
+            Effect::Tell(notice) => {
+                self.notices.push(notice);
+                None
+            }
+            Effect::Survey(scope, needs) => {
+                Some(Event::Surveyed(live::survey(&self.door, &scope, &needs, now).now_or_never().unwrap()))
+            }
+            Effect::Look(key, needs) => {
+                let found = live::look(&self.door, &key, needs.as_ref(), now).now_or_never().unwrap();
+                Some(Event::Looked(key, found))
+            }
+            Effect::Do(order) => {
+                let (answer, took) = self.applier.make(&order).now_or_never().unwrap();
+                Some(Event::Answered(order, answer, took))
+            }
+        }
+    }
+
+    /// Lets time pass, waking the controller whenever it wants to be woken.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        let end = self.clock.now() + time;
+        while let Some(wake) = self.controller.next_wake().filter(|wake| *wake <= end) {
+            self.clock.pass(wake.since(self.clock.now()));
+            self.feed(Event::Tick);
+        }
+        self.clock.pass(end.since(self.clock.now()));
+    }
+
+    /// Lets time pass until everything rests. Panics if that takes longer than `most`.
+    pub(crate) fn until_rest(&mut self, most: Duration) {
+        let end = self.clock.now() + most;
+        while !self.controller.at_rest() {
+            let wake = self.controller.next_wake().expect("it neither rests nor wants to be woken");
+            assert!(wake <= end, "no rest after {most:?}: {:#?}", self.controller.board());
+            self.clock.pass(wake.since(self.clock.now()));
+            self.feed(Event::Tick);
+        }
+    }
+
+    /// How a function stands.
+    pub(crate) fn outcome(&self, name: &str) -> Outcome {
+        self.controller.board().get(&key(name)).expect("nothing is known of it").outcome.clone()
+    }
+
+    /// What a function really has.
+    pub(crate) fn network(&self, name: &str) -> Network {
+        self.function(name).network
+    }
+
+    pub(crate) fn function(&self, name: &str) -> Function {
+        self.door.get_function(&key(name)).now_or_never().unwrap().unwrap()
+    }
+
+    /// The changing calls so far: operation, subject, and the code of a refusal.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        let line = |call: lambda_vpc_controller::simulator::Call| {
+            let refused = call.refused.map(|code| format!(" refused: {code}")).unwrap_or_default();
+            format!("{} {}{refused}", call.operation, call.subject)
+        };
+        self.door.changes().into_iter().map(line).collect()
+    }
+
+    /// The changing calls that AWS accepted.
+    pub(crate) fn accepted(&self) -> Vec<String> {
+        self.calls().into_iter().filter(|call| !call.contains("refused")).collect()
+    }
+
+    /// Demands that the plan is empty and that a day of resyncs changes nothing.
+    #[track_caller]
+    pub(crate) fn assert_nothing_left_to_do(&mut self) {
+        let plan = self.controller.plan(self.clock.now()).unwrap();
+        let changes: Vec<_> = plan.lines.iter().filter_map(|line| line.change()).collect();
+        assert!(changes.is_empty(), "the plan is not empty: {changes:#?}");
+        let before = self.accepted();
+        self.pass(Duration::from_secs(24 * 3600));
+        assert_eq!(self.accepted(), before, "a change was made although everything was in sync");
+    }
+
+    /// Demands that the function's last update has come to a good end.
+    #[track_caller]
+    pub(crate) fn assert_update_ended(&self, name: &str) {
+        let life = self.function(name).life;
+        assert!(matches!(&life, Some(Life { update: Update::Successful, .. })), "{name}: {life:?}");
+    }
+}
+
+/// A function of the demo's account and region.
+pub(crate) fn key(name: &str) -> FunctionKey {
+    let (account, region) = (AccountId::parse("123456789012").unwrap(), Region::parse("eu-west-1").unwrap());
+    FunctionKey { scope: Scope { account, region }, name: FunctionName::parse(name).unwrap() }
+}
