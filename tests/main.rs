@@ -3,4 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod histories;
+mod python;
+mod served;
+mod simulator_cli;
+mod simulator_doors;
+mod simulator_wire;
 mod support;

@@ -17,6 +17,7 @@
 mod account;
 mod clock;
 mod door;
+pub mod http;
 mod world;
 
 pub use account::*;

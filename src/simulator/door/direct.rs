@@ -10,10 +10,13 @@ use crate::cloud::{
 use crate::names::{AccountId, FunctionKey, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, Time, VpcId};
 use crate::simulator::account::{self, Aws, AwsError, Describe, UpdateFunctionConfiguration, VpcConfigRequest};
 
-/// The page size that is asked for, as far as EC2 allows it.
+/// The page size that is asked for, where it is allowed.
 const PAGE: u64 = 1000;
 
-/// The same for route tables, of which EC2 gives fewer.
+/// The same for functions, of which Lambda never gives more.
+const PAGE_OF_FUNCTIONS: u64 = 50;
+
+/// The same for route tables, of which EC2 gives fewer than of the rest.
 const PAGE_OF_ROUTE_TABLES: u64 = 100;
 
 impl Door {
@@ -24,9 +27,10 @@ impl Door {
         change: Option<(String, String)>,
         carry_out: impl FnOnce(&mut Aws, Time) -> Result<T, AwsError>,
     ) -> Result<T, CloudError> {
-        let outgoing = self.call(Incoming { operation: operation.name(), account, change }, carry_out);
-        outgoing.answer.map_err(|AwsError { status, code, message }| CloudError {
-            request_id: Some(outgoing.request_id),
+        let request_id = self.fresh_request_id();
+        let answer = self.call(Incoming { operation: operation.name(), account, change }, carry_out);
+        answer.map_err(|AwsError { status, code, message }| CloudError {
+            request_id: Some(request_id),
             ..CloudError::answered(operation, status, &code, &message)
         })
     }
@@ -65,7 +69,7 @@ impl Read for Door {
         Box::pin(async move {
             let from = from.as_ref().map(|marker| marker.0.as_str());
             let page = self.direct(Operation::ListFunctions, &at.account, None, |aws, now| {
-                aws.list_functions(at, None, from, now)
+                aws.list_functions(at, Some(PAGE_OF_FUNCTIONS), from, now)
             })?;
             let items = page.items.into_iter().map(|it| Function { life: None, ..function(it) }).collect();
             Ok(Page { items, next: page.next })
@@ -86,7 +90,7 @@ impl Read for Door {
             let from = from.as_ref().map(|marker| marker.0.as_str());
             let (account, name) = (&role.key().account, role.key().name.as_str());
             self.direct(Operation::ListAttachedRolePolicies, account, None, |aws, _| {
-                aws.list_attached_role_policies(account, name, None, from)
+                aws.list_attached_role_policies(account, name, Some(PAGE), from)
             })
         })
     }

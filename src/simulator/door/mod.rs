@@ -55,14 +55,6 @@ pub(super) struct Incoming<'a> {
     pub(super) change: Option<(String, String)>,
 }
 
-/// What a call answers, and the id under which it was made.
-pub(super) struct Outgoing<T> {
-    /// The answer.
-    pub(super) answer: Result<T, AwsError>,
-    /// The request's id.
-    pub(super) request_id: String,
-}
-
 impl Door {
     /// The door to this world, by this clock.
     pub fn new(aws: Aws, clock: Clock) -> Self {
@@ -110,10 +102,9 @@ impl Door {
         &self,
         incoming: Incoming<'_>,
         carry_out: impl FnOnce(&mut Aws, Time) -> Result<T, AwsError>,
-    ) -> Outgoing<T> {
+    ) -> Result<T, AwsError> {
         let now = self.now();
         let mut inner = self.lock();
-        let request_id = inner.fresh_request_id();
         let Incoming { operation, account, change } = incoming;
         *inner.counts.entry(operation).or_default() += 1;
         inner.aws.advance(now);
@@ -125,12 +116,14 @@ impl Door {
             let refused = answer.as_ref().err().map(|error| error.code.to_string());
             inner.remember(Call { at: now, account: account.clone(), operation, subject, detail, refused });
         }
-        Outgoing { answer, request_id }
+        answer
     }
 
-    /// The id of a request that is refused before it is known what it asks for.
-    pub(super) fn request_id(&self) -> String {
-        self.lock().fresh_request_id()
+    /// The id of a request, which no other one has.
+    pub(super) fn fresh_request_id(&self) -> String {
+        let mut inner = self.lock();
+        inner.requests += 1;
+        uuid(Digest::of(format!("request {}", inner.requests).as_bytes()).as_str())
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -145,11 +138,6 @@ fn denied(operation: &str, account: &AccountId) -> AwsError {
 }
 
 impl Inner {
-    fn fresh_request_id(&mut self) -> String {
-        self.requests += 1;
-        uuid(Digest::of(format!("request {}", self.requests).as_bytes()).as_str())
-    }
-
     fn remember(&mut self, call: Call) {
         if self.changes.len() == REMEMBERED {
             self.changes.pop_front();

@@ -1,0 +1,137 @@
+//! IAM on the wire.
+
+use super::form::Form;
+use super::xml::{Xml, query_answer};
+use super::{Session, invalid_action};
+use crate::cloud::Marker;
+use crate::simulator::account::{AwsError, Role};
+
+/// The namespace of IAM's answers; it holds the version of the API.
+pub(super) const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
+
+/// Whom every simulated role trusts, encoded as IAM returns it.
+const TRUST_POLICY: &str = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22\
+                            %2C%22Principal%22%3A%7B%22Service%22%3A%22lambda.amazonaws.com%22%7D\
+                            %2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D";
+
+pub(super) fn handle(session: &Session<'_>, form: &Form) -> Result<String, AwsError> {
+    match form.text("Action") {
+        Some("ListAttachedRolePolicies") => list_attached_role_policies(session, form),
+        Some("ListEntitiesForPolicy") => list_entities_for_policy(session, form),
+        Some("AttachRolePolicy") => attach_role_policy(session, form),
+        Some("DetachRolePolicy") => detach_role_policy(session, form),
+        Some("GetRole") => get_role(session, form),
+        Some("CreateRole") => create_role(session, form),
+        Some("SimulatePrincipalPolicy") => simulate_principal_policy(session, form),
+        action => Err(invalid_action(action)),
+    }
+}
+
+fn list_attached_role_policies(session: &Session<'_>, form: &Form) -> Result<String, AwsError> {
+    let (role, most, from) = (form.required("RoleName")?, form.number("MaxItems")?, form.text("Marker"));
+    let account = &session.at.account;
+    let page = session
+        .read("ListAttachedRolePolicies", |aws, _| aws.list_attached_role_policies(account, role, most, from))?;
+    Ok(answer(session, "ListAttachedRolePolicies", |xml| {
+        xml.list("AttachedPolicies", "member", page.items, |xml, policy| {
+            xml.text("PolicyName", policy.short()).text("PolicyArn", policy);
+        });
+        truncation(xml, page.next);
+    }))
+}
+
+fn list_entities_for_policy(session: &Session<'_>, form: &Form) -> Result<String, AwsError> {
+    let (policy, most, from) = (form.required("PolicyArn")?, form.number("MaxItems")?, form.text("Marker"));
+    let account = &session.at.account;
+    let mut page =
+        session.read("ListEntitiesForPolicy", |aws, _| aws.list_roles_for_policy(account, policy, most, from))?;
+    // There are no users and no groups here, and no policy is used as a boundary.
+    let of_roles = matches!(form.text("EntityFilter"), None | Some("Role"));
+    let as_permissions = matches!(form.text("PolicyUsageFilter"), None | Some("PermissionsPolicy"));
+    if !of_roles || !as_permissions {
+        page.items.clear();
+        page.next = None;
+    }
+    Ok(answer(session, "ListEntitiesForPolicy", |xml| {
+        xml.text("PolicyGroups", "").text("PolicyUsers", "");
+        xml.list("PolicyRoles", "member", page.items, |xml, holder| {
+            xml.text("RoleName", holder.role).text("RoleId", holder.id);
+        });
+        truncation(xml, page.next);
+    }))
+}
+
+fn truncation(xml: &mut Xml, next: Option<Marker>) {
+    xml.text("IsTruncated", next.is_some()).maybe("Marker", next.map(|marker| marker.0));
+}
+
+fn attach_role_policy(session: &Session<'_>, form: &Form) -> Result<String, AwsError> {
+    let (role, policy) = (form.required("RoleName")?, form.required("PolicyArn")?);
+    session.change("AttachRolePolicy", role, policy.to_owned(), |aws, now| {
+        aws.attach_role_policy(&session.at.account, role, policy, now)
+    })?;
+    Ok(done(session, "AttachRolePolicy"))
+}
+
+fn detach_role_policy(session: &Session<'_>, form: &Form) -> Result<String, AwsError> {
+    let (role, policy) = (form.required("RoleName")?, form.required("PolicyArn")?);
+    session.change("DetachRolePolicy", role, policy.to_owned(), |aws, _| {
+        aws.detach_role_policy(&session.at.account, role, policy)
+    })?;
+    Ok(done(session, "DetachRolePolicy"))
+}
+
+fn get_role(session: &Session<'_>, form: &Form) -> Result<String, AwsError> {
+    let name = form.required("RoleName")?;
+    let account = &session.at.account;
+    let (role, arn) = session.read("GetRole", |aws, _| {
+        let role = aws.get_role(account, name)?;
+        let arn = aws.role_arn(account, &role);
+        Ok((role, arn))
+    })?;
+    Ok(answer(session, "GetRole", |xml| write_role(xml, &role, &arn)))
+}
+
+fn create_role(session: &Session<'_>, form: &Form) -> Result<String, AwsError> {
+    let (name, path) = (form.required("RoleName")?, form.text("Path").unwrap_or("/"));
+    let account = &session.at.account;
+    let (role, arn) = session.change("CreateRole", name, path.to_owned(), |aws, now| {
+        let role = aws.create_role(account, name, path, now)?;
+        let arn = aws.role_arn(account, &role);
+        Ok((role, arn))
+    })?;
+    Ok(answer(session, "CreateRole", |xml| write_role(xml, &role, &arn)))
+}
+
+fn write_role(xml: &mut Xml, role: &Role, arn: &str) {
+    xml.inside("Role", |xml| {
+        xml.text("Path", &role.path).text("RoleName", &role.name).text("RoleId", &role.id).text("Arn", arn);
+        xml.text("CreateDate", role.created).text("AssumeRolePolicyDocument", TRUST_POLICY);
+        xml.text("MaxSessionDuration", 3600);
+    });
+}
+
+fn simulate_principal_policy(session: &Session<'_>, form: &Form) -> Result<String, AwsError> {
+    let role = form.required("PolicySourceArn")?;
+    let actions = form.list("ActionNames.member");
+    let answers = session.read("SimulatePrincipalPolicy", |aws, now| {
+        aws.simulate_principal_policy(role, &actions, &session.at.account, now)
+    })?;
+    Ok(answer(session, "SimulatePrincipalPolicy", |xml| {
+        xml.list("EvaluationResults", "member", answers, |xml, answer| {
+            let decision = if answer.allowed { "allowed" } else { "implicitDeny" };
+            xml.text("EvalActionName", answer.action).text("EvalResourceName", "*").text("EvalDecision", decision);
+            xml.text("MatchedStatements", "").text("MissingContextValues", "");
+        });
+        xml.text("IsTruncated", false);
+    }))
+}
+
+fn answer(session: &Session<'_>, action: &str, fill: impl FnOnce(&mut Xml)) -> String {
+    query_answer(NAMESPACE, action, session.request_id, Some(fill))
+}
+
+/// The answer to an action that has no result.
+fn done(session: &Session<'_>, action: &str) -> String {
+    query_answer(NAMESPACE, action, session.request_id, None::<fn(&mut Xml)>)
+}

@@ -1,0 +1,82 @@
+//! A simulated world that is served on a port of its own, by a clock that stands still.
+
+use std::thread::JoinHandle;
+
+use lambda_vpc_controller::names::Time;
+use lambda_vpc_controller::simulator::{Door, StillClock, World, http};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+/// The moment at which every served world begins.
+pub(crate) const BEGIN: Time = Time(1_795_417_200_000);
+
+/// A served world; it stops when dropped.
+pub(crate) struct Served {
+    /// The world, to look at it directly.
+    pub(crate) door: Door,
+    /// Its clock.
+    pub(crate) clock: StillClock,
+    /// Its address, `http://127.0.0.1:PORT`.
+    pub(crate) url: String,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Served {
+    /// Serves this world. When this returns, the port accepts connections.
+    pub(crate) fn world(world: &World) -> Self {
+        let clock = StillClock::at(BEGIN);
+        let door = Door::new(world.build(BEGIN).unwrap(), clock.clock());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (tell, told) = std::sync::mpsc::channel();
+        let serving = door.clone();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                tell.send(listener.local_addr().unwrap()).unwrap();
+                // A client that keeps its connection open must not keep the test waiting.
+                tokio::select! {
+                    served = http::serve(listener, serving, std::future::pending()) => served.unwrap(),
+                    _ = stopped => {}
+                }
+            });
+        });
+        let url = format!("http://{}", told.recv().unwrap());
+        Self { door, clock, url, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Serves the demo's world.
+    pub(crate) fn demo() -> Self {
+        Self::world(&World::demo().unwrap())
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(ended.is_ok() || std::thread::panicking(), "the server panicked");
+        }
+    }
+}
+
+/// The environment in which an AWS client talks to this address and to nothing else.
+pub(crate) fn aws_environment(url: &str) -> Vec<(&'static str, String)> {
+    [
+        ("AWS_ENDPOINT_URL", url),
+        ("AWS_ACCESS_KEY_ID", "AKIASIMULATED"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_DEFAULT_REGION", "eu-west-1"),
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_PAGER", ""),
+        ("NO_PROXY", "127.0.0.1"),
+        ("no_proxy", "127.0.0.1"),
+    ]
+    .map(|(name, value)| (name, value.to_owned()))
+    .into()
+}

@@ -1,0 +1,217 @@
+//! One script through both doors of the simulated account: directly, and through the SDK and the wire.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::io::{BufRead, BufReader, Write as _};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use lambda_vpc_controller::cloud::{Cloud, CloudError, Unobserved, aws::Aws};
+use lambda_vpc_controller::names::{
+    AccountId, Clock, FunctionKey, FunctionName, Network, PolicyArn, Region, RevisionId, RoleArn, Scope,
+    SecurityGroupId, SubnetId, Time, VpcId,
+};
+use lambda_vpc_controller::simulator::World;
+
+use crate::served::{Served, aws_environment};
+
+/// The variable by which the child process knows that it is one.
+const CHILD: &str = "SIMULATOR_DOORS_CHILD";
+
+/// The demo's world and enough functions for a second page.
+fn world() -> World {
+    let mut world = World::demo().unwrap();
+    let fleet = World::fleet(60);
+    world.roles.extend(fleet.roles);
+    world.functions.extend(fleet.functions);
+    world
+}
+
+struct Script<'a> {
+    cloud: &'a dyn Cloud,
+    pass: &'a dyn Fn(u64),
+    answers: Vec<String>,
+}
+
+impl Script<'_> {
+    /// Notes an answer; of an error, everything but the request's id.
+    async fn note<T: Debug>(
+        &mut self,
+        call: &str,
+        answer: impl Future<Output = Result<T, CloudError>>,
+        class: &str,
+    ) -> Option<T> {
+        let answer = answer.await;
+        let (got, text) = match &answer {
+            Ok(value) => ("ok".to_owned(), format!("{value:?}")),
+            Err(error) => (format!("{:?}", error.class), format!("{} {}", error.code, error.text)),
+        };
+        self.answers.push(format!("{call}: {got} {text}"));
+        assert_eq!(got, class, "{call}: {text}");
+        answer.ok()
+    }
+
+    async fn run(mut self) -> Vec<String> {
+        let account = AccountId::parse("123456789012").unwrap();
+        let at = Scope { account, region: Region::parse("eu-west-1").unwrap() };
+        self.reads(&at).await;
+        self.network(&at).await;
+        self.attachment(&at).await;
+        self.refusals(&at).await;
+        self.answers
+    }
+
+    async fn reads(&mut self, at: &Scope) {
+        let cloud = self.cloud;
+        self.note("identity", cloud.caller_identity(None, &at.region), "ok").await;
+        let first = self.note("list", cloud.list_functions(at, None), "ok").await.unwrap();
+        assert_eq!(first.items.len(), 50);
+        let second = self.note("list on", cloud.list_functions(at, first.next), "ok").await.unwrap();
+        assert_eq!((second.items.len(), second.next), (14, None));
+        self.note("get", cloud.get_function(&key(at, "legacy-report")), "ok").await;
+        self.note("get missing", cloud.get_function(&key(at, "nothing")), "NotFound").await;
+        let (orders, nobody) = (role("orders/orders-role"), role("nobody"));
+        self.note("policies", cloud.list_attached_policies(&orders, None), "ok").await;
+        self.note("policies of nobody", cloud.list_attached_policies(&nobody, None), "NotFound").await;
+        let actions = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"];
+        self.note("simulate", cloud.simulate(&orders, &actions), "ok").await;
+        self.note("simulate nobody", cloud.simulate(&nobody, &actions), "NotFound").await;
+    }
+
+    async fn network(&mut self, at: &Scope) {
+        let cloud = self.cloud;
+        let vpcs = ["vpc-0a1b2c3d4e5f60718", "vpc-0bad"].map(|id| VpcId::parse(id).unwrap());
+        self.note("vpcs", cloud.describe_vpcs(at, &vpcs, None), "ok").await;
+        self.note("subnets", cloud.describe_subnets(at, &vpcs, None), "ok").await;
+        self.note("route tables", cloud.describe_route_tables(at, &vpcs, None), "ok").await;
+        self.note("groups", cloud.describe_security_groups(at, &vpcs, None), "ok").await;
+        let elsewhere = Scope { region: Region::parse("us-east-1").unwrap(), ..at.clone() };
+        self.note("vpcs elsewhere", cloud.describe_vpcs(&elsewhere, &vpcs, None), "ok").await;
+    }
+
+    async fn attachment(&mut self, at: &Scope) {
+        let (cloud, api, orders) = (self.cloud, key(at, "orders-api"), role("orders/orders-role"));
+        let private = network(&["subnet-0a1a1a1a1a1a1a1a1", "subnet-0b2b2b2b2b2b2b2b2"], &["sg-0e5e5e5e5e5e5e5e5"]);
+        self.note("attach early", cloud.set_vpc(&api, &private, None), "RoleDenied").await;
+        let unknown = PolicyArn::parse("arn:aws:iam::aws:policy/Nothing").unwrap();
+        self.note("unknown policy", cloud.attach_policy(&orders, &unknown), "PolicyNotAttachable").await;
+        let access = PolicyArn::parse("arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole").unwrap();
+        self.note("policy", cloud.attach_policy(&orders, &access), "ok").await;
+        self.note("policy again", cloud.attach_policy(&orders, &access), "ok").await;
+        (self.pass)(7);
+        self.note("attach still early", cloud.set_vpc(&api, &private, None), "RoleDenied").await;
+        (self.pass)(1);
+        let before = self.note("before", cloud.get_function(&api), "ok").await.unwrap();
+        self.note("attach", cloud.set_vpc(&api, &private, before.revision.as_ref()), "ok").await;
+        self.note("during", cloud.get_function(&api), "ok").await;
+        self.note("attach again", cloud.set_vpc(&api, &private, None), "Busy").await;
+        (self.pass)(6);
+        self.note("after", cloud.get_function(&api), "ok").await;
+        self.note("stale", cloud.set_vpc(&api, &private, before.revision.as_ref()), "StaleRevision").await;
+        self.note("detach", cloud.set_vpc(&api, &Network::none(), None), "ok").await;
+        (self.pass)(2);
+        self.note("detached", cloud.get_function(&api), "ok").await;
+    }
+
+    async fn refusals(&mut self, at: &Scope) {
+        let (cloud, api) = (self.cloud, key(at, "orders-api"));
+        let (subnet, group) = ("subnet-0a1a1a1a1a1a1a1a1", "sg-0e5e5e5e5e5e5e5e5");
+        let many: Vec<String> = (0..17).map(|n| format!("subnet-{n}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let v6 = Network { ipv6: true, ..Network::none() };
+        for (call, wanted) in [
+            ("unknown subnet", network(&["subnet-0bad"], &[group])),
+            ("unknown group", network(&[subnet], &["sg-0bad"])),
+            ("no group", network(&[subnet], &[])),
+            ("too many subnets", network(&many, &[group])),
+            ("malformed subnet", network(&["subnet-0BAD"], &[group])),
+            ("IPv6 alone", v6),
+        ] {
+            self.note(call, cloud.set_vpc(&api, &wanted, None), "Network").await;
+        }
+        let stale = RevisionId::parse("0").unwrap();
+        self.note("missing", cloud.set_vpc(&key(at, "nothing"), &Network::none(), Some(&stale)), "NotFound").await;
+    }
+}
+
+fn key(at: &Scope, name: &str) -> FunctionKey {
+    FunctionKey { scope: at.clone(), name: FunctionName::parse(name).unwrap() }
+}
+
+fn role(path: &str) -> RoleArn {
+    RoleArn::parse(&format!("arn:aws:iam::123456789012:role/{path}")).unwrap()
+}
+
+fn network(subnets: &[&str], groups: &[&str]) -> Network {
+    Network {
+        subnets: subnets.iter().map(|id| SubnetId::parse(id).unwrap()).collect(),
+        security_groups: groups.iter().map(|id| SecurityGroupId::parse(id).unwrap()).collect(),
+        ipv6: false,
+    }
+}
+
+#[test]
+fn the_same_script_gives_the_same_answers_through_both_doors() {
+    let direct = {
+        let served = Served::world(&world());
+        let pass = |seconds| served.clock.pass(Duration::from_secs(seconds));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(Script { cloud: &served.door, pass: &pass, answers: Vec::new() }.run())
+    };
+    let served = Served::world(&world());
+    let through_the_sdk = run_child(&served);
+    for (direct, sdk) in direct.iter().zip(&through_the_sdk) {
+        assert_eq!(direct, sdk);
+    }
+    assert_eq!(direct.len(), through_the_sdk.len());
+
+    let changes = served.door.changes();
+    assert_eq!(changes.iter().filter(|call| call.refused.is_none()).count(), 4, "{changes:#?}");
+    assert_eq!(served.door.count("ListFunctions"), 2);
+}
+
+/// Runs the script in a process of its own, since the SDK's endpoint and keys come from the environment. The child asks
+/// on its output for time to pass, and goes on when its input says that it has.
+fn run_child(served: &Served) -> Vec<String> {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "simulator_doors::the_script_runs_through_the_sdk_of_a_child_process", "--nocapture"])
+        .envs(aws_environment(&served.url))
+        .env(CHILD, "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut answers = Vec::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        if let Some(seconds) = line.strip_prefix("PASS ") {
+            served.clock.pass(Duration::from_secs(seconds.parse().unwrap()));
+            writeln!(input, "passed").unwrap();
+        }
+        answers.extend(line.strip_prefix("ANSWER ").map(str::to_owned));
+    }
+    assert!(child.wait().unwrap().success(), "the child failed after {answers:#?}");
+    answers
+}
+
+#[test]
+fn the_script_runs_through_the_sdk_of_a_child_process() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    let pass = |seconds| {
+        println!("\nPASS {seconds}");
+        std::io::stdin().read_line(&mut String::new()).unwrap();
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let answers = runtime.block_on(async {
+        let clock: Clock = Arc::new(|| Time::from_system(SystemTime::now()));
+        let observer = Arc::new(Unobserved);
+        let aws = Aws::from_environment(std::collections::HashMap::new(), 10_000.0, observer, clock).await;
+        Script { cloud: &aws, pass: &pass, answers: Vec::new() }.run().await
+    });
+    println!();
+    answers.iter().for_each(|answer| println!("ANSWER {answer}"));
+}
