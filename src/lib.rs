@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod board;
 pub mod cloud;
+pub mod commands;
 pub mod desired;
 pub mod engine;
 pub mod file;
