@@ -15,7 +15,9 @@ pub use resolve::Accounts;
 pub use watch::{POLL, Watch};
 
 use crate::file::{Diagnostic, Place, Report, Source, Span, Unusable};
-use crate::names::{AccountId, Digest, FunctionKey, NameError, PolicyName, Region, SecurityGroupId, SubnetId, Time, VpcId};
+use crate::names::{
+    AccountId, Digest, FunctionKey, NameError, PolicyName, Region, SecurityGroupId, SubnetId, Time, VpcId,
+};
 use crate::settings::Mode;
 
 /// What the file says, resolved.
