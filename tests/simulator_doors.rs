@@ -1,23 +1,20 @@
 //! One script through both doors of the simulated account: directly, and through the SDK and the wire.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::future::Future;
-use std::io::{BufRead, BufReader, Write as _};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use lambda_vpc_controller::cloud::{Cloud, CloudError, Unobserved, aws::Aws};
+use lambda_vpc_controller::cloud::aws::{Access, Aws, Endpoint};
+use lambda_vpc_controller::cloud::{Cloud, CloudError, Read, Unobserved};
 use lambda_vpc_controller::names::{
     AccountId, Clock, FunctionKey, FunctionName, Network, PolicyArn, Region, RevisionId, RoleArn, Scope,
     SecurityGroupId, SubnetId, Time, VpcId,
 };
 use lambda_vpc_controller::simulator::World;
 
-use crate::served::{Served, aws_environment};
-
-/// The variable by which the child process knows that it is one.
-const CHILD: &str = "SIMULATOR_DOORS_CHILD";
+use crate::served::Served;
 
 /// The demo's world and enough functions for a second page.
 fn world() -> World {
@@ -155,12 +152,10 @@ fn network(subnets: &[&str], groups: &[&str]) -> Network {
 fn the_same_script_gives_the_same_answers_through_both_doors() {
     let direct = {
         let served = Served::world(&world());
-        let pass = |seconds| served.clock.pass(Duration::from_secs(seconds));
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(Script { cloud: &served.door, pass: &pass, answers: Vec::new() }.run())
+        run(&served, &served.door)
     };
     let served = Served::world(&world());
-    let through_the_sdk = run_child(&served);
+    let through_the_sdk = run(&served, &runtime().block_on(sdk(&served, HashMap::new())));
     for (direct, sdk) in direct.iter().zip(&through_the_sdk) {
         assert_eq!(direct, sdk);
     }
@@ -171,47 +166,36 @@ fn the_same_script_gives_the_same_answers_through_both_doors() {
     assert_eq!(served.door.count("ListFunctions"), 2);
 }
 
-/// Runs the script in a process of its own, since the SDK's endpoint and keys come from the environment. The child asks
-/// on its output for time to pass, and goes on when its input says that it has.
-fn run_child(served: &Served) -> Vec<String> {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "simulator_doors::the_script_runs_through_the_sdk_of_a_child_process", "--nocapture"])
-        .envs(aws_environment(&served.url))
-        .env(CHILD, "1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    let mut answers = Vec::new();
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        let line = line.unwrap();
-        if let Some(seconds) = line.strip_prefix("PASS ") {
-            served.clock.pass(Duration::from_secs(seconds.parse().unwrap()));
-            writeln!(input, "passed").unwrap();
-        }
-        answers.extend(line.strip_prefix("ANSWER ").map(str::to_owned));
-    }
-    assert!(child.wait().unwrap().success(), "the child failed after {answers:#?}");
-    answers
+#[test]
+fn the_sdk_reaches_another_account_through_a_role_of_it() {
+    let mut world = World::demo().unwrap();
+    let other = "[[role]]\nname = 'controller'\naccount = '222222222222'\n";
+    world.roles.extend(World::parse(other, "test").unwrap().roles);
+    let served = Served::world(&world);
+    let account = AccountId::parse("222222222222").unwrap();
+    let role = RoleArn::parse("arn:aws:iam::222222222222:role/controller").unwrap();
+    let access = HashMap::from([(account.clone(), Access { role: Some(role), external_id: None })]);
+    let region = Region::parse("eu-west-1").unwrap();
+    let identity = runtime().block_on(async {
+        let aws = sdk(&served, access).await;
+        aws.caller_identity(Some(&account), &region).await.unwrap()
+    });
+    assert_eq!(identity.account, account);
+    assert_eq!(identity.arn, "arn:aws:sts::222222222222:assumed-role/controller/lambda-vpc-controller");
 }
 
-#[test]
-fn the_script_runs_through_the_sdk_of_a_child_process() {
-    if std::env::var_os(CHILD).is_none() {
-        return;
-    }
-    let pass = |seconds| {
-        println!("\nPASS {seconds}");
-        std::io::stdin().read_line(&mut String::new()).unwrap();
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let answers = runtime.block_on(async {
-        let clock: Clock = Arc::new(|| Time::from_system(SystemTime::now()));
-        let observer = Arc::new(Unobserved);
-        let aws = Aws::from_environment(std::collections::HashMap::new(), 10_000.0, observer, clock).await;
-        Script { cloud: &aws, pass: &pass, answers: Vec::new() }.run().await
-    });
-    println!();
-    answers.iter().for_each(|answer| println!("ANSWER {answer}"));
+fn run(served: &Served, cloud: &dyn Cloud) -> Vec<String> {
+    let pass = |seconds| served.clock.pass(Duration::from_secs(seconds));
+    runtime().block_on(Script { cloud, pass: &pass, answers: Vec::new() }.run())
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// AWS through its SDK, which finds the served world in AWS's place.
+async fn sdk(served: &Served, access: HashMap<AccountId, Access>) -> Aws {
+    let endpoint = Endpoint::Emulator { url: served.url.clone(), access_key: "AKIASIMULATED".to_owned() };
+    let clock: Clock = Arc::new(|| Time::from_system(SystemTime::now()));
+    Aws::connect(&endpoint, access, 10_000.0, Arc::new(Unobserved), clock).await
 }
