@@ -12,6 +12,7 @@ use crate::served::aws_environment;
 use crate::support::program;
 
 const POLICY: &str = "arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole";
+const DEFAULTS: &str = "# all defaults\n";
 const ACCOUNT: &str = "123456789012";
 
 /// A moto of its own, with functions and networks in some regions.
@@ -84,7 +85,7 @@ impl Moto {
     }
 
     fn plan(&self, desired: &str) -> (i32, Value) {
-        let output = self.run(&["plan", "--output", "json"], desired, "");
+        let output = self.run(&["plan", "--output", "json"], desired, DEFAULTS);
         let plan = serde_json::from_slice(&output.stdout);
         let plan = plan.unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
         (output.status.code().unwrap(), plan)
@@ -129,7 +130,7 @@ fn policy_and_network_are_applied_and_then_the_plan_is_empty() {
     assert_eq!((code, &plan["summary"]["pending"]), (2, &serde_json::json!(3)), "{plan:#}");
     let untouched = moto.look("eu-west-1");
     assert_eq!(untouched["roles"]["shared"], serde_json::json!([]), "a plan changes nothing");
-    moto.apply(&desired, "");
+    moto.apply(&desired, DEFAULTS);
     moto.assert_attached("eu-west-1");
     let (code, plan) = moto.plan(&desired);
     assert_eq!((code, &plan["summary"]["in_sync"]), (0, &serde_json::json!(3)), "{plan:#}");
@@ -139,20 +140,20 @@ fn policy_and_network_are_applied_and_then_the_plan_is_empty() {
 fn a_change_by_hand_is_planned_and_repaired() {
     let moto = Moto::start(&["eu-west-1"]);
     let desired = moto.desired("eu-west-1");
-    moto.apply(&desired, "");
+    moto.apply(&desired, DEFAULTS);
     moto.python(&["detach", "eu-west-1", "api"]);
     let (code, plan) = moto.plan(&desired);
     assert_eq!((code, &plan["summary"]["pending"]), (2, &serde_json::json!(1)), "{plan:#}");
-    moto.apply(&desired, "");
+    moto.apply(&desired, DEFAULTS);
     moto.assert_attached("eu-west-1");
 }
 
 #[test]
 fn a_function_is_detached_only_where_the_settings_allow_it_and_its_policy_stays() {
     let moto = Moto::start(&["eu-west-1"]);
-    moto.apply(&moto.desired("eu-west-1"), "");
+    moto.apply(&moto.desired("eu-west-1"), DEFAULTS);
     let out = format!("[[function]]\nname = 'api'\nregion = 'eu-west-1'\naccount = '{ACCOUNT}'\nvpc = 'none'\n");
-    let refused = moto.run(&["apply", "--yes"], &out, "");
+    let refused = moto.run(&["apply", "--yes"], &out, DEFAULTS);
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stdout).contains("DetachNotAllowed"));
     moto.assert_attached("eu-west-1");
@@ -177,7 +178,7 @@ fn three_regions_of_one_account_are_applied_together() {
             desired += &format!("[[function]]\nname = '{name}'\nvpc = 'v{number}'\n");
         }
     }
-    moto.apply(&desired, "");
+    moto.apply(&desired, DEFAULTS);
     for region in regions {
         moto.assert_attached(region);
     }
