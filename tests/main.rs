@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
+mod daemon;
+mod diagnostics;
 mod histories;
 mod moto;
+mod paused;
 mod python;
 mod served;
 mod simulator_cli;
 mod simulator_doors;
 mod simulator_wire;
+mod structure;
 mod support;

@@ -195,6 +195,8 @@ impl Metrics {
                     self.drift.with_label_values(&[kind, change.cause.name()]).inc();
                 }
             }
+            // No call was made.
+            Notice::Stepped { answer: Answer::NotJournaled(_), .. } => {}
             Notice::Stepped { order, answer, .. } => {
                 let result = if *answer == Answer::Done { "success" } else { "failure" };
                 self.changes.with_label_values(&[order.step.name(), result]).inc();

@@ -1,0 +1,266 @@
+//! The daemon as a process, against a simulated account in another process, over HTTP.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::served::aws_environment;
+use crate::support::program;
+
+const WORLD: &str = include_str!("../src/simulator/world/demo.toml");
+const SETTINGS: &str = "resync = '1s'\nsettle = '0s'\nlisten = '127.0.0.1:0'\n[limits]\nrequests_per_second = 15\n";
+const FILE: &str = "[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n\
+                    [[vpc]]\nname = 'orders'\nid = 'vpc-0a1b2c3d4e5f60718'\n\
+                    [[function]]\nname = 'orders-api'\nvpc = 'orders'\n";
+
+/// A process that is ended with the test.
+struct Process {
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Process {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        for stream in [Box::new(out) as Box<dyn std::io::Read + Send>, Box::new(err)] {
+            let lines = Arc::clone(&lines);
+            std::thread::spawn(move || {
+                BufReader::new(stream).lines().map_while(Result::ok).for_each(|line| lines.lock().unwrap().push(line));
+            });
+        }
+        Self { child, lines }
+    }
+
+    /// What follows these words in the first line that has them.
+    fn told(&self, before: &str, until: char) -> String {
+        eventually(before, || {
+            let lines = self.lines.lock().unwrap();
+            let rest = lines.iter().find_map(|line| line.split_once(before).map(|(_, rest)| rest.to_owned()))?;
+            Some(rest.split(until).next().unwrap_or_default().to_owned())
+        })
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    fn ended(&mut self) -> ExitStatus {
+        eventually("the process to end", || self.child.try_wait().unwrap())
+    }
+
+    fn output(&self) -> String {
+        self.lines.lock().unwrap().join("\n")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks again and again, for at most half a minute.
+#[track_caller]
+fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "waited in vain for: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+struct Stage {
+    folder: tempfile::TempDir,
+    account: Process,
+    daemon: Process,
+    url: String,
+}
+
+impl Stage {
+    /// A quick account and a daemon that works on this file.
+    fn open(file: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let quick = "[timings]\nupdate = 0.1\nnew_interface = 0.2\npropagation = 0.3\npending = 0.1";
+        let (head, rest) = WORLD.split_once("[timings]").unwrap();
+        let (_, rest) = rest.split_once("\n\n").unwrap();
+        fs::write(folder.path().join("world.toml"), format!("{head}{quick}\n\n{rest}")).unwrap();
+        let world = folder.path().join("world.toml");
+        let account = Process::start(program().args(["simulate", "--listen", "127.0.0.1:0", "--world"]).arg(world));
+        let url = account.told("is served at ", ' ');
+        fs::write(folder.path().join("functions.toml"), file).unwrap();
+        fs::write(folder.path().join("controller.toml"), SETTINGS).unwrap();
+        let daemon = Self::daemon(&folder, &url);
+        Self { folder, account, daemon, url }
+    }
+
+    fn daemon(folder: &tempfile::TempDir, url: &str) -> Process {
+        let (desired, config) = (folder.path().join("functions.toml"), folder.path().join("controller.toml"));
+        let mut program = program();
+        program.args(["run", "--log-format", "json", "--config"]).arg(config).arg("--desired").arg(desired);
+        Process::start(program.envs(aws_environment(url)))
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("functions.toml")
+    }
+
+    fn get(&self, path: &str) -> Result<String, ureq::Error> {
+        let at = self.daemon.told("\"at\":\"", '"');
+        ureq::get(format!("http://{at}{path}")).call()?.body_mut().read_to_string()
+    }
+
+    /// The value of a series; none as long as it is not there.
+    fn metric(&self, series: &str) -> Option<f64> {
+        let text = self.get("/metrics").ok()?;
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok());
+        value
+    }
+
+    #[track_caller]
+    fn until(&self, series: &str, value: f64) {
+        let begun = Instant::now();
+        while self.metric(series) != Some(value) {
+            let said = || format!("{}\n{}", self.get("/metrics").unwrap_or_default(), self.daemon.output());
+            assert!(begun.elapsed() < Duration::from_secs(30), "{series} never was {value}:\n{}", said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Asks the simulated account as any client would.
+    fn functions(&self) -> String {
+        let authorization = "AWS4-HMAC-SHA256 Credential=any/20261123/eu-west-1/lambda/aws4_request, \
+                             SignedHeaders=host, Signature=0";
+        let url = format!("{}/2015-03-31/functions/orders-api/configuration", self.url);
+        let mut answer = ureq::get(url).header("authorization", authorization).call().unwrap();
+        answer.body_mut().read_to_string().unwrap()
+    }
+
+    fn somebody_detaches(&self) {
+        let authorization = "AWS4-HMAC-SHA256 Credential=any/20261123/eu-west-1/lambda/aws4_request, \
+                             SignedHeaders=host, Signature=0";
+        let url = format!("{}/2015-03-31/functions/orders-api/configuration", self.url);
+        let body = r#"{"VpcConfig":{"SubnetIds":[],"SecurityGroupIds":[],"Ipv6AllowedForDualStack":false}}"#;
+        ureq::put(url).header("authorization", authorization).send(body).unwrap();
+    }
+}
+
+#[test]
+fn the_daemon_attaches_repairs_and_ends_cleanly() {
+    let mut stage = Stage::open(FILE);
+    stage.until(
+        "lambda_vpc_function_in_sync{account=\"123456789012\",function=\"orders-api\",region=\"eu-west-1\"}",
+        1.0,
+    );
+    assert!(stage.functions().contains("subnet-0a1a1a1a1a1a1a1a1"));
+    assert_eq!(stage.get("/livez").unwrap(), "ok\n");
+    assert_eq!(stage.get("/readyz").unwrap(), "ok\n");
+    assert_eq!(stage.metric("lambda_vpc_changes_total{result=\"success\",step=\"attach_policy\"}"), Some(1.0));
+    let updates = "lambda_vpc_changes_total{result=\"success\",step=\"set_vpc\"}";
+    stage.until(updates, 1.0);
+    stage.somebody_detaches();
+    stage.until(updates, 2.0);
+    stage.until("lambda_vpc_drift_total{cause=\"live\",kind=\"network\"}", 1.0);
+    stage.until("lambda_vpc_functions{account=\"123456789012\",region=\"eu-west-1\",state=\"in_sync\"}", 1.0);
+    stage.daemon.signal("TERM");
+    assert_eq!(stage.daemon.ended().code(), Some(0), "{}", stage.daemon.output());
+    assert!(stage.account.child.try_wait().unwrap().is_none(), "the account still runs");
+}
+
+#[test]
+fn a_file_that_is_renamed_over_or_written_in_place_is_taken_over_each_time() {
+    let stage = Stage::open(FILE);
+    let loads = "lambda_vpc_desired_loads_total{result=\"success\"}";
+    stage.until(loads, 1.0);
+    // Twice each way: the first swap may kill a watch, and only the second shows it.
+    for turn in 1..=2_u32 {
+        let next = stage.folder.path().join("next.toml");
+        fs::write(&next, format!("{FILE}# renamed {turn}\n")).unwrap();
+        fs::rename(&next, stage.file()).unwrap();
+        stage.until(loads, f64::from(turn * 2));
+        fs::write(stage.file(), format!("{FILE}# written {turn}\n")).unwrap();
+        stage.until(loads, f64::from(turn * 2 + 1));
+    }
+}
+
+#[test]
+fn a_broken_edit_does_no_harm_and_is_told() {
+    let stage = Stage::open(FILE);
+    stage.until("lambda_vpc_functions{account=\"123456789012\",region=\"eu-west-1\",state=\"in_sync\"}", 1.0);
+    for broken in
+        ["", "[[function]\nname =", "[[function]]\nname = 'orders-api'\nvpc = 'nowhere'\nregion = 'eu-west-1'\n"]
+    {
+        fs::write(stage.file(), broken).unwrap();
+        stage.until("lambda_vpc_desired_valid", 0.0);
+        assert!(stage.functions().contains("subnet-0a1a1a1a1a1a1a1a1"));
+        assert_eq!(stage.get("/readyz").unwrap(), "ok\n", "the last good state is in force");
+        fs::write(stage.file(), FILE).unwrap();
+        stage.until("lambda_vpc_desired_valid", 1.0);
+    }
+    assert_eq!(stage.metric("lambda_vpc_changes_total{result=\"success\",step=\"set_vpc\"}"), Some(1.0));
+    assert!(stage.daemon.output().contains("there is no VPC `nowhere`"), "{}", stage.daemon.output());
+}
+
+#[test]
+fn a_hangup_looks_at_everything_again() {
+    let stage = Stage::open(FILE);
+    stage.until("lambda_vpc_desired_valid", 1.0);
+    fs::write(stage.folder.path().join("controller.toml"), SETTINGS).unwrap();
+    let sweeps = "lambda_vpc_aws_requests_total{code=\"ok\",operation=\"DescribeVpcs\",service=\"ec2\"}";
+    let before = eventually("a sweep", || stage.metric(sweeps).filter(|count| *count > 0.0));
+    stage.daemon.signal("HUP");
+    eventually("another sweep", || stage.metric(sweeps).filter(|count| *count > before));
+}
+
+#[test]
+fn a_daemon_without_a_valid_first_file_ends_with_1_and_says_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let desired = folder.path().join("functions.toml");
+    for (content, words) in [
+        (None, "cannot read"),
+        (Some(""), "is empty"),
+        (Some("[[function]]\nname = 'x'\n"), "has no `vpc`"),
+        (Some("\u{feff}[[function"), "not valid TOML"),
+    ] {
+        if let Some(content) = content {
+            fs::write(&desired, content).unwrap();
+        }
+        let mut program = program();
+        program.args(["run", "--listen", "127.0.0.1:0", "--desired"]).arg(&desired);
+        let output = program.envs(aws_environment("http://127.0.0.1:9")).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(words) && said.contains("functions.toml"), "{said}");
+    }
+}
+
+#[test]
+fn without_a_network_the_daemon_lives_is_not_in_sync_and_says_so_once() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("functions.toml"), FILE).unwrap();
+    fs::write(folder.path().join("controller.toml"), SETTINGS).unwrap();
+    // Nothing listens on port 9 of the loopback interface.
+    let daemon = Stage::daemon(&folder, "http://127.0.0.1:9");
+    let at = daemon.told("\"at\":\"", '"');
+    let metrics = || ureq::get(format!("http://{at}/metrics")).call().ok()?.body_mut().read_to_string().ok();
+    let unknown = "lambda_vpc_functions{account=\"123456789012\",region=\"eu-west-1\",state=\"unknown\"} 1";
+    eventually("unknown", || metrics().filter(|text| text.contains(unknown)));
+    eventually("some sweeps", || {
+        metrics().filter(|text| {
+            text.lines().any(|line| line.starts_with("lambda_vpc_sweep_duration_seconds_count") && line.ends_with(" 3"))
+        })
+    });
+    let output = daemon.output();
+    assert_eq!(output.matches("cannot be read").count(), 1, "{output}");
+    assert!(output.contains("AWS cannot be reached"), "{output}");
+}

@@ -1,0 +1,74 @@
+//! What is said of a file with mistakes: each message as a person sees it, kept as a snapshot.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use lambda_vpc_controller::desired::{Accounts, DesiredState};
+use lambda_vpc_controller::file::Source;
+use lambda_vpc_controller::names::AccountId;
+use lambda_vpc_controller::settings::{Overrides, Settings};
+
+fn check(text: &str) -> Result<DesiredState, String> {
+    let source = Source::from_bytes(Path::new("functions.toml"), text.as_bytes().to_vec())
+        .map_err(|error| format!("error: {error}"))?;
+    let named = BTreeMap::from([("prod".to_owned(), AccountId::parse("210987654321").unwrap())]);
+    DesiredState::check(&source, &Accounts::without_aws(named, None)).map_err(|unusable| unusable.render(false))
+}
+
+/// Every file under `tests/fixtures/broken` is refused, with the message in its snapshot.
+#[test]
+fn every_broken_file_is_refused_with_its_message() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/broken");
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() >= 20, "the broken files were not found");
+    for file in files {
+        let name = file.file_stem().unwrap().to_string_lossy().into_owned();
+        let said = check(&fs::read_to_string(&file).unwrap()).expect_err(&name);
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(name, said);
+        });
+    }
+}
+
+#[test]
+fn the_examples_are_valid() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (functions, settings, entries) in [
+        ("config/functions.toml", "config/controller.toml", 4),
+        ("config/demo/functions.toml", "config/demo/controller.toml", 4),
+    ] {
+        let state = DesiredState::load(&root.join(functions), &Accounts::without_aws(BTreeMap::new(), None));
+        let state = state.unwrap_or_else(|unusable| panic!("{}", unusable.render(false)));
+        assert_eq!(state.entries.len(), entries);
+        assert_eq!(state.warnings, []);
+        let settings = Settings::load(Some(&root.join(settings)), &Overrides::default());
+        let settings = settings.unwrap_or_else(|unusable| panic!("{}", unusable.render(false)));
+        assert!(settings.desired.ends_with("functions.toml"));
+    }
+}
+
+#[test]
+fn the_documented_defaults_are_the_defaults() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let documented = Settings::load(Some(&root.join("config/controller.toml")), &Overrides::default()).unwrap();
+    let defaults = Settings::new(&Overrides { desired: Some(documented.desired.clone()), ..Overrides::default() });
+    assert_eq!(format!("{documented:?}"), format!("{defaults:?}"));
+}
+
+/// Every TOML block of the README is a file that is valid.
+#[test]
+fn the_toml_of_the_readme_is_valid() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let blocks: Vec<&str> = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        if block.contains("[[function]]") {
+            check(block).unwrap_or_else(|said| panic!("{said}"));
+        } else {
+            let source = Source::from_bytes(Path::new("README.md"), block.as_bytes().to_vec()).unwrap();
+            Settings::check(&source, &Overrides::default()).unwrap_or_else(|said| panic!("{}", said.render(false)));
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The whole daemon on the simulated account's direct door, with tokio's time paused: hours in milliseconds.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use lambda_vpc_controller::apply::{Applier, Journal, Order};
+use lambda_vpc_controller::desired::DesiredState;
+use lambda_vpc_controller::engine::{
+    self, Cadence, Controller, Event, Load, LoadFailure, Notice, Observer, Ports, Signal,
+};
+use lambda_vpc_controller::file::Unusable;
+use lambda_vpc_controller::names::Clock;
+use lambda_vpc_controller::plan::{Answer, Limits, Outcome};
+use lambda_vpc_controller::simulator::{Door, World};
+use lambda_vpc_controller::telemetry::Telemetry;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+use crate::support::history::{BEGINNING, desired, key, settings};
+
+const FILE: &str = "[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n\
+                    [[vpc]]\nname = 'orders'\nid = 'vpc-0a1b2c3d4e5f60718'\n\
+                    [[function]]\nname = 'orders-api'\nvpc = 'orders'\n";
+
+/// A file that a test writes; `None` cannot be read.
+#[derive(Clone)]
+struct File(Arc<Mutex<Option<String>>>);
+
+impl Load for File {
+    fn load(&self) -> Pin<Box<dyn Future<Output = Result<DesiredState, LoadFailure>> + Send + '_>> {
+        let text = self.0.lock().unwrap().clone();
+        Box::pin(async move {
+            let broken = || LoadFailure::File(Unusable::Mistaken(Vec::new()));
+            text.map(|text| desired(&text)).ok_or_else(broken)
+        })
+    }
+}
+
+/// A journal that records until it is full.
+struct Full(Mutex<u32>);
+
+impl Journal for Full {
+    fn intent(&self, _: &Order) -> std::io::Result<()> {
+        let mut left = self.0.lock().unwrap();
+        *left = left.checked_sub(1).ok_or_else(|| std::io::Error::other("no space left on device"))?;
+        Ok(())
+    }
+    fn result(&self, _: &Order, _: &Answer, _: Duration) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Daemon {
+    door: Door,
+    file: File,
+    signals: mpsc::Sender<Signal>,
+    telemetry: Arc<Telemetry>,
+    running: tokio::task::JoinHandle<Controller>,
+}
+
+impl Daemon {
+    fn start(journal: impl Journal + 'static) -> Self {
+        let begun = Instant::now();
+        let clock: Clock = Arc::new(move || BEGINNING + Duration::from_secs(86_400) + begun.elapsed());
+        let door = Door::new(World::demo().unwrap().build(BEGINNING).unwrap(), Arc::clone(&clock));
+        let telemetry = Arc::new(Telemetry::new(true, Arc::clone(&clock)).unwrap());
+        let file = File(Arc::new(Mutex::new(Some(FILE.to_owned()))));
+        let ports = Ports {
+            read: Arc::new(door.clone()),
+            applier: Arc::new(Applier::new(Arc::new(door.clone()), Arc::new(journal), Arc::clone(&clock))),
+            load: Arc::new(file.clone()),
+            clock,
+            observer: Arc::new(Listener(Arc::clone(&telemetry))),
+        };
+        let (signals, receive) = mpsc::channel(8);
+        let running = tokio::spawn(async move {
+            let controller = Controller::new(Limits::of(&settings()), Cadence::of(&settings()));
+            let first = vec![Event::Loaded(ports.load.load().await)];
+            engine::run(controller, &ports, first, receive, |_| false).await
+        });
+        Self { door, file, signals, telemetry, running }
+    }
+
+    async fn stop(self) -> Controller {
+        self.signals.send(Signal::Stop).await.unwrap();
+        self.running.await.unwrap()
+    }
+
+    fn metric(&self, line: &str) -> bool {
+        self.telemetry.metrics_text().lines().any(|other| other == line)
+    }
+}
+
+/// Telemetry, without the log.
+struct Listener(Arc<Telemetry>);
+
+impl Observer for Listener {
+    fn notice(&self, notice: &Notice) {
+        self.0.notice(notice);
+    }
+    fn turned(&self, controller: &Controller) {
+        self.0.turned(controller);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_daemon_attaches_and_then_rests_for_a_day() {
+    let daemon = Daemon::start(Full(Mutex::new(u32::MAX)));
+    sleep(Duration::from_secs(600)).await;
+    let changes = daemon.door.changes();
+    assert!(changes.iter().any(|call| call.operation == "UpdateFunctionConfiguration" && call.refused.is_none()));
+    sleep(Duration::from_secs(24 * 3600)).await;
+    assert_eq!(daemon.door.changes(), changes, "a day without a cause changes nothing");
+    assert!(daemon.telemetry.is_ready() && daemon.telemetry.is_live());
+    assert!(daemon.metric("lambda_vpc_functions{account=\"123456789012\",region=\"eu-west-1\",state=\"in_sync\"} 1"));
+    let controller = daemon.stop().await;
+    assert_eq!(controller.board().get(&key("orders-api")).unwrap().outcome, Outcome::InSync);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_cannot_be_used_leaves_the_last_good_state_in_force() {
+    let daemon = Daemon::start(Full(Mutex::new(u32::MAX)));
+    sleep(Duration::from_secs(600)).await;
+    assert!(daemon.metric("lambda_vpc_desired_valid 1"));
+    *daemon.file.0.lock().unwrap() = None;
+    daemon.signals.send(Signal::Look).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert!(daemon.metric("lambda_vpc_desired_valid 0"));
+    let changes = daemon.door.changes();
+    sleep(Duration::from_secs(3600)).await;
+    assert_eq!(daemon.door.changes(), changes);
+    assert!(daemon.metric("lambda_vpc_functions{account=\"123456789012\",region=\"eu-west-1\",state=\"in_sync\"} 1"));
+    *daemon.file.0.lock().unwrap() = Some(FILE.to_owned());
+    sleep(Duration::from_secs(30)).await;
+    assert!(daemon.metric("lambda_vpc_desired_valid 1"), "the poll finds it without any event");
+    daemon.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_recorded_is_not_done() {
+    let daemon = Daemon::start(Full(Mutex::new(1)));
+    sleep(Duration::from_secs(1800)).await;
+    let operations: Vec<_> = daemon.door.changes().into_iter().map(|call| call.operation).collect();
+    assert_eq!(operations, ["AttachRolePolicy"], "the journal had room for one change");
+    assert!(daemon.telemetry.metrics_text().contains("reason=\"NotJournaled\",region=\"eu-west-1\"} 1"));
+    daemon.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unchanged_file_is_read_by_the_poll_alone() {
+    let daemon = Daemon::start(Full(Mutex::new(u32::MAX)));
+    sleep(Duration::from_secs(3600)).await;
+    let text = daemon.telemetry.metrics_text();
+    assert!(text.contains("lambda_vpc_desired_loads_total{result=\"success\"} 1"), "an unchanged file is no new state");
+    let sweeps = daemon.door.count("DescribeVpcs");
+    assert!((12..=14).contains(&sweeps), "{sweeps} sweeps in an hour at a resync of five minutes");
+    daemon.stop().await;
+}
