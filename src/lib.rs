@@ -1,8 +1,36 @@
-//! lambda-vpc-controller
+//! lambda-vpc-controller keeps AWS Lambda functions attached to the VPCs that a file says.
+//!
+//! ```text
+//!  file ──▶ desired ─┐
+//!                    ├─▶ plan ──▶ apply ──▶ AWS
+//!  AWS  ──▶ live ────┤     │        │
+//!           memory ──┘     ▼        ▼
+//!                       outcome ──▶ board ──▶ metrics · log
+//!             engine: one loop owns all state; tasks around it do the IO
+//! ```
+//!
+//! Each room imports only rooms that stand before it in this list, and siblings never each other; a test holds it so:
+//!
+//! - [`names`]: the words as types, parsed once at the edge
+//! - [`file`](mod@file): reading TOML so that every mistake is reported at once, in its place
+//! - [`cloud`]: the only door to AWS: [`cloud::Read`], [`cloud::Write`], and the one table of errors
+//! - [`settings`]: what the operator decides
+//! - [`desired`] and [`live`]: the file becomes entries, AWS becomes facts
+//! - [`plan`]: every decision, pure
+//! - [`apply`]: a step becomes a call, behind a journal
+//! - [`board`]: how every function stands
+//! - [`engine`]: the loop
+//! - [`telemetry`], [`http`], [`commands`]: what people and programs see
+//! - [`simulator`]: an AWS account in memory; it implements [`cloud`] and is used by commands, tests and benches alone
+//!
+//! What always holds: a decision is made in [`plan`] and nowhere else; what is not known is never taken for absent; an
+//! update that would change nothing is never sent; only [`apply`] can change AWS, with two calls. ARCHITECTURE.md says
+//! more.
 
 pub mod apply;
 pub mod board;
 pub mod cloud;
+pub mod commands;
 pub mod desired;
 pub mod engine;
 pub mod file;

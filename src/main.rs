@@ -7,7 +7,7 @@ use lambda_vpc_controller::commands::Cli;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    lambda_vpc_controller::telemetry::init(cli.log_format);
+    lambda_vpc_controller::telemetry::init(cli.log_format, cli.log_level());
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod histories;
+mod moto;
 mod python;
 mod served;
 mod simulator_cli;

@@ -127,12 +127,12 @@ struct ValidateArgs {
 
 #[derive(Debug, clap::Args)]
 struct DemoArgs {
-    /// Where the daemon's metrics are served.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9464")]
-    listen: SocketAddr,
-    /// Where the simulated account is served; port 0 takes any free one.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4599")]
-    simulate: SocketAddr,
+    /// Where the daemon's metrics are served [default: 127.0.0.1:9464, or any free port].
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Where the simulated account is served [default: 127.0.0.1:4599, or any free port].
+    #[arg(long, value_name = "ADDR")]
+    simulate: Option<SocketAddr>,
     /// The folder for the file to edit [default: a new one in the temporary folder].
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
@@ -181,6 +181,15 @@ mod exit {
 }
 
 impl Cli {
+    /// What is logged where `RUST_LOG` says nothing: the demo tells its story in plain words instead.
+    pub fn log_level(&self) -> &'static str {
+        match self.command {
+            Command::Demo(_) => "off",
+            Command::Plan(_) | Command::Apply(_) | Command::Validate(_) => "warn",
+            Command::Run(_) | Command::Simulate(_) => "warn,lambda_vpc_controller=info",
+        }
+    }
+
     /// Runs the command. What goes wrong is told on stderr.
     pub async fn run(self) -> ExitCode {
         let overrides = Overrides { desired: self.desired, mode: self.mode, ..Overrides::default() };

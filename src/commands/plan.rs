@@ -11,7 +11,7 @@ use super::{Failure, Output, PlanArgs, exit};
 use crate::apply::{Applier, Journal};
 use crate::cloud::aws::{Aws, Endpoint};
 use crate::cloud::{CallObserver, Unobserved};
-use crate::engine::{self, Cadence, Controller, Event, Load as _, Notice, Observer, Ports};
+use crate::engine::{self, Cadence, Controller, Event, Notice, Observer, Ports};
 use crate::file::Diagnostic;
 use crate::names::Clock;
 use crate::plan::{Admitted, Limits, Plan};
@@ -26,7 +26,10 @@ pub(super) async fn run(settings: Settings, args: &PlanArgs) -> Result<ExitCode,
         Output::Human => anstream::print!("{}", print::plan(&plan, desired, controller.facts())),
         Output::Json => {
             let json = print::plan_json(&plan, desired);
-            anstream::println!("{}", json.map_err(|error| Failure::Other(format!("the plan cannot be written: {error}")))?);
+            anstream::println!(
+                "{}",
+                json.map_err(|error| Failure::Other(format!("the plan cannot be written: {error}")))?
+            );
         }
     }
     Ok(exit_code(&Summary::of(&plan)))

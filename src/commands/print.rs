@@ -146,7 +146,8 @@ fn write_change(text: &mut String, line: &Line, change: &Change, facts: &Facts) 
             let _ = writeln!(text, "      network: out of its VPC");
         }
         (Want::Attached(intent), vpc) => {
-            let name = vpc.and_then(|vpc| vpc.vpc.tags.get("Name")).map(|name| format!(" ({name})")).unwrap_or_default();
+            let name =
+                vpc.and_then(|vpc| vpc.vpc.tags.get("Name")).map(|name| format!(" ({name})")).unwrap_or_default();
             let _ = writeln!(text, "      network: from {before} to {}{name}", intent.vpc);
         }
     }
@@ -187,7 +188,10 @@ fn names(facts: &Facts, scope: &Scope) -> BTreeMap<String, String> {
         for subnet in &vpc.subnets {
             let name = subnet.subnet.tags.get("Name").map(String::as_str).unwrap_or_default();
             let kind = if subnet.public { "public" } else { "private" };
-            names.insert(subnet.subnet.id.to_string(), format!("{name} {} {kind}", subnet.subnet.zone).trim().to_owned());
+            names.insert(
+                subnet.subnet.id.to_string(),
+                format!("{name} {} {kind}", subnet.subnet.zone).trim().to_owned(),
+            );
         }
         for group in &vpc.security_groups {
             names.insert(group.id.to_string(), group.name.clone());

@@ -13,7 +13,7 @@ use super::{Failure, exit};
 use crate::apply::Applier;
 use crate::cloud::aws::Endpoint;
 use crate::desired::Watch;
-use crate::engine::{self, Cadence, Controller, Event, Load as _, LoadFailure, Ports, Signal};
+use crate::engine::{self, Cadence, Controller, Event, LoadFailure, Notice, Observer, Ports, Signal};
 use crate::http;
 use crate::plan::Limits;
 use crate::settings::Settings;
@@ -23,7 +23,7 @@ pub(super) async fn run(settings: Settings) -> Result<ExitCode, Failure> {
     let (send, signals) = mpsc::channel(8);
     forward_signals(send.clone())?;
     let listener = listen(settings.listen).await?;
-    daemon(&settings, &Endpoint::Environment, listener, send, signals).await?;
+    daemon(&settings, &Endpoint::Environment, listener, send, signals, None).await?;
     Ok(exit::FINE)
 }
 
@@ -31,6 +31,16 @@ pub(super) async fn run(settings: Settings) -> Result<ExitCode, Failure> {
 pub(super) async fn listen(at: SocketAddr) -> Result<TcpListener, Failure> {
     let wrong = |error| Failure::Other(format!("cannot listen on {at}: {error}; choose another address with --listen"));
     TcpListener::bind(at).await.map_err(wrong)
+}
+
+/// Done when SIGTERM or SIGINT has come.
+pub(super) fn told_to_stop() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+    let failed = |error| Failure::Other(format!("signals cannot be received: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    Ok(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    })
 }
 
 /// SIGTERM and SIGINT stop, SIGHUP reloads and sweeps.
@@ -63,6 +73,7 @@ pub(super) async fn daemon(
     listener: TcpListener,
     send: mpsc::Sender<Signal>,
     signals: mpsc::Receiver<Signal>,
+    listening: Option<Arc<dyn Observer>>,
 ) -> Result<(), Failure> {
     let clock = connect::clock();
     let telemetry = Telemetry::new(settings.metrics.per_function, Arc::clone(&clock));
@@ -73,7 +84,7 @@ pub(super) async fn daemon(
         load: Arc::new(Loader::new(settings, aws.region(), aws.clone())),
         read: aws,
         clock,
-        observer: telemetry.clone(),
+        observer: Arc::new(Both(telemetry.clone(), listening)),
     };
     let first = match ports.load.load().await {
         Err(LoadFailure::File(unusable)) => return Err(unusable.into()),
@@ -99,6 +110,25 @@ pub(super) async fn daemon(
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The daemon's telemetry, and somebody else who listens.
+struct Both(Arc<Telemetry>, Option<Arc<dyn Observer>>);
+
+impl Observer for Both {
+    fn notice(&self, notice: &Notice) {
+        self.0.notice(notice);
+        if let Some(other) = &self.1 {
+            other.notice(notice);
+        }
+    }
+
+    fn turned(&self, controller: &Controller) {
+        self.0.turned(controller);
+        if let Some(other) = &self.1 {
+            other.turned(controller);
+        }
+    }
 }
 
 /// Turns file events into signals.

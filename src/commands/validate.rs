@@ -45,7 +45,8 @@ pub(super) fn run(settings: &Settings, args: &ValidateArgs) -> Result<ExitCode, 
 
 fn check(file: &Path, accounts: &Accounts) -> Checked {
     let file = file.to_owned();
-    let bad = |diagnostics, unreadable| Checked { file: file.clone(), valid: false, functions: 0, diagnostics, unreadable };
+    let bad =
+        |diagnostics, unreadable| Checked { file: file.clone(), valid: false, functions: 0, diagnostics, unreadable };
     match DesiredState::load(&file, accounts) {
         Ok(state) => Checked {
             valid: true,

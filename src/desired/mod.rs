@@ -147,6 +147,7 @@ impl Entry {
 impl DesiredState {
     /// Parses and resolves a file that was read.
     pub fn check(source: &Source, accounts: &Accounts) -> Result<Self, Unusable> {
+        source.must_say_something()?;
         let mut report = Report::default();
         let entries = resolve::resolve(source, accounts, &mut report);
         if report.has_errors() {

@@ -39,19 +39,22 @@ pub enum ReadError {
         /// The offset of that byte, from 0.
         offset: usize,
     },
-    /// The file says nothing: no key, no table.
-    #[error(
-        "{} is empty; an empty file is taken for a mistake, never for \"no functions\" (to list none on purpose, \
-         write `function = []`)", path.display()
-    )]
+    /// The file holds nothing at all.
+    #[error("{} is empty; that is taken for a mistake, since a write that was cut short looks just so", path.display())]
     Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file holds comments alone where entries are expected.
+    #[error("{} lists nothing; to list no function on purpose, write `function = []`", path.display())]
+    Silent {
         /// The file.
         path: PathBuf,
     },
 }
 
 impl Source {
-    /// Reads the file once. A file without any content is an error: a truncated write looks just so.
+    /// Reads the file once. A file that holds nothing is an error: a truncated write looks just so.
     pub fn read(path: &Path) -> Result<Self, ReadError> {
         let bytes = std::fs::read(path).map_err(|error| ReadError::Unreadable { path: path.to_owned(), error })?;
         Self::from_bytes(path, bytes)
@@ -69,7 +72,7 @@ impl Source {
                 return Err(ReadError::NotText { path, line, offset });
             }
         };
-        if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        if text.trim().is_empty() {
             return Err(ReadError::Empty { path });
         }
         Ok(Self { inner: Arc::new(Inner { path, text, digest }) })
@@ -83,6 +86,15 @@ impl Source {
     /// The whole text.
     pub fn text(&self) -> &str {
         &self.inner.text
+    }
+
+    /// An error if there are comments alone.
+    pub fn must_say_something(&self) -> Result<(), ReadError> {
+        let silent = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
+        match self.text().lines().all(silent) {
+            true => Err(ReadError::Silent { path: self.path().to_owned() }),
+            false => Ok(()),
+        }
     }
 
     /// The digest of its bytes.

@@ -19,12 +19,12 @@ pub enum LogFormat {
     Json,
 }
 
-/// Begins to log, to stderr. Without a format: for people on a terminal, JSON otherwise. `RUST_LOG` sets the level.
-pub fn init(format: Option<LogFormat>) {
+/// Begins to log, to stderr. Without a format: for people on a terminal, JSON otherwise. `RUST_LOG` goes
+/// over the level.
+pub fn init(format: Option<LogFormat>, level: &str) {
     let terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal { LogFormat::Human } else { LogFormat::Json });
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,lambda_vpc_controller=info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let done = match format {

@@ -1,3 +1,17 @@
 //! What several tests use.
 
 pub(crate) mod history;
+
+use std::process::Command;
+
+/// The program under test, with an environment that no developer's own settings get into.
+pub(crate) fn program() -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_lambda-vpc-controller"));
+    program.env_clear();
+    for name in ["PATH", "HOME", "TMPDIR"] {
+        if let Some(value) = std::env::var_os(name) {
+            program.env(name, value);
+        }
+    }
+    program
+}

@@ -1,0 +1,46 @@
+//! `simulate`: the simulated account alone, for any AWS client.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::connect::clock;
+use super::{Failure, SimulateArgs, exit, run};
+use crate::names::{Clock, Time};
+use crate::simulator::{Door, World, WorldError, http};
+
+/// A simulated world is this old when it is first seen, so that nothing in it looks freshly changed.
+const AGE: Duration = Duration::from_secs(24 * 3600);
+
+pub(super) async fn run(args: &SimulateArgs) -> Result<ExitCode, Failure> {
+    let world = match (&args.world, args.functions) {
+        (Some(file), _) => World::read(file),
+        (None, Some(functions)) => Ok(World::fleet(functions)),
+        (None, None) => World::demo(),
+    };
+    let listener = run::listen(args.listen).await?;
+    let door = world.and_then(|world| open(&world, clock())).map_err(wrong)?;
+    let at = listener.local_addr().map_err(|error| Failure::Other(format!("no address to listen on: {error}")))?;
+    anstream::println!("a simulated AWS account is served at http://{at}");
+    anstream::eprintln!("{}", how_to_use(&format!("http://{at}")));
+    let served = http::serve(listener, door, run::told_to_stop()?).await;
+    served.map_err(|error| Failure::Other(format!("serving at {at} failed: {error}")))?;
+    Ok(exit::FINE)
+}
+
+/// The door to a world that was built a while ago.
+pub(super) fn open(world: &World, clock: Clock) -> Result<Door, WorldError> {
+    let built = Time(clock().0.saturating_sub(u64::try_from(AGE.as_millis()).unwrap_or_default()));
+    Ok(Door::new(world.build(built)?, Arc::clone(&clock)))
+}
+
+pub(super) fn wrong(error: WorldError) -> Failure {
+    Failure::Other(error.to_string())
+}
+
+fn how_to_use(url: &str) -> String {
+    format!(
+        "point any AWS client at it:\n  export AWS_ENDPOINT_URL={url} AWS_REGION=eu-west-1 AWS_ACCESS_KEY_ID=any \
+         AWS_SECRET_ACCESS_KEY=any\n  aws lambda list-functions"
+    )
+}
