@@ -70,6 +70,12 @@ pub struct RouteTable {
     pub tags: Tags,
 }
 
+impl RouteTable {
+    fn targets(&self, wanted: fn(&str) -> bool) -> Vec<String> {
+        self.routes.iter().map(|route| route.target.clone()).filter(|target| wanted(target)).collect()
+    }
+}
+
 /// A route: where packets for some addresses go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
@@ -203,8 +209,8 @@ impl Resource for RouteTable {
         ("owner-id", |it| vec![it.owner.to_string()]),
         ("association.main", |it| vec![it.main.to_string()]),
         ("association.subnet-id", |it| it.subnets.iter().map(ToString::to_string).collect()),
-        ("route.gateway-id", |it| it.routes.iter().map(|route| route.target.clone()).collect()),
-        ("route.nat-gateway-id", |it| it.routes.iter().map(|route| route.target.clone()).collect()),
+        ("route.gateway-id", |it| it.targets(|target| !target.starts_with("nat-"))),
+        ("route.nat-gateway-id", |it| it.targets(|target| target.starts_with("nat-"))),
         ("route.destination-cidr-block", |it| it.routes.iter().map(|route| route.destination.clone()).collect()),
     ];
     const NOUN: &'static str = "routeTable ID";

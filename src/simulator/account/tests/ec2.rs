@@ -106,6 +106,21 @@ fn private_subnets_use_the_main_table_and_public_ones_name_theirs() {
 }
 
 #[test]
+fn route_tables_are_found_by_where_they_lead() {
+    let mut stage = Stage::demo();
+    for (name, value, expected) in [
+        ("route.gateway-id", "igw-*", 1),
+        ("route.nat-gateway-id", "nat-*", 1),
+        ("route.gateway-id", "nat-*", 0),
+        ("association.main", "true", 1),
+    ] {
+        let request = Describe::by(name, [value]);
+        let page = stage.aws.describe_route_tables(&stage.at, &request, stage.now).unwrap();
+        assert_eq!(page.items.len(), expected, "{name}={value}");
+    }
+}
+
+#[test]
 fn lambdas_interfaces_are_found_by_type_subnet_and_group() {
     let mut stage = Stage::demo();
     for (name, value, expected) in
