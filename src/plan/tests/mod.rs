@@ -6,6 +6,7 @@ mod bind;
 mod change;
 mod conclude;
 mod decide;
+mod properties;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
