@@ -6,7 +6,15 @@ use clap::Parser as _;
 use lambda_vpc_controller::commands::Cli;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Where nothing can be printed, the exit code still tells.
+            let _ = error.print();
+            // clap's own code for wrong usage is 2, which `plan` uses for pending changes.
+            return if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+    };
     lambda_vpc_controller::telemetry::init(cli.log_format, cli.log_level());
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,

@@ -119,6 +119,7 @@ pub struct Overrides {
 
 /// The settings file as it is written.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(expecting = "a table")]
 pub struct RawSettings {
     /// The desired state: a TOML file. A relative path begins at this file's folder.
     desired: Option<Field<String>>,
@@ -142,6 +143,7 @@ pub struct RawSettings {
 
 /// `[limits]`
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(expecting = "a table: `[limits]`")]
 struct RawLimits {
     /// Requests a second to Lambda's control plane, per account and region: more than 0, at most 15.
     requests_per_second: Option<Field<Number>>,
@@ -151,6 +153,7 @@ struct RawLimits {
 
 /// `[guard]`
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(expecting = "a table: `[guard]`")]
 struct RawGuard {
     /// Whether `vpc = "none"` may take a function out of its VPC.
     allow_detach: Option<Field<bool>>,
@@ -162,6 +165,7 @@ struct RawGuard {
 
 /// `[[account]]`
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(expecting = "a table: `[[account]]`")]
 struct RawAccount {
     /// The name by which the desired state may call it.
     name: Option<Field<String>>,
@@ -175,6 +179,7 @@ struct RawAccount {
 
 /// `[metrics]`
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(expecting = "a table: `[metrics]`")]
 struct RawMetrics {
     /// Whether there are series for each function.
     per_function: Option<Field<bool>>,
@@ -182,7 +187,7 @@ struct RawMetrics {
 
 /// A number, with or without a point.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a number")]
 enum Number {
     Whole(u32),
     Broken(f64),

@@ -123,8 +123,7 @@ impl Stage {
     /// The value of a series; none as long as it is not there.
     fn metric(&self, series: &str) -> Option<f64> {
         let text = self.get("/metrics").ok()?;
-        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok());
-        value
+        text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
     }
 
     #[track_caller]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lambda_vpc_controller::engine::Notice;
+use lambda_vpc_controller::engine::{Notice, Signal};
 use lambda_vpc_controller::plan::{Limits, Outcome, Reason, Writable};
 use lambda_vpc_controller::simulator::{UpdateFunctionConfiguration, VpcConfigRequest, World};
 
@@ -266,6 +266,21 @@ fn an_update_that_goes_on_is_waited_for_across_a_restart_and_not_sent_twice() {
     assert_eq!(history.outcome("orders-api"), Outcome::InSync);
     let updates = history.accepted().iter().filter(|call| *call == "UpdateFunctionConfiguration orders-api").count();
     assert_eq!(updates, 1);
+}
+
+#[test]
+fn a_hangup_tries_again_at_once_what_waits_for_somebody() {
+    let mut history = History::new(daemon());
+    history.door.with(|aws, _| aws.denied.insert("AttachRolePolicy".to_owned()));
+    history.load(ORDERS);
+    history.pass(MINUTE);
+    assert_eq!(history.outcome("orders-api").why().unwrap().reason, Reason::AccessDenied);
+    let tries = history.calls().len();
+    assert!(tries <= 4, "{tries} tries in a minute at what somebody has to mend");
+    history.door.with(|aws, _| aws.denied.clear());
+    history.signal(Signal::Reload);
+    history.pass(MINUTE);
+    assert_eq!(history.outcome("orders-api"), Outcome::InSync);
 }
 
 /// Somebody takes a function out of its VPC by hand.

@@ -6,10 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lambda_vpc_controller::apply::{Applier, Journal, Order};
-use lambda_vpc_controller::desired::DesiredState;
-use lambda_vpc_controller::engine::{
-    self, Cadence, Controller, Event, Load, LoadFailure, Notice, Observer, Ports, Signal,
-};
+use lambda_vpc_controller::desired::{DesiredState, LoadFailure};
+use lambda_vpc_controller::engine::{self, Cadence, Controller, Event, Load, Notice, Observer, Ports, Signal};
 use lambda_vpc_controller::file::Unusable;
 use lambda_vpc_controller::names::Clock;
 use lambda_vpc_controller::plan::{Answer, Limits, Outcome};

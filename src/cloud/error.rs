@@ -61,6 +61,8 @@ pub struct CloudError {
     pub operation: Operation,
     /// What kind of error it is.
     pub class: Class,
+    /// The HTTP status; none where no answer came.
+    pub status: Option<u16>,
     /// AWS's code, or the client's own word where no answer came.
     pub code: String,
     /// What AWS wrote.
@@ -75,18 +77,25 @@ impl CloudError {
     /// An error that AWS answered: its class comes from the table.
     pub fn answered(operation: Operation, status: u16, code: &str, text: &str) -> Self {
         let class = classify(operation.service(), status, code, text);
-        Self { class, ..Self::local(operation, Class::Invalid, code, text) }
+        Self { status: Some(status), ..Self::local(operation, class, code, text) }
     }
 
     /// An error for which there is no answer of AWS's: no connection, no credentials, no time left.
     pub fn local(operation: Operation, class: Class, code: &str, text: &str) -> Self {
-        Self { operation, class, code: code.to_owned(), text: text.to_owned(), request_id: None, retry_after: None }
+        // Some texts go over several lines; a log line and a table have one.
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let code = code.to_owned();
+        Self { operation, class, status: None, code, text, request_id: None, retry_after: None }
     }
 }
 
 impl std::fmt::Display for CloudError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} answered {}: {}", self.operation, self.code, self.text.trim_end_matches('.'))?;
+        let Self { operation, code, text, .. } = self;
+        match self.status {
+            Some(_) => write!(f, "{operation} answered {code}: {}", text.trim_end_matches('.'))?,
+            None => write!(f, "{operation} failed: {}", text.trim_end_matches('.'))?,
+        }
         match &self.request_id {
             Some(id) => write!(f, " (request {id})"),
             None => Ok(()),

@@ -25,11 +25,8 @@ use crate::telemetry::LogFormat;
 /// The file lists functions and the VPC that each belongs to. The controller compares it with AWS, attaches the policy
 /// that a function's role needs to be in a VPC, and sets the function's VPC configuration. It changes nothing else, and
 /// nothing that the file does not list.
-///
-/// Try it without AWS:   lambda-vpc-controller demo
-/// Look, change nothing: lambda-vpc-controller plan --desired functions.toml
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, propagate_version = true, verbatim_doc_comment)]
+#[command(version, max_term_width = 100, propagate_version = true, after_help = FIRST_STEPS)]
 pub struct Cli {
     /// The settings file [default: config/controller.toml, if it is there].
     #[arg(long, global = true, value_name = "FILE", env = "LAMBDA_VPC_CONFIG", hide_env_values = true)]
@@ -40,11 +37,11 @@ pub struct Cli {
     desired: Option<PathBuf>,
 
     /// A ceiling over the mode of every entry: with `observe`, nothing is changed anywhere.
-    #[arg(long, global = true, value_name = "MODE", env = "LAMBDA_VPC_MODE", value_parser = Mode::parse)]
+    #[arg(long, global = true, value_name = "MODE", env = "LAMBDA_VPC_MODE", hide_env_values = true, value_parser = Mode::parse)]
     mode: Option<Mode>,
 
     /// How the log is written, to stderr [default: human on a terminal, json otherwise]. RUST_LOG sets its level.
-    #[arg(long, global = true, value_name = "FORMAT", env = "LAMBDA_VPC_LOG_FORMAT")]
+    #[arg(long, global = true, value_name = "FORMAT", env = "LAMBDA_VPC_LOG_FORMAT", hide_env_values = true)]
     pub log_format: Option<LogFormat>,
 
     #[command(subcommand)]
@@ -79,13 +76,13 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct RunArgs {
     /// Address and port of /metrics, /livez and /readyz [default: 127.0.0.1:9464].
-    #[arg(long, value_name = "ADDR", env = "LAMBDA_VPC_LISTEN")]
+    #[arg(long, value_name = "ADDR", env = "LAMBDA_VPC_LISTEN", hide_env_values = true)]
     listen: Option<SocketAddr>,
     /// How often the whole fleet is looked at without any cause [default: 5m].
-    #[arg(long, value_name = "TIME", env = "LAMBDA_VPC_RESYNC", value_parser = settings::parse_resync)]
+    #[arg(long, value_name = "TIME", env = "LAMBDA_VPC_RESYNC", hide_env_values = true, value_parser = settings::parse_resync)]
     resync: Option<Duration>,
     /// How long a function that somebody else just changed is left alone [default: 60s].
-    #[arg(long, value_name = "TIME", env = "LAMBDA_VPC_SETTLE", value_parser = settings::parse_duration)]
+    #[arg(long, value_name = "TIME", env = "LAMBDA_VPC_SETTLE", hide_env_values = true, value_parser = settings::parse_duration)]
     settle: Option<Duration>,
 }
 
@@ -154,6 +151,13 @@ struct SimulateArgs {
     functions: Option<usize>,
 }
 
+/// What `--help` ends with.
+const FIRST_STEPS: &str = "\
+First steps:
+  lambda-vpc-controller demo                           try it without AWS
+  lambda-vpc-controller validate functions.toml        check a file
+  lambda-vpc-controller plan --desired functions.toml  see what would change";
+
 /// Why a command could not do its work: a sentence for people, already complete.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -185,8 +189,8 @@ impl Cli {
     pub fn log_level(&self) -> &'static str {
         match self.command {
             Command::Demo(_) => "off",
-            Command::Plan(_) | Command::Apply(_) | Command::Validate(_) => "warn",
-            Command::Run(_) | Command::Simulate(_) => "warn,lambda_vpc_controller=info",
+            Command::Plan(_) | Command::Apply(_) | Command::Validate(_) => "error,lambda_vpc_controller=warn",
+            Command::Run(_) | Command::Simulate(_) => "error,lambda_vpc_controller=info",
         }
     }
 

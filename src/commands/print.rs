@@ -11,7 +11,7 @@ use crate::desired::{DesiredState, Want};
 use crate::file::Place;
 use crate::live::{Facts, Seen, VpcFacts};
 use crate::names::{AccountId, Digest, FunctionName, Network, Region, Scope};
-use crate::plan::{Attach, Change, Evidence, Line, Outcome, Plan, Reason, State, Verdict};
+use crate::plan::{Attach, Change, Evidence, Line, Outcome, Plan, Reason, State, Verdict, Why};
 
 /// Whether stderr is for eyes that want colour.
 pub(super) fn colour_on_stderr() -> bool {
@@ -81,8 +81,13 @@ pub(super) fn plan(plan: &Plan, desired: &DesiredState, facts: &Facts) -> String
     }
     for (scope, lines) in by_scope {
         let _ = writeln!(text, "{BOLD}{}{BOLD:#} in account {}", scope.region, scope.account);
-        for line in lines {
-            write_line(&mut text, line, facts);
+        match common_fault(&lines) {
+            Some(why) => {
+                let names: Vec<&str> = lines.iter().map(|line| line.entry.key.name.as_str()).collect();
+                let _ = writeln!(text, "  {RED}!{RED:#} nothing is known of {}", names.join(", "));
+                let _ = writeln!(text, "      {}: {why}", why.reason.name());
+            }
+            None => lines.iter().for_each(|line| write_line(&mut text, line, facts)),
         }
         text.push('\n');
     }
@@ -92,6 +97,16 @@ pub(super) fn plan(plan: &Plan, desired: &DesiredState, facts: &Facts) -> String
         let _ = writeln!(text, "plan id {}; to carry it out: lambda-vpc-controller apply", plan.id.short());
     }
     text
+}
+
+/// What keeps a whole scope from being known: told once, not for each function.
+fn common_fault<'a>(lines: &[&'a Line]) -> Option<&'a Why> {
+    let mut whys = lines.iter().map(|line| match &line.comparison.verdict {
+        Verdict::Stuck(outcome) if outcome.state() == State::Unknown => outcome.why(),
+        _ => None,
+    });
+    let first = whys.next()??;
+    whys.all(|why| why == Some(first)).then_some(first)
 }
 
 fn write_line(text: &mut String, line: &Line, facts: &Facts) {

@@ -69,6 +69,7 @@ fn print(checked: &Checked) {
     }
     let file = checked.file.display();
     match checked.valid {
+        true if checked.functions == 1 => anstream::println!("{file}: valid, 1 function"),
         true => anstream::println!("{file}: valid, {} functions", checked.functions),
         false => anstream::println!("{file}: not valid"),
     }

@@ -9,6 +9,7 @@ use crate::file::Field;
 
 /// Functions and the VPCs they belong to.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(expecting = "a table")]
 pub(super) struct Document {
     /// What holds for every entry that does not say otherwise.
     pub defaults: Option<Field<Defaults>>,
@@ -20,6 +21,7 @@ pub(super) struct Document {
 
 /// `[defaults]`
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(expecting = "a table: `[defaults]`")]
 pub(super) struct Defaults {
     /// The region, such as "eu-west-1".
     pub region: Option<Field<String>>,
@@ -35,6 +37,7 @@ pub(super) struct Defaults {
 
 /// `[[vpc]]`
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(expecting = "a table: `[[vpc]]`")]
 pub(super) struct Vpc {
     /// The name by which functions refer to it.
     pub name: Option<Field<String>>,
@@ -54,6 +57,7 @@ pub(super) struct Vpc {
 
 /// `[[function]]`
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(expecting = "a table: `[[function]]`")]
 pub(super) struct Function {
     /// The function's name.
     pub name: Option<Field<String>>,
@@ -83,6 +87,7 @@ pub(super) struct Function {
 
 /// Picks subnets or security groups of a VPC, in one of three ways.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(expecting = "a table like { ids = [\"...\"] }")]
 pub(super) struct Selector {
     /// By id.
     pub ids: Option<Field<Vec<Field<String>>>>,

@@ -14,11 +14,23 @@ use std::sync::Arc;
 pub use resolve::Accounts;
 pub use watch::{POLL, Watch};
 
+use crate::cloud::CloudError;
 use crate::file::{Diagnostic, Place, Report, Source, Span, Unusable};
 use crate::names::{
     AccountId, Digest, FunctionKey, NameError, PolicyName, Region, SecurityGroupId, SubnetId, Time, VpcId,
 };
 use crate::settings::Mode;
+
+/// Why there is no desired state to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadFailure {
+    /// The file cannot be used.
+    #[error(transparent)]
+    File(#[from] Unusable),
+    /// The file leaves the account to the credentials, and nobody can say whose those are.
+    #[error("the file states no account, and the one of the credentials could not be found out: {0}")]
+    Identity(CloudError),
+}
 
 /// What the file says, resolved.
 #[derive(Clone, Debug)]

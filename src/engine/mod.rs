@@ -5,9 +5,11 @@
 
 mod backoff;
 mod controller;
+mod event;
 mod queue;
 mod runtime;
 
-pub use controller::{Cadence, Controller, Effect, Event, Notice, Signal};
+pub use controller::{Cadence, Controller};
+pub use event::{Effect, Event, Notice, Signal};
 pub use queue::Queue;
-pub use runtime::{Load, LoadFailure, Observer, Ports, run};
+pub use runtime::{Load, Observer, Ports, run};

@@ -9,11 +9,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::controller::{Controller, Effect, Event, Notice, Signal};
+use super::controller::Controller;
+use super::event::{Effect, Event, Notice, Signal};
 use crate::apply::Applier;
-use crate::cloud::{CloudError, Read};
-use crate::desired::DesiredState;
-use crate::file::Unusable;
+use crate::cloud::Read;
+use crate::desired::{DesiredState, LoadFailure};
 use crate::live;
 use crate::names::Clock;
 
@@ -26,17 +26,6 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 pub trait Load: Send + Sync {
     /// Reads, parses and resolves the file as it is now.
     fn load(&self) -> Pin<Box<dyn Future<Output = Result<DesiredState, LoadFailure>> + Send + '_>>;
-}
-
-/// Why there is no desired state to be had.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadFailure {
-    /// The file cannot be used.
-    #[error(transparent)]
-    File(#[from] Unusable),
-    /// The file leaves the account to the credentials, and nobody can say whose those are.
-    #[error("the file states no account, and the one of the credentials could not be found out: {0}")]
-    Identity(CloudError),
 }
 
 /// Told of everything that is worth telling.

@@ -1,0 +1,110 @@
+//! What the loop and its tasks say to each other: events in, effects out, and what is worth telling.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::apply::Order;
+use crate::board::Line;
+use crate::desired::{DesiredState, LoadFailure};
+use crate::file::Diagnostic;
+use crate::live::{FunctionNeeds, Looked, Needs, Surveyed};
+use crate::names::{Digest, FunctionKey, Scope};
+use crate::plan::{Answer, Change, Outcome, State, Why};
+
+/// What happens.
+#[derive(Debug)]
+pub enum Event {
+    /// The file was read.
+    Loaded(Result<DesiredState, LoadFailure>),
+    /// A scope was swept.
+    Surveyed(Surveyed),
+    /// A function was looked at.
+    Looked(FunctionKey, Looked),
+    /// A step was answered after this time.
+    Answered(Order, Answer, Duration),
+    /// Somebody asks for something.
+    Signal(Signal),
+    /// Time has passed.
+    Tick,
+}
+
+/// What somebody asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Look at the file again.
+    Look,
+    /// Look at the file again, sweep everything, and try again what was refused.
+    Reload,
+    /// Finish what is in hand, and stop.
+    Stop,
+}
+
+/// What is to be done about it.
+#[derive(Debug)]
+pub enum Effect {
+    /// Read the file.
+    Load,
+    /// Sweep a scope.
+    Survey(Scope, Needs),
+    /// Look at a function, and at its role as well if there are needs.
+    Look(FunctionKey, Option<FunctionNeeds>),
+    /// Make a step.
+    Do(Order),
+    /// Tell this.
+    Tell(Notice),
+    /// The end: nothing is in hand any more.
+    Stop,
+}
+
+/// What is worth telling.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// A new desired state is in force.
+    Loaded {
+        /// Its digest.
+        digest: Digest,
+        /// How many functions it lists.
+        functions: usize,
+        /// What is doubtful in it.
+        warnings: Vec<Diagnostic>,
+    },
+    /// The file was read again and says the same.
+    Confirmed,
+    /// The file cannot be used; the last good state stays in force.
+    NotLoaded(Arc<LoadFailure>),
+    /// A function left the file; it stays as it is, in AWS.
+    Released(FunctionKey, Option<Line>),
+    /// A sweep begins.
+    Sweeping(Scope),
+    /// A scope was swept; where something could not be read, the first reason.
+    Swept {
+        /// The scope.
+        scope: Scope,
+        /// How long it took.
+        took: Duration,
+        /// What could not be read, and why.
+        fault: Option<Why>,
+    },
+    /// A difference was found that was not there before.
+    Drifted(Change),
+    /// A step was answered.
+    Stepped {
+        /// What was done.
+        order: Order,
+        /// What AWS said.
+        answer: Answer,
+        /// How long it took.
+        took: Duration,
+    },
+    /// Something is known about a function: its pass ended, or the sweep told all.
+    Concluded {
+        /// The function.
+        key: FunctionKey,
+        /// How it stands.
+        outcome: Outcome,
+        /// The state before.
+        before: Option<State>,
+        /// How long the pass took; none if the sweep told all.
+        took: Option<Duration>,
+    },
+}

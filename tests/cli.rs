@@ -1,0 +1,268 @@
+//! The commands as a person calls them: what they print, and their exit codes.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::served::{Served, aws_environment};
+use crate::support::program;
+
+const ORDERS: &str = "[defaults]\nregion = 'eu-west-1'\n\
+                      [[vpc]]\nname = 'orders'\nid = 'vpc-0a1b2c3d4e5f60718'\nsecurity_groups = { names = ['lambda'] }\n\
+                      [[function]]\nname = 'orders-api'\nvpc = 'orders'\n";
+/// What legacy-report has in the demo's world.
+const IN_SYNC: &str = "[[function]]\nname = 'legacy-report'\nregion = 'eu-west-1'\nvpc = 'vpc-0a1b2c3d4e5f60718'\n\
+                       subnets = { ids = ['subnet-0a1a1a1a1a1a1a1a1', 'subnet-0b2b2b2b2b2b2b2b2'] }\n";
+
+/// A folder with files, in which the program runs against a simulated account.
+struct Desk {
+    folder: tempfile::TempDir,
+    account: Served,
+}
+
+impl Desk {
+    fn new(desired: &str) -> Self {
+        let desk = Self { folder: tempfile::tempdir().unwrap(), account: Served::demo() };
+        desk.write("functions.toml", desired);
+        desk
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.run_with(arguments, &[])
+    }
+
+    fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+        let mut program = program();
+        program.args(arguments).current_dir(self.folder.path());
+        program.envs(aws_environment(&self.account.url)).envs(environment.iter().copied());
+        if !arguments.contains(&"--desired") && !environment.iter().any(|(name, _)| *name == "LAMBDA_VPC_DESIRED") {
+            program.arg("--desired").arg("functions.toml");
+        }
+        program.output().unwrap()
+    }
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[track_caller]
+fn assert_says(text: &str, words: &[&str]) {
+    for word in words {
+        assert!(text.contains(word), "`{word}` is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn a_plan_shows_each_change_with_names_beside_ids_and_ends_with_2() {
+    let desk = Desk::new(ORDERS);
+    let output = desk.run(&["plan"]);
+    assert_eq!(output.status.code(), Some(2), "{}", err(&output));
+    assert_says(
+        &out(&output),
+        &[
+            "eu-west-1 in account 123456789012",
+            "functions.toml:8:8",
+            "role orders-role: attach AWSLambdaVPCAccessExecutionRole",
+            "from no VPC to vpc-0a1b2c3d4e5f60718 (orders)",
+            "+ subnet-0a1a1a1a1a1a1a1a1  orders-private-a euw1-az1 private",
+            "+ sg-0e5e5e5e5e5e5e5e5  lambda",
+            "1 to change",
+        ],
+    );
+    assert!(!out(&output).contains('\u{1b}'), "colour where there is no terminal");
+    assert_eq!(desk.account.door.changes(), []);
+}
+
+#[test]
+fn a_plan_as_json_is_for_programs() {
+    let desk = Desk::new(ORDERS);
+    let first = desk.run(&["plan", "--output", "json"]);
+    let plan: Value = serde_json::from_slice(&first.stdout).unwrap();
+    let function = &plan["functions"][0];
+    assert_eq!(function["state"], "pending");
+    assert_eq!(function["place"]["line"], 8);
+    assert_eq!(function["change"]["cause"], "file");
+    assert_eq!(function["change"]["network"]["from"]["subnets"], serde_json::json!([]));
+    assert_eq!(function["change"]["network"]["to"]["subnets"].as_array().unwrap().len(), 3);
+    assert_eq!(function["change"]["attach"][0]["evidence"], "simulated");
+    assert_eq!(desk.run(&["plan", "--output", "json"]).stdout, first.stdout, "the same world gives the same plan");
+}
+
+#[test]
+fn a_plan_ends_with_0_where_all_is_in_sync_and_with_1_where_something_is_blocked() {
+    let desk = Desk::new(IN_SYNC);
+    let output = desk.run(&["plan"]);
+    assert_eq!(output.status.code(), Some(0), "{}{}", out(&output), err(&output));
+    let blocked =
+        format!("{IN_SYNC}[[function]]\nname = 'nobody'\nregion = 'eu-west-1'\nvpc = 'vpc-0a1b2c3d4e5f60718'\n");
+    desk.write("functions.toml", &blocked);
+    let output = desk.run(&["plan"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_says(&out(&output), &["nobody", "FunctionNotFound", "functions.toml:7:8", "1 blocked"]);
+}
+
+#[test]
+fn each_bad_input_gives_one_clear_message_changes_nothing_and_ends_with_1() {
+    let vpc = "vpc = 'vpc-0a1b2c3d4e5f60718'\nregion = 'eu-west-1'\n";
+    let cases: &[(&str, String, &[&str])] = &[
+        ("empty", String::new(), &["functions.toml is empty"]),
+        ("invalid", "[[function]\n".to_owned(), &["not valid TOML", "functions.toml:1:"]),
+        (
+            "unknown VPC",
+            ORDERS.replace("vpc = 'orders'", "vpc = 'ordres'"),
+            &["there is no VPC `ordres`", "did you mean"],
+        ),
+        ("VPC not in AWS", ORDERS.replace("60718", "60719"), &["VpcNotFound", "vpc-0a1b2c3d4e5f60719"]),
+        (
+            "subnet not in AWS",
+            format!("[[function]]\nname = 'orders-api'\n{vpc}subnets = {{ ids = ['subnet-1'] }}\n"),
+            &["SubnetNotFound", "has no subnet subnet-1"],
+        ),
+        ("no such function", ORDERS.replace("orders-api", "orders-ipa"), &["FunctionNotFound", "orders-ipa"]),
+        (
+            "wrong account",
+            ORDERS.replace("[defaults]", "[defaults]\naccount = '999999999999'"),
+            &["WrongAccount", "999999999999"],
+        ),
+        (
+            "vpc = none",
+            "[[function]]\nname = 'legacy-report'\nregion = 'eu-west-1'\nvpc = 'none'".to_owned(),
+            &["DetachNotAllowed", "guard.allow_detach"],
+        ),
+    ];
+    for (name, file, words) in cases {
+        let desk = Desk::new(file);
+        for command in [&["plan"] as &[&str], &["apply", "--yes"]] {
+            let output = desk.run(command);
+            assert_eq!(output.status.code(), Some(1), "{name}: {}", err(&output));
+            assert_says(&(out(&output) + &err(&output)), words);
+        }
+        assert_eq!(desk.account.door.changes(), [], "{name}");
+    }
+}
+
+#[test]
+fn a_missing_file_a_directory_and_wrong_usage_end_with_1() {
+    let desk = Desk::new(ORDERS);
+    for (arguments, words) in [
+        (&["plan", "--desired", "nowhere.toml"] as &[&str], &["cannot read nowhere.toml"] as &[&str]),
+        (&["plan", "--desired", "."], &["cannot read ."]),
+        (&["plan", "--config", "nowhere.toml"], &["cannot read nowhere.toml"]),
+        (&["validate", "nowhere.toml"], &["cannot read nowhere.toml"]),
+        (&["plan", "--no-such-flag"], &["--no-such-flag", "--help"]),
+        (&["run", "--resync", "soon"], &["`soon` is not a duration"]),
+    ] {
+        let output = desk.run(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert_says(&err(&output), words);
+    }
+}
+
+#[test]
+fn without_credentials_or_network_that_is_said_once() {
+    let desk = Desk::new(&ORDERS.replace("[defaults]", "[defaults]\naccount = '123456789012'"));
+    desk.write(
+        "functions.toml",
+        &format!("{}[[function]]\nname = 'orders-worker'\nvpc = 'orders'\n", {
+            fs::read_to_string(desk.folder.path().join("functions.toml")).unwrap()
+        }),
+    );
+    let nothing: &[(&str, &str)] = &[("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
+    let nowhere: &[(&str, &str)] = &[("AWS_ENDPOINT_URL", "http://127.0.0.1:9")];
+    for (environment, words) in [(nothing, "no valid AWS credentials"), (nowhere, "AWS cannot be reached")] {
+        let output = desk.run_with(&["plan"], environment);
+        assert_eq!(output.status.code(), Some(1));
+        let said = out(&output) + &err(&output);
+        assert_eq!(said.matches(words).count(), 1, "{said}");
+        assert_says(&said, &["orders-api, orders-worker"]);
+    }
+    assert_eq!(desk.account.door.changes(), []);
+}
+
+#[test]
+fn flags_go_over_the_environment_over_the_file_over_the_defaults() {
+    let desk = Desk::new(ORDERS);
+    for name in ["flag", "environment", "file"] {
+        desk.write(&format!("{name}.toml"), IN_SYNC);
+    }
+    fs::create_dir(desk.folder.path().join("config")).unwrap();
+    desk.write("config/functions.toml", IN_SYNC);
+    desk.write("controller.toml", "desired = 'file.toml'");
+    let validate = |arguments: &[&str], environment: &[(&str, &str)]| {
+        let mut program = program();
+        program.arg("validate").args(arguments).envs(environment.iter().copied()).current_dir(desk.folder.path());
+        out(&program.output().unwrap())
+    };
+    assert_says(&validate(&[], &[]), &["config/functions.toml: valid"]);
+    let settings = ["--config", "controller.toml"];
+    assert_says(&validate(&settings, &[]), &["file.toml: valid"]);
+    let environment = [("LAMBDA_VPC_DESIRED", "environment.toml")];
+    assert_says(&validate(&settings, &environment), &["environment.toml: valid"]);
+    let flags = [&settings[..], &["--desired", "flag.toml"]].concat();
+    assert_says(&validate(&flags, &environment), &["flag.toml: valid"]);
+}
+
+#[test]
+fn without_a_terminal_nobody_can_agree_and_nothing_is_changed() {
+    let desk = Desk::new(ORDERS);
+    let output = desk.run(&["apply"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_says(&err(&output), &["--yes"]);
+    assert_eq!(desk.account.door.changes(), []);
+}
+
+#[test]
+fn apply_gives_up_after_its_timeout_and_says_how_things_stand() {
+    // The simulated clock stands still, so that IAM never notices the policy.
+    let desk = Desk::new(ORDERS);
+    let output = desk.run(&["apply", "--yes", "--timeout", "3s"]);
+    assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+    assert_says(&(out(&output) + &err(&output)), &["giving up", "RolePropagation", "0 of 1 functions are in sync"]);
+    let accepted: Vec<_> = desk.account.door.changes().into_iter().filter(|call| call.refused.is_none()).collect();
+    assert_eq!(accepted.len(), 1, "the policy alone was accepted: {accepted:?}");
+}
+
+#[test]
+fn apply_in_observe_mode_changes_nothing() {
+    let desk = Desk::new(ORDERS);
+    let output = desk.run(&["apply", "--yes", "--mode", "observe"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_says(&out(&output), &["only observed"]);
+    assert_eq!(desk.account.door.changes(), []);
+}
+
+#[test]
+fn validate_reports_every_file_for_people_and_for_programs() {
+    let desk = Desk::new(ORDERS);
+    desk.write("broken.toml", "[[function]]\nname = 'x'\nvcp = 'y'\n");
+    let output = desk.run(&["validate", "functions.toml", "broken.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_says(&out(&output), &["functions.toml: valid, 1 function\n", "broken.toml: not valid"]);
+    assert_says(&err(&output), &["unknown key `vcp`", "did you mean `vpc`?", "broken.toml:3:1", "has no `vpc`"]);
+    let output = desk.run(&["validate", "--output", "json", "functions.toml", "broken.toml"]);
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json[0]["valid"], true);
+    assert_eq!(json[1]["diagnostics"][0]["line"], 1);
+}
+
+#[test]
+fn help_teaches_and_a_version_is_told() {
+    let output = program().arg("--help").output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_says(&out(&output), &["First steps:", "lambda-vpc-controller demo", "LAMBDA_VPC_CONFIG"]);
+    let output = program().arg("--version").output().unwrap();
+    assert_says(&out(&output), &[env!("CARGO_PKG_VERSION")]);
+}
