@@ -105,7 +105,7 @@ fn aws_says_how_long_to_wait_and_what_went_wrong() {
     let slow = CloudError { retry_after: Some(seconds(7)), ..error(Class::Throttled) };
     let outcome = scene(ORDERS).answer(&set_step(), Answer::Failed(slow));
     assert_eq!(told(&outcome, NOW), "retry Throttled after 7s");
-    assert_eq!(outcome.why().unwrap().detail, "lambda:UpdateFunctionConfiguration answered Code: text");
+    assert_eq!(outcome.why().unwrap().detail, error(Class::Throttled).to_string());
 }
 
 /// Lambda refuses for the role's sake, so many seconds after the beginning; what that means.
