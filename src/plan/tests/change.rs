@@ -403,6 +403,7 @@ fn a_change_covers_what_is_the_same_or_less() {
     assert!(!network_only.covers(&agreed) && !policy_only.covers(&agreed));
     let on_refusal = Change { attach: Vec::new(), attach_if_refused: agreed.attach.clone(), ..agreed.clone() };
     assert!(on_refusal.covers(&agreed), "who agreed to it on refusal agreed to it");
+    assert!(agreed.covers(&on_refusal) && !network_only.covers(&on_refusal));
     let elsewhere = NetworkChange { from: Network::none(), to: network(&["subnet-a"], &["sg-default"]) };
     assert!(!agreed.covers(&Change { network: Some(elsewhere), ..agreed.clone() }));
     let other_before = NetworkChange { from: network(&["subnet-a"], &["sg-default"]), to: home() };
