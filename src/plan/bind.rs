@@ -1,6 +1,6 @@
 //! From the words of the file to subnets and groups that EC2 has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::reason::{Reason, Why};
 use crate::cloud::SecurityGroup;
@@ -73,9 +73,16 @@ fn subnets<'a>(intent: &Intent, facts: &'a VpcFacts, warnings: &mut Vec<String>)
             }
         })?,
         Pick::Names(names) => each(names, |name: &String| {
-            let named = |subnet: &&&SubnetFacts| subnet.subnet.tags.get("Name") == Some(name);
+            let named = usable.iter().copied().filter(|subnet| subnet.subnet.tags.get("Name") == Some(name));
+            // EC2 tells them in any order; without one of our own, two namesakes would be exchanged for ever.
+            let named: BTreeMap<&SubnetId, &SubnetFacts> = named.map(|subnet| (&subnet.subnet.id, subnet)).collect();
             let none = || Why::new(Reason::SubnetNotFound, format!("{} has no subnet named {name}", intent.vpc));
-            usable.iter().find(named).copied().ok_or_else(none)
+            let (first, subnet) = named.first_key_value().ok_or_else(none)?;
+            if named.len() > 1 {
+                let ids: Vec<&str> = named.keys().map(|id| id.as_str()).collect();
+                warnings.push(format!("{} are all named {name}: {first} is used; name ids or tags", ids.join(", ")));
+            }
+            Ok(*subnet)
         })?,
         Pick::Tags(tags) => {
             usable.into_iter().filter(|subnet| tags.iter().all(|(k, v)| subnet.subnet.tags.get(k) == Some(v))).collect()
@@ -125,7 +132,7 @@ fn security_groups<'a>(
     Ok(picked)
 }
 
-fn each<'a, I, T>(wanted: &BTreeSet<I>, find: impl Fn(&I) -> Result<&'a T, Why>) -> Result<Vec<&'a T>, Why> {
+fn each<'a, I, T>(wanted: &BTreeSet<I>, find: impl FnMut(&I) -> Result<&'a T, Why>) -> Result<Vec<&'a T>, Why> {
     wanted.iter().map(find).collect()
 }
 

@@ -226,13 +226,20 @@ fn policies(
     })
 }
 
-/// The wanted policies that are not on the role. One that this process attached counts as there: IAM's reads lag.
+/// The wanted policies that are not on the role, each once, even if the entry has it by ARN and by name. One that this
+/// process attached counts as there: IAM's reads lag.
 pub(super) fn missing(w: &World<'_>, entry: &Entry, function: &Function, role: &RoleFacts) -> Vec<PolicyArn> {
     let wanted = entry.policies.iter().map(|policy| policy.for_role(&function.role));
     let there = |policy: &PolicyArn| {
         role.attached.contains(policy) || w.memory.just_attached(function.role.key(), policy, role.at)
     };
-    wanted.filter(|policy| !there(policy)).collect()
+    let mut missing: Vec<PolicyArn> = Vec::new();
+    for policy in wanted.filter(|policy| !there(policy)) {
+        if !missing.contains(&policy) {
+            missing.push(policy);
+        }
+    }
+    missing
 }
 
 /// What the operator's settings refuse, no matter what the file says.

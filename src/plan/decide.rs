@@ -68,7 +68,9 @@ fn busy(function: &Function, now: Time) -> Option<Outcome> {
 pub fn gate(w: &World<'_>, entry: &Arc<Entry>, change: &Change) -> Option<Outcome> {
     if w.limits.mode.min(entry.mode_at(w.now)) == Mode::Observe {
         let reason = entry.reason.clone().unwrap_or_default();
-        return Some(Outcome::Waiting { why: Why::new(Reason::Observed, reason), until: entry.until });
+        // Under the operator's ceiling the end of an observation passes without effect, and is nothing to wait for.
+        let until = entry.until.filter(|until| w.now < *until);
+        return Some(Outcome::Waiting { why: Why::new(Reason::Observed, reason), until });
     }
     if w.limits.writable == Writable::Stated && !entry.account_stated {
         return Some(Outcome::blocked(Reason::AccountNotStated, entry.key.scope.account.to_string()));

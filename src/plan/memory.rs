@@ -95,6 +95,8 @@ impl Memory {
                 let first = self.refused.get(key).filter(|(_, class)| *class == error.class).map_or(now, |(at, _)| *at);
                 self.refused.insert(key.clone(), (first, error.class));
             }
+            // The next look sees whether the function is there; a new one of that name was never refused.
+            (Step::SetVpc { .. }, Answer::Failed(error)) if error.class == Class::NotFound => {}
             (Step::SetVpc { key, to, .. }, Answer::Failed(error)) => {
                 if let Some(refusal) = refusal(Why::answered(error), now) {
                     self.refusals.insert(key.clone(), (to.clone(), refusal));
@@ -219,6 +221,8 @@ pub(super) fn waits_for_iam(class: Class) -> bool {
 /// Until when the same is not tried again; none where the queue's own backoff is enough.
 fn refusal(why: Why, now: Time) -> Option<Refusal> {
     let cool_down = match why.reason.pace() {
+        // A matter of the whole scope: with new ones every function goes on.
+        _ if why.reason == Reason::Credentials => return None,
         Pace::Invalid => COOL_DOWN,
         Pace::Quota | Pace::Denied => SHORT_COOL_DOWN,
         Pace::Poll | Pace::Propagation | Pace::Throttled | Pace::Server => return None,

@@ -1,0 +1,210 @@
+//! What an answer means.
+
+use super::*;
+
+const CLASSES: [Class; 21] = [
+    Class::NotFound,
+    Class::AccessDenied,
+    Class::Credentials,
+    Class::Unreachable,
+    Class::Timeout,
+    Class::Throttled,
+    Class::Ec2Throttled,
+    Class::Server,
+    Class::Malformed,
+    Class::Busy,
+    Class::StaleRevision,
+    Class::RoleDenied,
+    Class::RoleNotAssumable,
+    Class::KmsGrant,
+    Class::Network,
+    Class::InterfaceQuota,
+    Class::PolicyQuota,
+    Class::RoleUnmodifiable,
+    Class::PolicyNotAttachable,
+    Class::Runtime,
+    Class::Invalid,
+];
+
+/// What a class of error means after AttachRolePolicy, and after UpdateFunctionConfiguration where the policy is on the
+/// role. A new class does not compile before it stands here and above.
+fn expected(class: Class) -> [&'static str; 2] {
+    match class {
+        Class::NotFound => ["blocked RoleNotFound", "blocked FunctionNotFound"],
+        Class::AccessDenied => ["blocked AccessDenied"; 2],
+        Class::Credentials => ["retry Credentials"; 2],
+        Class::Unreachable => ["retry Unreachable"; 2],
+        Class::Timeout => ["retry Timeout"; 2],
+        Class::Throttled => ["retry Throttled"; 2],
+        Class::Ec2Throttled => ["retry Ec2Throttled"; 2],
+        Class::Server => ["retry ServerError"; 2],
+        Class::Malformed => ["retry Malformed"; 2],
+        Class::Busy => ["waiting RoleBusy", "waiting UpdateInProgress"],
+        Class::StaleRevision => ["retry RevisionConflict"; 2],
+        Class::RoleDenied => ["blocked RoleDenied", "waiting RolePropagation"],
+        Class::RoleNotAssumable => ["blocked RoleNotAssumable", "waiting RolePropagation"],
+        Class::KmsGrant => ["blocked KmsGrant", "waiting RolePropagation"],
+        Class::Network => ["blocked NetworkRefused"; 2],
+        Class::InterfaceQuota => ["blocked InterfaceQuota"; 2],
+        Class::PolicyQuota => ["blocked PolicyQuota"; 2],
+        Class::RoleUnmodifiable => ["blocked RoleUnmodifiable"; 2],
+        Class::PolicyNotAttachable => ["blocked PolicyNotFound"; 2],
+        Class::Runtime => ["blocked RuntimeRetired"; 2],
+        Class::Invalid => ["blocked Refused"; 2],
+    }
+}
+
+#[test]
+fn every_class_of_error_has_its_meaning_for_both_steps() {
+    for class in CLASSES {
+        for (step, expected) in [attach_step(), set_step()].iter().zip(expected(class)) {
+            let mut scene = scene(ORDERS);
+            let outcome = scene.answer(step, failed(class));
+            assert_eq!(told(&outcome, NOW), expected, "{class:?} to {}", step.name());
+        }
+    }
+}
+
+#[test]
+fn nothing_that_passes_by_itself_is_a_matter_for_people() {
+    for class in CLASSES {
+        for step in [attach_step(), set_step()] {
+            let mut scene = scene(ORDERS);
+            let outcome = scene.answer(&step, failed(class));
+            let blocked = outcome.state() == State::Blocked;
+            assert_eq!(blocked, matches!(outcome, Outcome::Blocked { .. }), "{class:?} to {}", step.name());
+            // An outcome that is tried again soon is not held back by what is remembered of it.
+            if !blocked {
+                scene.wait(60);
+                assert!(matches!(scene.decide(), Some(Decision::Do(_))), "{class:?} to {}", step.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_success_is_waited_for_until_it_shows() {
+    let done = |step: &Step| told(&scene(ORDERS).answer(step, Answer::Done), NOW);
+    assert_eq!(done(&attach_step()), "waiting RolePropagation for 2s");
+    assert_eq!(done(&set_step()), "waiting UpdateInProgress");
+}
+
+#[test]
+fn a_step_that_could_not_be_recorded_was_not_made() {
+    for step in [attach_step(), set_step()] {
+        let mut scene = scene(ORDERS);
+        let outcome = scene.answer(&step, Answer::NotJournaled("disk full".to_owned()));
+        assert_eq!(told(&outcome, NOW), "blocked NotJournaled");
+        assert_eq!(outcome.why().unwrap().detail, "disk full");
+        assert!(scene.memory.in_flight(&key("api")).is_none());
+    }
+}
+
+#[test]
+fn aws_says_how_long_to_wait_and_what_went_wrong() {
+    let slow = CloudError { retry_after: Some(seconds(7)), ..error(Class::Throttled) };
+    let outcome = scene(ORDERS).answer(&set_step(), Answer::Failed(slow));
+    assert_eq!(told(&outcome, NOW), "retry Throttled after 7s");
+    assert_eq!(outcome.why().unwrap().detail, error(Class::Throttled).to_string());
+}
+
+/// Lambda refuses for the role's sake, so many seconds after the beginning; what that means.
+#[track_caller]
+fn refused_at(scene: &mut Scene, class: Class, time: u64, expected: &str) {
+    scene.now = NOW + seconds(time);
+    let outcome = scene.answer(&set_step(), failed(class));
+    assert_eq!(told(&outcome, scene.now), expected);
+}
+
+#[test]
+fn a_refusal_after_an_attach_is_waited_out_for_five_minutes() {
+    let mut scene = scene(ORDERS);
+    scene.answer(&attach_step(), Answer::Done);
+    refused_at(&mut scene, Class::RoleDenied, 2, "waiting RolePropagation");
+    refused_at(&mut scene, Class::RoleDenied, 60, "waiting RolePropagation");
+    refused_at(&mut scene, Class::RoleDenied, 301, "waiting RolePropagation");
+    refused_at(&mut scene, Class::RoleDenied, 302, "blocked RoleDenied");
+    refused_at(&mut scene, Class::RoleDenied, 3000, "blocked RoleDenied");
+}
+
+#[test]
+fn without_an_attach_of_ours_the_window_begins_at_the_first_refusal() {
+    for (class, reason) in [
+        (Class::RoleDenied, "RoleDenied"),
+        (Class::RoleNotAssumable, "RoleNotAssumable"),
+        (Class::KmsGrant, "KmsGrant"),
+    ] {
+        let mut scene = scene(ORDERS);
+        refused_at(&mut scene, class, 1000, "waiting RolePropagation");
+        refused_at(&mut scene, class, 1299, "waiting RolePropagation");
+        refused_at(&mut scene, class, 1300, &format!("blocked {reason}"));
+    }
+}
+
+#[test]
+fn another_attach_or_another_kind_of_refusal_begins_another_window() {
+    let mut scene = scene(ORDERS);
+    refused_at(&mut scene, Class::RoleNotAssumable, 0, "waiting RolePropagation");
+    refused_at(&mut scene, Class::RoleDenied, 290, "waiting RolePropagation");
+    refused_at(&mut scene, Class::RoleDenied, 400, "waiting RolePropagation");
+    scene.answer(&attach_step(), Answer::Done);
+    refused_at(&mut scene, Class::RoleDenied, 650, "waiting RolePropagation");
+    refused_at(&mut scene, Class::RoleDenied, 700, "blocked RoleDenied");
+}
+
+#[test]
+fn a_success_ends_the_window() {
+    let mut scene = scene(ORDERS);
+    refused_at(&mut scene, Class::RoleDenied, 0, "waiting RolePropagation");
+    scene.answer(&set_step(), Answer::Done);
+    assert!(!scene.memory.shown_to_lack_right(&key("api")));
+    refused_at(&mut scene, Class::RoleDenied, 1000, "waiting RolePropagation");
+    scene.agreed();
+    refused_at(&mut scene, Class::RoleDenied, 5000, "waiting RolePropagation");
+}
+
+/// A refusal where the policy is not on the role and nothing has been attached, and what is decided next.
+#[track_caller]
+fn refused_without_policy(entry: &str, class: Class, expected: &str, next: &str) {
+    for may in [Seen::Present(true), Seen::Unknown(Fault::Unread)] {
+        let mut scene = scene(entry);
+        scene.without_policy(may);
+        let outcome = scene.answer(&set_step(), failed(class));
+        assert_eq!(told(&outcome, NOW), expected);
+        assert_eq!(decided(scene.decide().as_ref(), NOW), next);
+    }
+}
+
+#[test]
+fn a_refusal_without_the_policy_says_that_it_is_needed_and_the_next_pass_attaches_it() {
+    let always = "vpc = 'orders'\nattach_policy = 'always'";
+    refused_without_policy(ORDERS, Class::RoleDenied, "waiting PolicyNeeded for 0s", "attach VPCAccess to api");
+    refused_without_policy(always, Class::RoleDenied, "waiting PolicyNeeded for 0s", "attach VPCAccess to api");
+}
+
+#[test]
+fn a_refusal_without_the_policy_is_reported_where_none_may_be_attached() {
+    let never = "vpc = 'orders'\nattach_policy = 'never'";
+    let again = "set none -> subnet-a,subnet-b/sg-default";
+    refused_without_policy(never, Class::RoleDenied, "blocked PolicyMissing", again);
+    // With the policy on the role it is a matter of time, then of something that overrules it.
+    let mut scene = scene(never);
+    refused_at(&mut scene, Class::RoleDenied, 0, "waiting RolePropagation");
+    refused_at(&mut scene, Class::RoleDenied, 300, "blocked RoleDenied");
+}
+
+#[test]
+fn a_role_that_lambda_cannot_assume_is_not_helped_by_a_policy() {
+    let again = "set none -> subnet-a,subnet-b/sg-default";
+    refused_without_policy(ORDERS, Class::RoleNotAssumable, "waiting RolePropagation", again);
+    refused_without_policy(ORDERS, Class::KmsGrant, "waiting RolePropagation", again);
+}
+
+#[test]
+fn a_policy_that_this_process_attached_is_not_called_missing_while_reads_lag() {
+    let mut scene = scene(ORDERS);
+    scene.without_policy(Seen::Present(false));
+    scene.answer(&attach_step(), Answer::Done);
+    refused_at(&mut scene, Class::RoleDenied, 3, "waiting RolePropagation");
+    assert_eq!(decided(scene.decide().as_ref(), scene.now), "set none -> subnet-a,subnet-b/sg-default");
+}

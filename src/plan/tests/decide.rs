@@ -1,0 +1,433 @@
+//! The next step for one function.
+
+use super::*;
+use crate::cloud::Failure;
+
+const TO_HOME: &str = "set none -> subnet-a,subnet-b/sg-default";
+
+/// Decides about `api`, whose entry has these lines, after something was done to the world.
+#[track_caller]
+fn check(entry: &str, done: impl FnOnce(&mut Scene), expected: &str) {
+    let mut scene = scene(entry);
+    done(&mut scene);
+    decides(&scene, expected);
+}
+
+#[track_caller]
+fn decides(scene: &Scene, expected: &str) {
+    assert_eq!(decided(scene.decide().as_ref(), scene.now), expected);
+}
+
+fn as_is(_: &mut Scene) {}
+
+fn life(state: Lambda, update: Update) -> impl FnOnce(&mut Scene) {
+    |scene| scene.api().life = Some(Life { state, update })
+}
+
+#[test]
+fn a_function_that_the_file_does_not_list_is_not_decided_about() {
+    let mut scene = scene(ORDERS);
+    scene.add("other", "other");
+    assert_eq!(decide(&scene.world(), &key("other")), None);
+    let elsewhere = Scope { region: Region::parse("us-east-1").unwrap(), ..scope() };
+    assert_eq!(decide(&scene.world(), &FunctionKey { scope: elsewhere, ..key("api") }), None);
+}
+
+#[test]
+fn a_difference_becomes_a_step_that_carries_what_was_read() {
+    let revision = Some(RevisionId::parse("r1").unwrap());
+    let step = Step::SetVpc { key: key("api"), from: Network::none(), to: home(), revision };
+    assert_eq!(scene(ORDERS).decide(), Some(Decision::Do(step)));
+    let mut lacking = scene(ORDERS);
+    lacking.without_policy(Seen::Present(false));
+    assert_eq!(lacking.decide(), Some(Decision::Do(attach_step())));
+    check(ORDERS, Scene::at_home, "in sync");
+}
+
+#[test]
+fn what_cannot_be_compared_rests_as_the_comparison_says() {
+    check(ORDERS, |scene| scene.set_api(Seen::Absent), "blocked FunctionNotFound");
+    check(ORDERS, |scene| scene.set_api(Seen::Unknown(Fault::Unread)), "retry Unread");
+    check(ORDERS, |scene| scene.set_vpc(Seen::Absent), "blocked VpcNotFound");
+}
+
+#[test]
+fn while_lambda_is_at_work_on_a_function_it_is_waited_for() {
+    check(ORDERS, life(Lambda::Pending, Update::Successful), "waiting FunctionPending");
+    check(ORDERS, life(Lambda::Active, Update::InProgress), "waiting UpdateInProgress");
+    let home_in_progress = |scene: &mut Scene| {
+        scene.at_home();
+        life(Lambda::Active, Update::InProgress)(scene);
+    };
+    check(ORDERS, home_in_progress, "waiting UpdateInProgress");
+    check("vpc = 'none'", life(Lambda::Active, Update::InProgress), "waiting UpdateInProgress");
+}
+
+#[test]
+fn states_in_which_lambda_takes_updates_are_no_obstacle() {
+    check(ORDERS, life(Lambda::Inactive, Update::Successful), TO_HOME);
+    check(ORDERS, life(Lambda::Other("ActiveNonInvocable".to_owned()), Update::Successful), TO_HOME);
+    check(ORDERS, life(Lambda::Active, Update::Failed(Failure::default())), TO_HOME);
+    check(ORDERS, |scene| scene.api().life = None, TO_HOME);
+}
+
+#[test]
+fn an_unsaid_update_counts_as_one_for_some_minutes_after_a_change() {
+    let unsaid = |modified: Option<Time>| {
+        move |scene: &mut Scene| {
+            scene.limits.settle = Duration::ZERO;
+            scene.api().modified = modified;
+            life(Lambda::Active, Update::Unsaid)(scene);
+        }
+    };
+    check(ORDERS, unsaid(Some(ago(10))), "waiting UpdateInProgress");
+    check(ORDERS, unsaid(Some(ago(299))), "waiting UpdateInProgress");
+    check(ORDERS, unsaid(Some(ago(300))), TO_HOME);
+    check(ORDERS, unsaid(None), TO_HOME);
+}
+
+#[test]
+fn what_is_observed_is_shown_and_left() {
+    check("vpc = 'orders'\nmode = 'observe'", as_is, "waiting Observed");
+    check("vpc = 'orders'\nmode = 'observe'", Scene::at_home, "in sync");
+    check("vpc = 'orders'\nmode = 'enforce'", as_is, TO_HOME);
+}
+
+/// 2027-01-15T08:00:00Z is `NOW`.
+fn observed_until(time: &str) -> String {
+    format!("vpc = 'orders'\nmode = 'observe'\nuntil = {time}")
+}
+
+#[test]
+fn an_observation_with_an_end_is_over_then() {
+    assert_eq!(NOW.to_string(), "2027-01-15T08:00:00Z");
+    check(&observed_until("2027-01-15T08:01:30Z"), as_is, "waiting Observed for 90s");
+    check(&observed_until("2027-01-15T08:00:00Z"), as_is, TO_HOME);
+    check(&observed_until("2027-01-15T07:00:00Z"), as_is, TO_HOME);
+}
+
+#[test]
+fn the_operators_mode_is_a_ceiling_over_every_entrys() {
+    let ceiling = |scene: &mut Scene| scene.limits.mode = Mode::Observe;
+    check(ORDERS, ceiling, "waiting Observed");
+    check("vpc = 'none'", |scene| scene.limits.mode = Mode::Observe, "in sync");
+    // An end that has passed is nothing to wait for: the pass would be repeated at once, again and again.
+    check(&observed_until("2027-01-15T07:00:00Z"), ceiling, "waiting Observed");
+    check(&observed_until("2027-01-15T08:00:00Z"), ceiling, "waiting Observed");
+}
+
+#[test]
+fn the_daemon_writes_only_into_stated_accounts() {
+    let unstated = "defaults = { region = 'eu-west-1' }\nfunction = [{ name = 'api', vpc = 'vpc-1' }]\n";
+    check(ORDERS, |scene| scene.desired = reading(unstated), "blocked AccountNotStated");
+    let shown = |scene: &mut Scene| {
+        scene.desired = reading(unstated);
+        scene.limits.writable = Writable::Shown;
+    };
+    check(ORDERS, shown, TO_HOME);
+    let observed = |scene: &mut Scene| {
+        scene.desired = reading(unstated);
+        scene.limits.mode = Mode::Observe;
+    };
+    check(ORDERS, observed, "waiting Observed");
+}
+
+/// Only this was agreed to: the change of a world in which the role lacks the right, with something done to it.
+fn agreed_to(done: impl FnOnce(&mut Change)) -> impl FnOnce(&mut Scene) {
+    |scene| {
+        scene.without_policy(Seen::Present(false));
+        let mut change = scene.change();
+        done(&mut change);
+        scene.limits.admitted = Admitted::Only(BTreeMap::from([(key("api"), change)]));
+    }
+}
+
+#[test]
+fn what_was_agreed_to_is_done_and_nothing_else() {
+    check(ORDERS, agreed_to(|_| {}), "attach VPCAccess to api");
+    check(ORDERS, |scene| scene.limits.admitted = Admitted::Only(BTreeMap::new()), "waiting NotAdmitted");
+    check(ORDERS, agreed_to(|change| change.network = None), "waiting NotAdmitted");
+    check(ORDERS, agreed_to(|change| change.attach.clear()), "waiting NotAdmitted");
+    let other_policy = |change: &mut Change| change.attach[0].policy = policy("arn:aws:iam::aws:policy/other");
+    check(ORDERS, agreed_to(other_policy), "waiting NotAdmitted");
+    let other_before = |change: &mut Change| change.network.as_mut().unwrap().from = network(&["subnet-x"], &["sg-x"]);
+    check(ORDERS, agreed_to(other_before), "waiting NotAdmitted");
+    let on_refusal = |change: &mut Change| change.attach_if_refused = std::mem::take(&mut change.attach);
+    check(ORDERS, agreed_to(on_refusal), "attach VPCAccess to api");
+}
+
+#[test]
+fn what_was_agreed_to_is_not_done_once_the_function_has_moved() {
+    let mut scene = scene(ORDERS);
+    agreed_to(|_| {})(&mut scene);
+    scene.api().network = network(&["subnet-x"], &["sg-x"]);
+    decides(&scene, "waiting NotAdmitted");
+    scene.at_home();
+    decides(&scene, "attach VPCAccess to api");
+    scene.role().attached.insert(policy(POLICY));
+    decides(&scene, "in sync");
+}
+
+#[test]
+fn a_function_that_somebody_else_changed_is_left_alone_until_that_has_settled() {
+    let changed = |time: u64| move |scene: &mut Scene| scene.api().modified = Some(ago(time));
+    check(ORDERS, changed(0), "waiting Settling for 60s");
+    check(ORDERS, changed(59), "waiting Settling for 1s");
+    check(ORDERS, changed(60), TO_HOME);
+    check(ORDERS, |scene| scene.api().modified = None, TO_HOME);
+    let attended = |scene: &mut Scene| {
+        scene.api().modified = Some(NOW);
+        scene.limits.settle = Duration::ZERO;
+    };
+    check(ORDERS, attended, TO_HOME);
+    let at_home = |scene: &mut Scene| {
+        scene.at_home();
+        scene.api().modified = Some(NOW);
+    };
+    check(ORDERS, at_home, "in sync");
+}
+
+#[test]
+fn a_change_of_our_own_needs_no_settling() {
+    let mut scene = scene(ORDERS);
+    let elsewhere = Step::SetVpc { key: key("api"), from: home(), to: Network::none(), revision: None };
+    scene.answer(&elsewhere, Answer::Done);
+    scene.api().modified = Some(NOW);
+    decides(&scene, TO_HOME);
+    // The clocks may differ by some seconds.
+    scene.api().modified = Some(NOW + seconds(10));
+    decides(&scene, TO_HOME);
+    scene.wait(30);
+    scene.api().modified = Some(NOW + seconds(11));
+    decides(&scene, "waiting Settling for 41s");
+}
+
+#[test]
+fn an_update_that_was_refused_is_no_change_of_our_own() {
+    let mut scene = scene(ORDERS);
+    scene.answer(&set_step(), failed(Class::Busy));
+    scene.api().modified = Some(NOW);
+    decides(&scene, "waiting Settling for 60s");
+}
+
+#[test]
+fn the_policy_comes_before_the_network_and_the_first_try_comes_a_moment_later() {
+    let mut scene = scene(ORDERS);
+    scene.without_policy(Seen::Present(false));
+    decides(&scene, "attach VPCAccess to api");
+    assert_eq!(told(&scene.answer(&attach_step(), Answer::Done), NOW), "waiting RolePropagation for 2s");
+    decides(&scene, "waiting RolePropagation for 2s");
+    scene.wait(1);
+    decides(&scene, "waiting RolePropagation for 1s");
+    scene.wait(1);
+    decides(&scene, TO_HOME);
+}
+
+#[test]
+fn the_moment_after_an_attach_holds_for_every_function_of_the_role_and_for_no_detach() {
+    let mut scene = scene("vpc = 'orders'\n[[function]]\nname = 'other'\nvpc = 'orders'");
+    scene.add("other", "api");
+    scene.answer(&attach_step(), Answer::Done);
+    let other = |scene: &Scene| decided(decide(&scene.world(), &key("other")).as_ref(), scene.now);
+    assert_eq!(other(&scene), "waiting RolePropagation for 2s");
+    scene.add("other", "other");
+    assert_eq!(other(&scene), TO_HOME);
+    let leaving = |scene: &mut Scene| {
+        scene.at_home();
+        scene.answer(&attach_step(), Answer::Done);
+    };
+    check("vpc = 'none'", leaving, "set subnet-a,subnet-b/sg-default -> none");
+}
+
+#[test]
+fn several_policies_are_attached_one_after_the_other() {
+    let own = format!("arn:aws:iam::{ACCOUNT}:policy/own");
+    let mut scene = scene(&format!(
+        "{ORDERS}\nattach_policy = 'always'\npolicies = ['service-role/AWSLambdaVPCAccessExecutionRole', '{own}']"
+    ));
+    scene.limits.allowed_policies.push(PolicyName::parse(&own).unwrap());
+    scene.without_policy(Seen::Unknown(Fault::Unread));
+    decides(&scene, "attach VPCAccess to api");
+    scene.answer(&attach_step(), Answer::Done);
+    decides(&scene, "attach own to api");
+    let own = Step::AttachPolicy { key: key("api"), role: role_arn("api"), policy: policy(&own) };
+    scene.answer(&own, Answer::Done);
+    scene.wait(2);
+    decides(&scene, TO_HOME);
+}
+
+#[test]
+fn one_attach_per_role_however_many_functions_need_it() {
+    let mut scene = scene("vpc = 'orders'\n[[function]]\nname = 'other'\nvpc = 'orders'");
+    scene.add("other", "api");
+    scene.without_policy(Seen::Present(false));
+    scene.memory.begin(&Step::AttachPolicy { key: key("other"), role: role_arn("api"), policy: policy(POLICY) });
+    decides(&scene, "waiting RoleBusy for 2s");
+    // The same policy for another role, and another policy for this role, are other matters.
+    for (role, arn) in [("other", POLICY), ("api", "arn:aws:iam::aws:policy/other")] {
+        let mut scene = self::scene("vpc = 'orders'\n[[function]]\nname = 'other'\nvpc = 'orders'");
+        scene.without_policy(Seen::Present(false));
+        scene.memory.begin(&Step::AttachPolicy { key: key("other"), role: role_arn(role), policy: policy(arn) });
+        decides(&scene, "attach VPCAccess to api");
+    }
+}
+
+#[test]
+fn a_refused_network_is_not_tried_again_until_it_has_cooled_down() {
+    for (class, reason, cool_down) in [
+        (Class::Network, "NetworkRefused", 1800),
+        (Class::Runtime, "RuntimeRetired", 1800),
+        (Class::Invalid, "Refused", 1800),
+        (Class::InterfaceQuota, "InterfaceQuota", 300),
+        (Class::AccessDenied, "AccessDenied", 300),
+    ] {
+        let mut scene = scene(ORDERS);
+        scene.answer(&set_step(), failed(class));
+        decides(&scene, &format!("blocked {reason} for {cool_down}s"));
+        scene.wait(cool_down - 1);
+        decides(&scene, &format!("blocked {reason} for 1s"));
+        scene.wait(1);
+        decides(&scene, TO_HOME);
+    }
+}
+
+#[test]
+fn a_refusal_is_dropped_with_its_target_or_when_somebody_asks() {
+    let mut moved = scene(ORDERS);
+    moved.answer(&set_step(), failed(Class::Network));
+    moved.vpc().subnets.push(subnet("c", false));
+    decides(&moved, "set none -> subnet-a,subnet-b,subnet-c/sg-default");
+    let mut asked = scene(ORDERS);
+    asked.answer(&set_step(), failed(Class::Network));
+    asked.memory.forget_refusals();
+    decides(&asked, TO_HOME);
+    let mut released = scene(ORDERS);
+    released.answer(&set_step(), failed(Class::Network));
+    released.memory.forget(&key("api"));
+    decides(&released, TO_HOME);
+}
+
+#[test]
+fn what_may_pass_by_itself_is_not_remembered() {
+    for class in [
+        Class::Busy,
+        Class::StaleRevision,
+        Class::Throttled,
+        Class::Ec2Throttled,
+        Class::Server,
+        Class::Timeout,
+        Class::Malformed,
+        Class::Unreachable,
+        // Credentials are a matter of the whole scope: with new ones every function goes on at once.
+        Class::Credentials,
+        // The next look sees whether the function is there; a new one of that name was never refused.
+        Class::NotFound,
+    ] {
+        let mut scene = scene(ORDERS);
+        scene.answer(&set_step(), failed(class));
+        assert_eq!(decided(scene.decide().as_ref(), scene.now), TO_HOME, "{class:?}");
+    }
+    let mut scene = scene(ORDERS);
+    scene.answer(&set_step(), Answer::NotJournaled("disk full".to_owned()));
+    decides(&scene, TO_HOME);
+}
+
+#[test]
+fn a_policy_that_could_not_be_attached_is_not_tried_again_for_any_function_of_the_role() {
+    for (class, reason, cool_down) in [
+        (Class::PolicyQuota, "PolicyQuota", 300),
+        (Class::AccessDenied, "AccessDenied", 300),
+        (Class::NotFound, "RoleNotFound", 300),
+        (Class::RoleUnmodifiable, "RoleUnmodifiable", 1800),
+        (Class::PolicyNotAttachable, "PolicyNotFound", 1800),
+    ] {
+        let mut scene = scene("vpc = 'orders'\n[[function]]\nname = 'other'\nvpc = 'orders'");
+        scene.add("other", "api");
+        scene.without_policy(Seen::Present(false));
+        scene.answer(&attach_step(), failed(class));
+        let expected = format!("blocked {reason} for {cool_down}s");
+        decides(&scene, &expected);
+        assert_eq!(decided(decide(&scene.world(), &key("other")).as_ref(), scene.now), expected);
+        scene.wait(cool_down);
+        decides(&scene, "attach VPCAccess to api");
+    }
+    for class in [Class::Busy, Class::Throttled, Class::Server, Class::Timeout, Class::Unreachable, Class::Credentials]
+    {
+        let mut scene = scene(ORDERS);
+        scene.without_policy(Seen::Present(false));
+        scene.answer(&attach_step(), failed(class));
+        assert_eq!(decided(scene.decide().as_ref(), scene.now), "attach VPCAccess to api", "{class:?}");
+    }
+}
+
+#[test]
+fn an_update_of_ours_that_lambda_gave_up_is_tried_again_later() {
+    for (code, cool_down) in [
+        ("SubnetOutOfIPAddresses", 300),
+        ("EniLimitExceeded", 300),
+        ("a code that nobody knows", 300),
+        ("InternalError", 30),
+        ("EC2RequestLimitExceeded", 30),
+        ("InsufficientRolePermissions", 30),
+    ] {
+        let mut scene = scene(ORDERS);
+        scene.answer(&set_step(), Answer::Done);
+        assert!(scene.memory.awaits_update(&key("api")));
+        let failure = Failure { code: code.to_owned(), text: "text".to_owned() };
+        life(Lambda::Active, Update::Failed(failure))(&mut scene);
+        let seen = scene.api().clone();
+        scene.memory.looked(&key("api"), &seen, scene.now);
+        assert!(!scene.memory.awaits_update(&key("api")));
+        decides(&scene, &format!("blocked UpdateFailed for {cool_down}s"));
+        scene.wait(cool_down);
+        // A second look at the same failure is not a second failure.
+        scene.memory.looked(&key("api"), &seen, scene.now);
+        decides(&scene, TO_HOME);
+    }
+}
+
+#[test]
+fn a_plan_tells_of_every_function_in_the_order_of_the_file() {
+    let mut scene = scene(
+        "vpc = 'orders'\n[[function]]\nname = 'b'\nvpc = 'orders'\nmode = 'observe'\n\
+         [[function]]\nname = 'a'\nvpc = 'none'\n[[function]]\nname = 'gone'\nvpc = 'orders'",
+    );
+    let gone = FunctionName::parse("gone").unwrap();
+    scene.in_scope().functions.insert(gone, Seen::Absent);
+    let plan = plan(&scene.world());
+    let lines: Vec<String> = plan
+        .lines
+        .iter()
+        .map(|line| {
+            let outcome = line.outcome().map_or("goes on".to_owned(), |outcome| told(outcome, NOW));
+            let changes = if line.change().is_some() { ", differs" } else { "" };
+            format!("{}: {outcome}{changes}", line.entry.key.name)
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        ["api: goes on, differs", "b: waiting Observed, differs", "a: in sync", "gone: blocked FunctionNotFound",]
+    );
+}
+
+#[test]
+fn the_id_of_a_plan_changes_with_what_it_would_do_and_with_what_was_before() {
+    let id = |scene: &Scene| plan(&scene.world()).id;
+    let first = scene(ORDERS);
+    assert_eq!(id(&first), id(&scene(ORDERS)));
+    let mut before = scene(ORDERS);
+    before.api().network = network(&["subnet-x"], &["sg-x"]);
+    let mut after = scene(ORDERS);
+    after.vpc().subnets.push(subnet("c", false));
+    let mut attach = scene(ORDERS);
+    attach.without_policy(Seen::Present(false));
+    let mut nothing = scene(ORDERS);
+    nothing.at_home();
+    let ids: BTreeSet<Digest> = [&first, &before, &after, &attach, &nothing].map(id).into_iter().collect();
+    assert_eq!(ids.len(), 5);
+    // What makes no difference to what would be done makes none to the id.
+    let mut later = scene(ORDERS);
+    later.wait(3600);
+    later.api().revision = Some(RevisionId::parse("r2").unwrap());
+    assert_eq!(id(&first), id(&later));
+}
