@@ -186,6 +186,7 @@ impl Controller {
             Event::Signal(Signal::Look) => self.load.due = Some(now),
             Event::Signal(Signal::Reload) => {
                 self.memory.forget_refusals();
+                self.take_up_again();
                 self.load.due = Some(now);
                 self.sweeps.values_mut().for_each(|sweep| sweep.want(now));
             }
@@ -372,13 +373,22 @@ impl Controller {
             Verdict::InSync if self.may_be_unfinished(&entry.key, now) => self.queue.add(entry.key.clone()),
             Verdict::InSync => self.conclude(&entry.key, Outcome::InSync, None, now, effects),
             Verdict::Differs(change) => {
+                let waiting_for_it =
+                    self.drifting.get(&entry.key) == Some(&change) && self.comes_later(&entry.key, now);
                 self.note_drift(&change, effects);
                 match waits {
                     Some(outcome) => self.conclude(&entry.key, outcome, Some(change), now, effects),
+                    // A sweep that finds nothing new does not cut a backoff short.
+                    None if waiting_for_it => {}
                     None => self.queue.add(entry.key.clone()),
                 }
             }
         }
+    }
+
+    /// Whether a function has been told when it is looked at again, and that is yet to come.
+    fn comes_later(&self, key: &FunctionKey, now: Time) -> bool {
+        self.board.get(key).and_then(|line| line.next).is_some_and(|next| next > now)
     }
 
     /// Whether a function that looks in sync may still be in the middle of an update.

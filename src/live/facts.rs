@@ -146,6 +146,13 @@ impl Facts {
         if let Some(scope) = self.scopes.get_mut(&key.scope) {
             scope.functions.insert(key.name.clone(), found.function);
         }
-        self.roles.extend(found.role);
+        let Some((role, mut read)) = found.role else { return };
+        // A look does not always ask for a simulation again; what an earlier one said still holds.
+        if let (Seen::Present(read), Some(Seen::Present(before))) = (&mut read, self.roles.get(&role))
+            && read.may_make_interfaces == Seen::Unknown(Fault::Unread)
+        {
+            read.may_make_interfaces = before.may_make_interfaces.clone();
+        }
+        self.roles.insert(role, read);
     }
 }

@@ -6,7 +6,7 @@ use super::reason::{Outcome, Reason, Why};
 use super::{World, bind};
 use crate::cloud::{Exclusion, Function, State};
 use crate::desired::{AttachPolicy, Entry, Want};
-use crate::live::{RoleFacts, Seen};
+use crate::live::{Fault, RoleFacts, Seen};
 use crate::names::{FunctionKey, Network, PolicyArn, RoleArn};
 
 /// What differs for one function: printed, counted, agreed to.
@@ -125,6 +125,7 @@ pub fn compare(w: &World<'_>, entry: &Entry) -> Comparison {
 }
 
 fn try_compare(w: &World<'_>, entry: &Entry) -> Result<Comparison, Outcome> {
+    right_account(w, entry)?;
     let function = known(w.facts.function(&entry.key), || Why::new(Reason::FunctionNotFound, entry.key.to_string()))?;
     manageable(entry, function)?;
     let (to, mut warnings) = target(w, entry)?;
@@ -141,6 +142,18 @@ fn try_compare(w: &World<'_>, entry: &Entry) -> Result<Comparison, Outcome> {
     let network = attaching.then(|| NetworkChange { from: function.network.clone(), to });
     let change = Change { key: entry.key.clone(), cause, attach, attach_if_refused, network };
     Ok(Comparison { verdict: Verdict::Differs(change), warnings })
+}
+
+/// Nothing is believed, and so nothing decided, where the credentials have not been seen to be of the entry's account.
+fn right_account(w: &World<'_>, entry: &Entry) -> Result<(), Outcome> {
+    let scope = &entry.key.scope;
+    let fault = match w.facts.scopes.get(scope).map(|facts| &facts.identity) {
+        Some(Seen::Present(identity)) if identity.account == scope.account => return Ok(()),
+        Some(Seen::Present(identity)) => Fault::WrongAccount(identity.account.clone()),
+        Some(Seen::Unknown(fault)) => fault.clone(),
+        Some(Seen::Absent) | None => Fault::Unread,
+    };
+    Err(Outcome::Retry { why: Why::unread(&fault), after: fault.retry_after() })
 }
 
 /// The fact itself; an absence is blocked for the given reason, and what is not known is tried again.
