@@ -204,6 +204,27 @@ fn a_failed_read_says_what_failed_and_how_long_aws_asks_to_wait() {
 }
 
 #[test]
+fn nothing_is_decided_with_credentials_that_were_not_seen_to_be_of_the_entrys_account() {
+    let other = AccountId::parse("210987654321").unwrap();
+    let elsewhere = Identity { account: other.clone(), arn: "arn:x".to_owned() };
+    for (identity, expected) in [
+        (Seen::Present(elsewhere), "retry WrongAccount"),
+        (Seen::Unknown(Fault::WrongAccount(other)), "retry WrongAccount"),
+        (Seen::Unknown(error(Class::Credentials).into()), "retry Credentials"),
+        (Seen::Unknown(Fault::Unread), "retry Unread"),
+        (Seen::Absent, "retry Unread"),
+    ] {
+        check(ORDERS, |scene| scene.in_scope().identity = identity.clone(), expected);
+        check("vpc = 'none'", |scene| scene.in_scope().identity = identity.clone(), expected);
+        let absent = |scene: &mut Scene| {
+            scene.in_scope().identity = identity.clone();
+            scene.set_api(Seen::Absent);
+        };
+        check(ORDERS, absent, expected);
+    }
+}
+
+#[test]
 fn functions_whose_network_is_decided_elsewhere_are_excluded() {
     let exclusions = [
         (Exclusion::CapacityProvider("arn:x".to_owned()), "blocked CapacityProvider"),
