@@ -23,7 +23,7 @@ pub trait Journal: Send + Sync {
     /// A step is about to be made. On an error it is not made.
     fn intent(&self, order: &Order) -> std::io::Result<()>;
 
-    /// A step was answered after this time. An error is told, and keeps the next step from being made.
+    /// A step was answered after this time. An error is told; what was done is done.
     fn result(&self, order: &Order, answer: &Answer, took: Duration) -> std::io::Result<()>;
 }
 
@@ -53,7 +53,7 @@ impl Applier {
         let answer = answered.map_or_else(Answer::Failed, |()| Answer::Done);
         let took = (self.clock)().since(begun);
         if let Err(error) = self.journal.result(order, &answer, took) {
-            tracing::error!(%error, "the answer to a change could not be recorded; no further change is made until it can");
+            tracing::error!(%error, "the answer to a change could not be recorded");
         }
         (answer, took)
     }

@@ -206,7 +206,11 @@ impl Settings {
     pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Self, Unusable> {
         let path = match path {
             Some(path) => Some(path),
-            None => Some(Path::new(DEFAULT_PATH)).filter(|path| path.exists()),
+            // A link that leads nowhere, or a folder that may not be entered, is not the same as no file.
+            None => match Path::new(DEFAULT_PATH).symlink_metadata() {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+                _ => Some(Path::new(DEFAULT_PATH)),
+            },
         };
         match path {
             None => Ok(Self::new(overrides)),

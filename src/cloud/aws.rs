@@ -20,15 +20,19 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use self::errors::{SdkFailure, convert, malformed};
 use super::budget::Bucket;
 use super::{
-    CallObserver, CloudError, Function, Identity, Marker, Operation, Page, Read, Reply, RouteTable, SecurityGroup,
-    Simulated, Subnet, Vpc, Write, iam_region,
+    CallObserver, Class, CloudError, Function, Identity, Listed, Marker, Operation, Page, Read, Reply, RouteTable,
+    SecurityGroup, Simulated, Subnet, Vpc, Write, iam_region,
 };
-use crate::names::{AccountId, Clock, FunctionKey, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, VpcId};
+use crate::names::{
+    AccountId, Clock, FunctionKey, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, Time, VpcId,
+};
 
 /// The time to a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 /// The time to the whole answer, the budget's wait not counted.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// A change waits for the budget no longer than this.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// The most items that Lambda gives in one page.
 const LAMBDA_PAGE: i32 = 50;
 /// The most that EC2 gives; route tables come in smaller pages.
@@ -62,11 +66,20 @@ pub struct Access {
     pub external_id: Option<String>,
 }
 
+/// The clients of one account in one region. They keep their connections, so they are made once.
+#[derive(Clone)]
+struct Clients {
+    lambda: aws_sdk_lambda::Client,
+    ec2: aws_sdk_ec2::Client,
+    iam: aws_sdk_iam::Client,
+    sts: aws_sdk_sts::Client,
+}
+
 /// AWS, through its SDK.
 pub struct Aws {
     base: SdkConfig,
     access: HashMap<AccountId, Access>,
-    configs: tokio::sync::Mutex<HashMap<(Option<AccountId>, Region), SdkConfig>>,
+    clients: tokio::sync::Mutex<HashMap<(Option<AccountId>, Region), Clients>>,
     budgets: Mutex<HashMap<Scope, Bucket>>,
     requests_per_second: f64,
     observer: Arc<dyn CallObserver>,
@@ -88,11 +101,13 @@ impl Aws {
             .timeout_config(timeouts);
         if let Endpoint::Emulator { url, access_key } = endpoint {
             let credentials = Credentials::new(access_key, "emulated", None, None, "emulator");
-            base = base.endpoint_url(url).credentials_provider(credentials);
+            // Any region will do; without one the SDK would look for it in places that an emulator has not.
+            let region = aws_config::Region::new("us-east-1");
+            base = base.endpoint_url(url).credentials_provider(credentials).region(region);
         }
         let base = base.load().await;
-        let (configs, budgets) = (tokio::sync::Mutex::default(), Mutex::default());
-        Self { base, access, configs, budgets, requests_per_second, observer, clock }
+        let (clients, budgets) = (tokio::sync::Mutex::default(), Mutex::default());
+        Self { base, access, clients, budgets, requests_per_second, observer, clock }
     }
 
     /// The region of the environment, for entries that state none.
@@ -100,55 +115,78 @@ impl Aws {
         self.base.region().and_then(|region| Region::parse(region.as_ref()).ok())
     }
 
-    /// The configuration for an account (`None`: the process's own credentials) in a region; made once.
-    async fn config(&self, account: Option<&AccountId>, region: &Region) -> SdkConfig {
+    /// The clients for an account (`None`: the process's own credentials) in a region; made once.
+    async fn clients(&self, account: Option<&AccountId>, region: &Region) -> Clients {
         let key = (account.cloned(), region.clone());
-        let mut configs = self.configs.lock().await;
-        if let Some(config) = configs.get(&key) {
-            return config.clone();
+        let mut clients = self.clients.lock().await;
+        if let Some(made) = clients.get(&key) {
+            return made.clone();
         }
-        let sdk_region = aws_config::Region::new(region.as_str().to_owned());
-        let mut config = self.base.to_builder().region(sdk_region.clone());
-        if let Some(Access { role: Some(role), external_id }) = account.and_then(|account| self.access.get(account)) {
-            let mut provider = AssumeRoleProvider::builder(role.as_str())
-                .session_name(SESSION)
-                .region(sdk_region)
-                .configure(&self.base);
-            if let Some(external_id) = external_id {
-                provider = provider.external_id(external_id);
-            }
-            let provider = aws_sdk_lambda::config::SharedCredentialsProvider::new(provider.build().await);
-            // A cache of its own: the base's would hand out the base's identity.
-            let cache = aws_sdk_lambda::config::IdentityCache::lazy().build();
-            config = config.credentials_provider(provider).identity_cache(cache);
-        }
-        let config = config.build();
-        configs.insert(key, config.clone());
+        let config = self.config(account, region).await;
+        let made = Clients {
+            lambda: aws_sdk_lambda::Client::new(&config),
+            ec2: aws_sdk_ec2::Client::new(&config),
+            iam: aws_sdk_iam::Client::new(&config),
+            sts: aws_sdk_sts::Client::new(&config),
+        };
+        clients.insert(key, made.clone());
+        made
+    }
+
+    async fn config(&self, account: Option<&AccountId>, region: &Region) -> SdkConfig {
+        let region = aws_config::Region::new(region.as_str().to_owned());
+        let config = self.base.to_builder().region(region.clone());
+        let Some(Access { role: Some(role), external_id }) = account.and_then(|account| self.access.get(account))
+        else {
+            return config.build();
+        };
+        let provider = AssumeRoleProvider::builder(role.as_str()).session_name(SESSION).region(region);
+        let provider = external_id.iter().fold(provider, |provider, id| provider.external_id(id));
+        let provider = provider.configure(&self.base).build().await;
         config
+            .credentials_provider(aws_sdk_lambda::config::SharedCredentialsProvider::new(provider))
+            // A cache of its own: the base's would hand out the base's identity.
+            .identity_cache(aws_sdk_lambda::config::IdentityCache::lazy().build())
+            .build()
     }
 
     async fn lambda(&self, at: &Scope) -> aws_sdk_lambda::Client {
-        aws_sdk_lambda::Client::new(&self.config(Some(&at.account), &at.region).await)
+        self.clients(Some(&at.account), &at.region).await.lambda
     }
 
     async fn ec2(&self, at: &Scope) -> aws_sdk_ec2::Client {
-        aws_sdk_ec2::Client::new(&self.config(Some(&at.account), &at.region).await)
+        self.clients(Some(&at.account), &at.region).await.ec2
     }
 
     /// IAM is global; a partition's requests are signed for its home region.
     async fn iam(&self, operation: Operation, role: &RoleArn) -> Result<aws_sdk_iam::Client, CloudError> {
         let region = iam_region(role.partition()).ok_or_else(|| malformed(operation, "the role's partition"))?;
-        Ok(aws_sdk_iam::Client::new(&self.config(Some(&role.key().account), &region).await))
+        Ok(self.clients(Some(&role.key().account), &region).await.iam)
     }
 
     /// Waits for the budget of Lambda's control plane in this scope.
     async fn budget(&self, at: &Scope) {
-        let now = (self.clock)();
-        let wait = {
-            let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
-            budgets.entry(at.clone()).or_insert_with(|| Bucket::new(self.requests_per_second, now)).take(now)
-        };
+        let wait = self.bucket(at, |bucket, now| bucket.take(now));
         tokio::time::sleep(wait).await;
+    }
+
+    /// The same for a change: where the wait would be long, the decision could be out of date, so there is no wait.
+    async fn budget_for_change(&self, operation: Operation, at: &Scope) -> Result<(), CloudError> {
+        match self.bucket(at, |bucket, now| bucket.take_within(now, LONGEST_WAIT)) {
+            Ok(wait) => tokio::time::sleep(wait).await,
+            Err(wait) => {
+                let text = format!("our own budget of requests is used up for {} s", wait.as_secs());
+                let error = CloudError::local(operation, Class::Throttled, "OverBudget", &text);
+                return Err(CloudError { retry_after: Some(wait), ..error });
+            }
+        }
+        Ok(())
+    }
+
+    fn bucket<T>(&self, at: &Scope, take: impl FnOnce(&mut Bucket, Time) -> T) -> T {
+        let now = (self.clock)();
+        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        take(budgets.entry(at.clone()).or_insert_with(|| Bucket::new(self.requests_per_second, now)), now)
     }
 
     /// Makes a call, tells the observer, and puts an error through the table.
@@ -183,7 +221,7 @@ impl Read for Aws {
     fn caller_identity<'a>(&'a self, account: Option<&'a AccountId>, region: &'a Region) -> Reply<'a, Identity> {
         Box::pin(async move {
             let operation = Operation::GetCallerIdentity;
-            let client = aws_sdk_sts::Client::new(&self.config(account, region).await);
+            let client = self.clients(account, region).await.sts;
             let answer = self.call(operation, client.get_caller_identity().send()).await?;
             let account = answer.account().and_then(|id| AccountId::parse(id).ok());
             let account = account.ok_or_else(|| malformed(operation, "no account id"))?;
@@ -191,14 +229,14 @@ impl Read for Aws {
         })
     }
 
-    fn list_functions<'a>(&'a self, at: &'a Scope, from: Option<Marker>) -> Reply<'a, Page<Function>> {
+    fn list_functions<'a>(&'a self, at: &'a Scope, from: Option<Marker>) -> Reply<'a, Page<Listed>> {
         Box::pin(async move {
             let operation = Operation::ListFunctions;
             let request = self.lambda(at).await.list_functions().max_items(LAMBDA_PAGE).set_marker(token(from));
             self.budget(at).await;
             let answer = self.call(operation, request.send()).await?;
-            let items = answer.functions().iter().map(|item| answers::listed(operation, item));
-            Ok(Page { items: items.collect::<Result<_, _>>()?, next: marker(answer.next_marker()) })
+            let items = answer.functions().iter().filter_map(|item| answers::listed(operation, item)).collect();
+            Ok(Page { items, next: marker(answer.next_marker()) })
         })
     }
 
@@ -235,8 +273,7 @@ impl Read for Aws {
             if results.len() < actions.len() {
                 return Err(malformed(operation, "a result is missing"));
             }
-            let allowed = results.iter().all(|result| result.eval_decision().as_str() == "allowed");
-            Ok(Simulated { allowed })
+            Ok(answers::simulated(results))
         })
     }
 
@@ -320,7 +357,7 @@ impl Write for Aws {
                 .build();
             let request = self.lambda(&key.scope).await.update_function_configuration().vpc_config(network);
             let request = request.function_name(key.name.as_str()).set_revision_id(at.map(ToString::to_string));
-            self.budget(&key.scope).await;
+            self.budget_for_change(operation, &key.scope).await?;
             self.call(operation, request.send()).await.map(|_| ())
         })
     }

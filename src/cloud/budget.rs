@@ -27,6 +27,19 @@ impl Bucket {
     }
 }
 
+impl Bucket {
+    /// The same, unless the wait would be longer than this: then no token is taken, and the wait is the error.
+    pub fn take_within(&mut self, now: Time, most: Duration) -> Result<Duration, Duration> {
+        let before = self.clone();
+        let wait = self.take(now);
+        if wait <= most {
+            return Ok(wait);
+        }
+        *self = before;
+        Err(wait)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,6 +50,14 @@ mod tests {
         let waits: Vec<u128> = (0..8).map(|_| bucket.take(Time(0)).as_millis()).collect();
         assert_eq!(waits, [0, 0, 0, 0, 0, 200, 400, 600]);
         assert_eq!(bucket.take(Time(60_000)), Duration::ZERO);
+    }
+
+    #[test]
+    fn who_will_not_wait_so_long_takes_nothing() {
+        let mut bucket = Bucket::new(1.0, Time(0));
+        assert_eq!(bucket.take_within(Time(0), Duration::ZERO), Ok(Duration::ZERO));
+        assert_eq!(bucket.take_within(Time(0), Duration::ZERO), Err(Duration::from_secs(1)));
+        assert_eq!(bucket.take_within(Time(0), Duration::from_secs(1)), Ok(Duration::from_secs(1)));
     }
 
     #[test]

@@ -218,7 +218,8 @@ pub fn classify(service: Service, status: u16, code: &str, text: &str) -> Class 
     }
     match status {
         401 | 403 => Class::AccessDenied,
-        404 => Class::NotFound,
+        // Only AWS's own "not found", which has a code, says that something is not there; this may be a proxy's.
+        404 => Class::Malformed,
         409 => Class::Busy,
         412 => Class::StaleRevision,
         429 => Class::Throttled,

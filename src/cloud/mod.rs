@@ -27,7 +27,7 @@ pub trait Read: Send + Sync {
     fn caller_identity<'a>(&'a self, account: Option<&'a AccountId>, region: &'a Region) -> Reply<'a, Identity>;
 
     /// The functions of a scope, at most 50 a page, without state and last update (`lambda:ListFunctions`).
-    fn list_functions<'a>(&'a self, at: &'a Scope, from: Option<Marker>) -> Reply<'a, Page<Function>>;
+    fn list_functions<'a>(&'a self, at: &'a Scope, from: Option<Marker>) -> Reply<'a, Page<Listed>>;
 
     /// One function, with state and last update (`lambda:GetFunctionConfiguration`).
     fn get_function<'a>(&'a self, key: &'a FunctionKey) -> Reply<'a, Function>;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::CloudError;
 use crate::names::{
     AccountId, FunctionName, Network, Region, RevisionId, RoleArn, SecurityGroupId, SubnetId, Time, VpcId,
 };
@@ -26,6 +27,15 @@ pub struct Identity {
     pub account: AccountId,
     /// The ARN of the user or role session.
     pub arn: String,
+}
+
+/// An item of a listing. One that cannot be understood is known by its name, and hides no other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The function's name.
+    pub name: FunctionName,
+    /// Its configuration, without state and last update.
+    pub function: Result<Function, CloudError>,
 }
 
 /// A function's configuration, as far as it concerns its network.
@@ -167,9 +177,13 @@ pub struct SecurityGroup {
 
 /// What a simulation said of a role's rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Simulated {
-    /// Whether the role may do all that was asked.
-    pub allowed: bool,
+pub enum Simulated {
+    /// The role may do all that was asked.
+    Allowed,
+    /// No policy allows it: attaching one that does will help.
+    Missing,
+    /// Something denies it, or it depends on the request's circumstances: only trying tells.
+    Unclear,
 }
 
 /// The region in which a partition's IAM is signed.

@@ -10,18 +10,19 @@ use tokio::sync::mpsc;
 
 use super::plan::{Session, Silent};
 use super::print::{self, Summary};
+use super::run::told_to_stop;
 use super::{ApplyArgs, Failure, exit};
 use crate::cloud::Unobserved;
 use crate::engine::{self, Controller, Event, Notice, Observer, Signal};
 use crate::names::FunctionKey;
-use crate::plan::{Admitted, Answer, Change, Line, Outcome};
+use crate::plan::{Admitted, Answer, Change, Line, Outcome, State};
 use crate::settings::Settings;
 
 pub(super) async fn run(settings: Settings, args: &ApplyArgs) -> Result<ExitCode, Failure> {
     let session = Session::begin(&settings, Arc::new(Unobserved)).await;
     let (mut controller, plan) = session.look(&settings, Arc::new(Silent)).await?;
     let Some(desired) = controller.desired() else { return Ok(exit::ERROR) };
-    anstream::print!("{}", print::plan(&plan, desired, controller.facts()));
+    print::out(&print::plan(&plan, desired, controller.facts()))?;
     let summary = Summary::of(&plan);
     let to_do: BTreeMap<FunctionKey, Change> = plan
         .lines
@@ -30,11 +31,12 @@ pub(super) async fn run(settings: Settings, args: &ApplyArgs) -> Result<ExitCode
         .filter_map(Line::change)
         .map(|change| (change.key.clone(), change.clone()))
         .collect();
-    if to_do.is_empty() {
+    let going_on = plan.lines.iter().filter_map(Line::outcome).any(|outcome| outcome.state() == State::Progressing);
+    if to_do.is_empty() && !going_on {
         let fine = summary == Summary { in_sync: summary.in_sync, ..Summary::default() };
         return Ok(if fine { exit::FINE } else { exit::ERROR });
     }
-    if !args.yes && !agreed(to_do.len())? {
+    if !to_do.is_empty() && !args.yes && !agreed(to_do.len())? {
         anstream::eprintln!("nothing was changed");
         return Ok(exit::ERROR);
     }
@@ -42,33 +44,33 @@ pub(super) async fn run(settings: Settings, args: &ApplyArgs) -> Result<ExitCode
     controller.admit(Admitted::Only(to_do));
     controller.take_up_again();
     let ports = session.ports(&settings, Arc::<Progress>::clone(&progress));
-    let signals = signals(args.timeout);
+    let signals = signals(args.timeout)?;
     let controller = engine::run(controller, &ports, vec![Event::Tick], signals, Controller::at_rest).await;
     progress.bar.finish_and_clear();
-    Ok(report(&controller, session.clock()()))
+    report(&controller, session.clock()())
 }
 
 /// Says how each function stands that is not in sync, and what that makes of the whole.
-fn report(controller: &Controller, now: crate::names::Time) -> ExitCode {
+fn report(controller: &Controller, now: crate::names::Time) -> Result<ExitCode, Failure> {
     let mut fine = true;
     for (key, line) in controller.board().lines().filter(|(_, line)| line.outcome != Outcome::InSync) {
         fine = false;
         if let Some(why) = line.outcome.why() {
-            anstream::println!("! {key}  {}  {}: {why}", line.outcome.state().name(), why.reason.name());
+            print::out(&format!("! {key}  {}  {}: {why}\n", line.outcome.state().name(), why.reason.name()))?;
         }
     }
     let all = controller.board().lines().count();
     if fine {
-        anstream::println!("all {all} functions are in sync");
-        return exit::FINE;
+        print::out(&format!("all {all} functions are in sync\n"))?;
+        return Ok(exit::FINE);
     }
     let rest = controller.plan(now).map(|plan| Summary::of(&plan)).unwrap_or_default();
     let in_sync = controller.board().lines().filter(|(_, line)| line.outcome == Outcome::InSync).count();
-    anstream::println!("{in_sync} of {all} functions are in sync");
+    print::out(&format!("{in_sync} of {all} functions are in sync\n"))?;
     if rest.pending > 0 {
-        anstream::println!("run the same command again to go on; what was begun in AWS goes on there");
+        print::out("run the same command again to go on; what was begun in AWS goes on there\n")?;
     }
-    exit::ERROR
+    Ok(exit::ERROR)
 }
 
 /// Asks on the terminal. Without one nobody can agree.
@@ -87,11 +89,12 @@ fn agreed(changes: usize) -> Result<bool, Failure> {
 }
 
 /// Ctrl-C, SIGTERM and the timeout all finish the call in hand and stop.
-fn signals(timeout: std::time::Duration) -> mpsc::Receiver<Signal> {
+fn signals(timeout: std::time::Duration) -> Result<mpsc::Receiver<Signal>, Failure> {
     let (send, receive) = mpsc::channel(1);
+    let stop = told_to_stop()?;
     tokio::spawn(async move {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
+            () = stop => {}
             () = tokio::time::sleep(timeout) => {
                 anstream::eprintln!("giving up after {timeout:?}");
             }
@@ -100,7 +103,7 @@ fn signals(timeout: std::time::Duration) -> mpsc::Receiver<Signal> {
         let _ = send.send(Signal::Stop).await;
         std::future::pending::<()>().await;
     });
-    receive
+    Ok(receive)
 }
 
 /// A progress bar on stderr; none where that is no terminal.

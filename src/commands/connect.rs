@@ -5,10 +5,10 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use tokio::sync::OnceCell;
-use tokio::time::Instant;
 
 use super::Failure;
 use crate::cloud::aws::{Access, Aws, Endpoint};
@@ -19,10 +19,13 @@ use crate::file::{Source, Unusable};
 use crate::names::{AccountId, Clock, Region, Time};
 use crate::settings::Settings;
 
-/// A clock that shows the time of day but never jumps: the system's time at the start, and the time since.
+/// The system's clock, except that it never goes back.
 pub(super) fn clock() -> Clock {
-    let (start, begun) = (Time::from_system(SystemTime::now()), Instant::now());
-    Arc::new(move || start + begun.elapsed())
+    let latest = AtomicU64::new(0);
+    Arc::new(move || {
+        let now = Time::from_system(SystemTime::now());
+        Time(latest.fetch_max(now.0, Ordering::Relaxed).max(now.0))
+    })
 }
 
 /// The connection to AWS that these settings mean.
@@ -37,6 +40,12 @@ pub(super) async fn aws(
     });
     let access: HashMap<_, _> = access.collect();
     Arc::new(Aws::connect(endpoint, access, settings.limits.requests_per_second, observer, clock).await)
+}
+
+/// The region of entries that state none, where no SDK is asked (profiles are not looked at).
+pub(super) fn region_of_environment() -> Option<Region> {
+    let region = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|name| std::env::var(name).ok());
+    region.and_then(|text| Region::parse(&text).ok())
 }
 
 /// The accounts of the settings, by name.

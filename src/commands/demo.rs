@@ -63,7 +63,7 @@ pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let ended = daemon(&settings, &endpoint, metrics, send, signals, Some(story)).await;
     serving.abort();
     ended?;
-    anstream::println!("\nThe demo has ended.");
+    say("\nThe demo has ended.");
     Ok(exit::FINE)
 }
 
@@ -142,7 +142,8 @@ struct Told {
 }
 
 fn say(text: impl AsRef<str>) {
-    anstream::println!("{}", text.as_ref());
+    // The demo goes on even where nobody reads.
+    let _ = super::print::out(&format!("{}\n", text.as_ref()));
 }
 
 impl Story {

@@ -23,14 +23,8 @@ pub(super) async fn run(settings: Settings, args: &PlanArgs) -> Result<ExitCode,
     let (controller, plan) = session.look(&settings, Arc::new(Silent)).await?;
     let Some(desired) = controller.desired() else { return Ok(exit::ERROR) };
     match args.output {
-        Output::Human => anstream::print!("{}", print::plan(&plan, desired, controller.facts())),
-        Output::Json => {
-            let json = print::plan_json(&plan, desired);
-            anstream::println!(
-                "{}",
-                json.map_err(|error| Failure::Other(format!("the plan cannot be written: {error}")))?
-            );
-        }
+        Output::Human => print::out(&print::plan(&plan, desired, controller.facts()))?,
+        Output::Json => print::plan_json(&plan, desired)?,
     }
     Ok(exit_code(&Summary::of(&plan)))
 }
@@ -78,8 +72,7 @@ impl Session {
         let controller = Controller::new(limits, Cadence::once(settings));
         let (_stay, signals) = mpsc::channel(1);
         let first = vec![Event::Loaded(Ok(desired))];
-        let mut controller =
-            engine::run(controller, &ports, first, signals, |controller| controller.ready() && controller.idle()).await;
+        let mut controller = engine::run(controller, &ports, first, signals, Controller::has_looked).await;
         controller.admit(Admitted::All);
         let plan = controller.plan((self.clock)());
         plan.map(|plan| (controller, plan)).ok_or_else(|| Failure::Other("no desired state was read".to_owned()))

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
+use super::Failure;
 use crate::desired::{DesiredState, Want};
 use crate::file::Place;
 use crate::live::{Facts, Seen, VpcFacts};
@@ -16,6 +17,23 @@ use crate::plan::{Attach, Change, Evidence, Line, Outcome, Plan, Reason, State, 
 /// Whether stderr is for eyes that want colour.
 pub(super) fn colour_on_stderr() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Writes a result to stdout. A reader that has read enough (`| head`) is no error.
+pub(super) fn out(text: &str) -> Result<(), Failure> {
+    let mut stdout = anstream::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::Other(format!("the result cannot be written: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A value as JSON, to stdout.
+pub(super) fn out_json(value: &impl Serialize) -> Result<(), Failure> {
+    let json = serde_json::to_string_pretty(value);
+    out(&(json.map_err(|error| Failure::Other(format!("the result cannot be written: {error}")))? + "\n"))
 }
 
 const BOLD: Style = Style::new().bold();
@@ -31,7 +49,7 @@ pub(super) struct Summary {
     pub in_sync: usize,
     /// To be changed.
     pub pending: usize,
-    /// Differing, and not to be changed: observed, or not yet settled.
+    /// Not in sync, and not to be changed now: observed, not yet settled, or in the middle of an update.
     pub waiting: usize,
     /// Somebody has to do something.
     pub blocked: usize,
@@ -60,7 +78,7 @@ impl Summary {
     fn in_words(self) -> String {
         let parts = [
             (self.pending, "to change"),
-            (self.waiting, "differing but left alone"),
+            (self.waiting, "not to be changed now"),
             (self.blocked, "blocked"),
             (self.unknown, "unknown"),
             (self.excluded, "excluded"),
@@ -113,6 +131,10 @@ fn write_line(text: &mut String, line: &Line, facts: &Facts) {
     let name = &line.entry.key.name;
     let place = line.entry.place();
     match (&line.comparison.verdict, line.outcome()) {
+        (Verdict::InSync, Some(outcome)) if *outcome != Outcome::InSync => {
+            let why = outcome.why().map(ToString::to_string).unwrap_or_default();
+            let _ = writeln!(text, "  {YELLOW}…{YELLOW:#} {BOLD}{name}{BOLD:#}  {why}");
+        }
         (Verdict::InSync, _) => {
             let _ = writeln!(text, "  {GREEN}={GREEN:#} {name}  {DIM}in sync{DIM:#}");
         }
@@ -143,6 +165,8 @@ fn write_change(text: &mut String, line: &Line, change: &Change, facts: &Facts) 
             Evidence::Demanded => "attach_policy = \"always\", and the role does not have it",
             Evidence::Simulated => "the role may not make network interfaces without it",
             Evidence::Refused => "Lambda refused: the role may not make network interfaces",
+            // Nobody expects it to be needed.
+            Evidence::Doubted => continue,
             Evidence::Unknown => {
                 let _ = writeln!(text, "      role {role}: attach {policy} only if Lambda refuses without it");
                 continue;
@@ -215,8 +239,8 @@ fn names(facts: &Facts, scope: &Scope) -> BTreeMap<String, String> {
     names
 }
 
-/// The plan for programs.
-pub(super) fn plan_json(plan: &Plan, desired: &DesiredState) -> serde_json::Result<String> {
+/// The plan for programs, to stdout.
+pub(super) fn plan_json(plan: &Plan, desired: &DesiredState) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Whole<'a> {
         version: u32,
@@ -227,8 +251,7 @@ pub(super) fn plan_json(plan: &Plan, desired: &DesiredState) -> serde_json::Resu
     }
     let functions = plan.lines.iter().map(Function::of).collect();
     let (plan_id, file_digest) = (&plan.id, &desired.digest);
-    let whole = Whole { version: 1, plan_id, file_digest, summary: Summary::of(plan), functions };
-    serde_json::to_string_pretty(&whole)
+    out_json(&Whole { version: 1, plan_id, file_digest, summary: Summary::of(plan), functions })
 }
 
 /// A function for programs.

@@ -3,21 +3,26 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use super::connect::{self, Loader};
 use super::{Failure, exit};
 use crate::apply::Applier;
 use crate::cloud::aws::Endpoint;
-use crate::desired::{LoadFailure, Watch};
+use crate::desired::{Accounts, DesiredState, Watch};
 use crate::engine::{self, Cadence, Controller, Event, Notice, Observer, Ports, Signal};
 use crate::http;
 use crate::plan::Limits;
 use crate::settings::Settings;
 use crate::telemetry::{LogJournal, Telemetry};
+
+/// How long requests in hand may take at the end.
+const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(settings: Settings) -> Result<ExitCode, Failure> {
     let (send, signals) = mpsc::channel(8);
@@ -75,41 +80,45 @@ pub(super) async fn daemon(
     signals: mpsc::Receiver<Signal>,
     listening: Option<Arc<dyn Observer>>,
 ) -> Result<(), Failure> {
+    let region = connect::region_of_environment();
+    DesiredState::load(&settings.desired, &Accounts::without_aws(connect::named_accounts(settings), region))?;
     let clock = connect::clock();
     let telemetry = Telemetry::new(settings.metrics.per_function, Arc::clone(&clock));
     let telemetry = Arc::new(telemetry.map_err(|error| Failure::Other(format!("the metrics are wrong: {error}")))?);
+    if let Ok(at) = listener.local_addr() {
+        tracing::info!(%at, "serving /metrics, /livez and /readyz");
+    }
+    let (stop_http, http_stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(http::serve(listener, telemetry.clone(), async {
+        // Either way it is time to stop.
+        let _ = http_stopped.await;
+    }));
     let aws = connect::aws(settings, endpoint, telemetry.clone(), Arc::clone(&clock)).await;
     let ports = Ports {
         applier: Arc::new(Applier::new(aws.clone(), Arc::new(LogJournal), Arc::clone(&clock))),
         load: Arc::new(Loader::new(settings, aws.region(), aws.clone())),
         read: aws,
         clock,
-        observer: Arc::new(Both(telemetry.clone(), listening)),
+        observer: Arc::new(Both(telemetry, listening)),
     };
-    let first = match ports.load.load().await {
-        Err(LoadFailure::File(unusable)) => return Err(unusable.into()),
-        other => Event::Loaded(other),
-    };
-    if let Ok(at) = listener.local_addr() {
-        tracing::info!(%at, "serving /metrics, /livez and /readyz");
-    }
-    let (stop_http, http_stopped) = oneshot::channel::<()>();
-    let serving = tokio::spawn(http::serve(listener, telemetry, async {
-        // Either way it is time to stop.
-        let _ = http_stopped.await;
-    }));
     let watching = tokio::spawn(watch(settings.desired.clone(), send));
     let controller = Controller::new(Limits::of(settings), Cadence::of(settings));
-    engine::run(controller, &ports, vec![first], signals, |_| false).await;
+    engine::run(controller, &ports, vec![Event::Signal(Signal::Look)], signals, |_| false).await;
     watching.abort();
     drop(stop_http);
-    match serving.await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!(%error, "the HTTP server failed"),
-        Err(error) => tracing::error!(%error, "the HTTP server ended"),
-    }
+    stopped(serving).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Waits a moment for requests in hand; a client that stalls must not keep the daemon.
+async fn stopped(mut serving: JoinHandle<std::io::Result<()>>) {
+    match tokio::time::timeout(LAST_REQUESTS, &mut serving).await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(Err(error))) => tracing::error!(%error, "the HTTP server failed"),
+        Ok(Err(error)) => tracing::error!(%error, "the HTTP server ended"),
+        Err(_) => serving.abort(),
+    }
 }
 
 /// The daemon's telemetry, and somebody else who listens.

@@ -21,7 +21,7 @@ pub(super) async fn run(args: &SimulateArgs) -> Result<ExitCode, Failure> {
     let listener = run::listen(args.listen).await?;
     let door = world.and_then(|world| open(&world, clock())).map_err(wrong)?;
     let at = listener.local_addr().map_err(|error| Failure::Other(format!("no address to listen on: {error}")))?;
-    anstream::println!("a simulated AWS account is served at http://{at}");
+    super::print::out(&format!("a simulated AWS account is served at http://{at}\n"))?;
     anstream::eprintln!("{}", how_to_use(&format!("http://{at}")));
     let served = http::serve(listener, door, run::told_to_stop()?).await;
     served.map_err(|error| Failure::Other(format!("serving at {at} failed: {error}")))?;

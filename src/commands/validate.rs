@@ -5,12 +5,11 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::connect::named_accounts;
-use super::print::colour_on_stderr;
+use super::connect::{named_accounts, region_of_environment};
+use super::print::{colour_on_stderr, out, out_json};
 use super::{Failure, Output, ValidateArgs, exit};
 use crate::desired::{Accounts, DesiredState};
 use crate::file::{Diagnostic, Unusable};
-use crate::names::Region;
 use crate::settings::Settings;
 
 /// What was found in one file.
@@ -26,19 +25,13 @@ struct Checked {
 }
 
 pub(super) fn run(settings: &Settings, args: &ValidateArgs) -> Result<ExitCode, Failure> {
-    let region = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|name| std::env::var(name).ok());
-    let region = region.and_then(|text| Region::parse(&text).ok());
-    let accounts = Accounts::without_aws(named_accounts(settings), region);
+    let accounts = Accounts::without_aws(named_accounts(settings), region_of_environment());
     let only = [settings.desired.clone()];
     let files = if args.files.is_empty() { only.as_slice() } else { args.files.as_slice() };
     let checked: Vec<Checked> = files.iter().map(|file| check(file, &accounts)).collect();
     match args.output {
-        Output::Human => checked.iter().for_each(print),
-        Output::Json => {
-            let json = serde_json::to_string_pretty(&checked);
-            let json = json.map_err(|error| Failure::Other(format!("the result cannot be written: {error}")))?;
-            anstream::println!("{json}");
-        }
+        Output::Human => checked.iter().try_for_each(print)?,
+        Output::Json => out_json(&checked)?,
     }
     Ok(if checked.iter().all(|file| file.valid) { exit::FINE } else { exit::ERROR })
 }
@@ -60,7 +53,7 @@ fn check(file: &Path, accounts: &Accounts) -> Checked {
     }
 }
 
-fn print(checked: &Checked) {
+fn print(checked: &Checked) -> Result<(), Failure> {
     for diagnostic in &checked.diagnostics {
         anstream::eprintln!("{}\n", diagnostic.render(colour_on_stderr()));
     }
@@ -69,8 +62,8 @@ fn print(checked: &Checked) {
     }
     let file = checked.file.display();
     match checked.valid {
-        true if checked.functions == 1 => anstream::println!("{file}: valid, 1 function"),
-        true => anstream::println!("{file}: valid, {} functions", checked.functions),
-        false => anstream::println!("{file}: not valid"),
+        true if checked.functions == 1 => out(&format!("{file}: valid, 1 function\n")),
+        true => out(&format!("{file}: valid, {} functions\n", checked.functions)),
+        false => out(&format!("{file}: not valid\n")),
     }
 }

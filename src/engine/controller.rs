@@ -11,8 +11,8 @@ use super::queue::Queue;
 use crate::apply::Order;
 use crate::board::Board;
 use crate::desired::{AttachPolicy, DesiredState, Entry, LoadFailure, Want};
-use crate::live::{Facts, FunctionNeeds, Looked, Needs, Seen, Surveyed};
-use crate::names::{FunctionKey, RoleKey, Scope, Time};
+use crate::live::{Facts, Fault, FunctionNeeds, Looked, Needs, RoleNeeds, Seen, Surveyed};
+use crate::names::{FunctionKey, Scope, Time};
 use crate::plan::{self, Answer, Cause, Change, Decision, Limits, Memory, Outcome, Pace, Reason, Verdict, Why, World};
 use crate::settings::Settings;
 
@@ -20,8 +20,12 @@ use crate::settings::Settings;
 const RECENT: Duration = Duration::from_secs(15 * 60);
 /// The facts of a role are read again with the next look when they are older than this.
 const ROLE_AGE: Duration = Duration::from_secs(60 * 60);
+/// What is known of VPCs is good enough for an edited entry if it is not older than this; otherwise a sweep comes first.
+const NETWORK_AGE: Duration = Duration::from_secs(10 * 60);
 /// The file is looked at this often even if nothing tells of a change.
 const POLL: Duration = crate::desired::POLL;
+/// A person who waits for a plan waits for this many tries at a scope that fails.
+const TRIES: u32 = 3;
 /// After Lambda refused a network, the VPC is swept again this soon: what the entry means may have changed.
 const AFTER_REFUSAL: Duration = Duration::from_secs(5);
 
@@ -80,6 +84,7 @@ struct Sweep {
     again: bool,
     due: Option<Time>,
     faults: u32,
+    hopeless: bool,
     answered: bool,
 }
 
@@ -89,7 +94,6 @@ struct Load {
     running: bool,
     again: bool,
     due: Option<Time>,
-    failed: bool,
 }
 
 impl Controller {
@@ -150,9 +154,16 @@ impl Controller {
         self.idle() && desired.entries.iter().all(rests)
     }
 
-    /// Whether nothing is being worked on or waits for a worker.
+    /// Whether nothing is being worked on or read, or waits for a worker.
     pub fn idle(&self) -> bool {
-        self.queue.processing() == 0 && self.queue.ready() == 0
+        let sweeping = self.sweeps.values().any(|sweep| sweep.running.is_some());
+        self.queue.processing() == 0 && self.queue.ready() == 0 && !sweeping
+    }
+
+    /// Whether all has been seen that is to be seen for now: no fault, or one that does not pass by itself.
+    pub fn has_looked(&self) -> bool {
+        let seen = |sweep: &Sweep| sweep.answered && (sweep.faults == 0 || sweep.faults >= TRIES || sweep.hopeless);
+        self.desired.is_some() && self.sweeps.values().all(seen) && self.idle()
     }
 
     /// Gives every function that differs a pass, after what is admitted has changed.
@@ -183,11 +194,11 @@ impl Controller {
             Event::Surveyed(found) => self.surveyed(found, now, &mut effects),
             Event::Looked(key, found) => self.looked(key, found, now, &mut effects),
             Event::Answered(order, answer, took) => self.answered(order, answer, took, now, &mut effects),
-            Event::Signal(Signal::Look) => self.load.due = Some(now),
+            Event::Signal(Signal::Look) => self.load.want(now),
             Event::Signal(Signal::Reload) => {
                 self.memory.forget_refusals();
                 self.take_up_again();
-                self.load.due = Some(now);
+                self.load.want(now);
                 self.sweeps.values_mut().for_each(|sweep| sweep.want(now));
             }
             Event::Signal(Signal::Stop) => self.stopping = true,
@@ -208,13 +219,13 @@ impl Controller {
 
     fn begin_what_is_due(&mut self, now: Time, effects: &mut Vec<Effect>) {
         if !self.load.running && self.load.due.is_some_and(|due| due <= now) {
-            self.load = Load { running: true, again: false, due: None, ..self.load };
+            self.load = Load { running: true, again: false, due: None };
             effects.push(Effect::Load);
         }
         let due: Vec<Scope> =
             self.sweeps.iter().filter(|(_, sweep)| sweep.is_due(now)).map(|(scope, _)| scope.clone()).collect();
         for scope in due {
-            let needs = self.needs(&scope, now);
+            let needs = self.needs(&scope);
             if let Some(sweep) = self.sweeps.get_mut(&scope) {
                 *sweep = Sweep { running: Some(now), again: false, due: None, ..*sweep };
             }
@@ -231,7 +242,7 @@ impl Controller {
     }
 
     /// What a sweep of this scope has to find out.
-    fn needs(&self, scope: &Scope, now: Time) -> Needs {
+    fn needs(&self, scope: &Scope) -> Needs {
         let mut needs = Needs::default();
         for entry in self.desired.iter().flat_map(|desired| &desired.entries).filter(|e| e.key.scope == *scope) {
             needs.functions.insert(entry.key.name.clone(), function_needs(entry));
@@ -239,30 +250,29 @@ impl Controller {
                 needs.vpcs.insert(intent.vpc.clone());
             }
         }
-        let remembered = |(key, role): (&RoleKey, &Seen<crate::live::RoleFacts>)| match role {
-            Seen::Present(role) if now.since(role.at) < ROLE_AGE => match role.may_make_interfaces {
-                Seen::Present(may) => Some((key.clone(), may)),
-                _ => None,
-            },
-            _ => None,
-        };
         let of_account = self.facts.roles.iter().filter(|(key, _)| key.account == scope.account);
-        needs.simulated = of_account.filter_map(remembered).collect();
+        let known = of_account.filter_map(|(key, role)| match role {
+            Seen::Present(facts) => Some((key.clone(), facts.clone())),
+            Seen::Absent | Seen::Unknown(_) => None,
+        });
+        needs.roles = known.collect();
         needs
     }
 
     /// What a look must find out of the role: something only if that is missing, old, or called in question by Lambda.
-    fn role_needs(&self, key: &FunctionKey, now: Time) -> Option<FunctionNeeds> {
-        let needs = self.desired.as_ref()?.get(key).and_then(|entry| function_needs(entry))?;
+    fn role_needs(&self, key: &FunctionKey, now: Time) -> Option<RoleNeeds> {
+        let function = self.desired.as_ref()?.get(key).and_then(|entry| function_needs(entry))?;
         let doubted = self.memory.shown_to_lack_right(key);
-        let known = match self.facts.function(key) {
+        let before = match self.facts.function(key) {
             Seen::Present(function) => match self.facts.role(function.role.key()) {
-                Seen::Present(role) => now.since(role.at) < ROLE_AGE,
-                Seen::Absent | Seen::Unknown(_) => false,
+                Seen::Present(facts) => Some((function.role.key().clone(), facts.clone())),
+                Seen::Absent | Seen::Unknown(_) => None,
             },
-            Seen::Absent | Seen::Unknown(_) => false,
+            Seen::Absent | Seen::Unknown(_) => None,
         };
-        (doubted || !known).then_some(FunctionNeeds { simulate: needs.simulate && !doubted, ..needs })
+        let known = before.as_ref().is_some_and(|(_, role)| now.since(role.at) < ROLE_AGE);
+        let function = FunctionNeeds { simulate: function.simulate && !doubted, ..function };
+        (doubted || !known).then_some(RoleNeeds { function, before })
     }
 
     fn loaded(&mut self, loaded: Result<DesiredState, LoadFailure>, now: Time, effects: &mut Vec<Effect>) {
@@ -270,13 +280,9 @@ impl Controller {
         self.load.running = false;
         self.load.due = if again { Some(now) } else { self.cadence.poll.map(|poll| now + poll) };
         let state = match loaded {
-            Err(failure) => {
-                self.load.failed = true;
-                return effects.push(Effect::Tell(Notice::NotLoaded(Arc::new(failure))));
-            }
+            Err(failure) => return effects.push(Effect::Tell(Notice::NotLoaded(Arc::new(failure)))),
             Ok(state) => state,
         };
-        self.load.failed = false;
         if self.desired.as_ref().is_some_and(|before| before.digest == state.digest) {
             return effects.push(Effect::Tell(Notice::Confirmed));
         }
@@ -297,6 +303,7 @@ impl Controller {
             if desired.get(&entry.key).is_none() {
                 self.queue.remove(&entry.key);
                 self.memory.forget(&entry.key);
+                self.facts.forget(&entry.key);
                 self.attempts.remove(&entry.key);
                 self.drifting.remove(&entry.key);
                 let line = self.board.released(&entry.key);
@@ -305,6 +312,7 @@ impl Controller {
         }
         let scopes: BTreeSet<&Scope> = desired.entries.iter().map(|entry| &entry.key.scope).collect();
         self.sweeps.retain(|scope, _| scopes.contains(scope));
+        self.facts.keep_scopes(|scope| scopes.contains(scope));
     }
 
     /// New and edited entries get a pass; a scope of which too little is known is swept first.
@@ -319,13 +327,19 @@ impl Controller {
             if known.is_some_and(|known| known.asks_the_same(entry)) {
                 continue;
             }
+            let fresh = self.facts.scopes.get(&entry.key.scope).is_some_and(|facts| now.since(facts.at) < NETWORK_AGE);
             let network_known = match &entry.want {
-                Want::Detached => sweep.answered,
-                Want::Attached(intent) => matches!(self.facts.vpc(&entry.key.scope, &intent.vpc), Seen::Present(_)),
+                Want::Detached => fresh,
+                Want::Attached(intent) => {
+                    fresh && matches!(self.facts.vpc(&entry.key.scope, &intent.vpc), Seen::Present(_))
+                }
             };
-            match network_known {
-                true => self.queue.add(entry.key.clone()),
-                false => sweep.want(now),
+            if network_known {
+                self.queue.add(entry.key.clone());
+            }
+            // A sweep that is under way was not asked for this entry.
+            if !network_known || sweep.running.is_some() {
+                sweep.want(now);
             }
         }
     }
@@ -337,6 +351,7 @@ impl Controller {
         let took = now.since(sweep.running.take().unwrap_or(now));
         sweep.answered = true;
         sweep.faults = if fault.is_some() { sweep.faults.saturating_add(1) } else { 0 };
+        sweep.hopeless = fault.as_ref().is_some_and(|why| why.reason.pace() == Pace::Denied);
         let regular = self.cadence.resync.map(|every| now + every);
         sweep.due = match &fault {
             _ if sweep.again => Some(now),
@@ -408,7 +423,7 @@ impl Controller {
         if let Seen::Present(function) = &found.function {
             self.memory.looked(&key, function, now);
         }
-        self.facts.looked(&key, found);
+        self.facts.looked(&key, found, now);
         let Some(world) = self.world(now) else { return self.queue.done(&key) };
         let (Some(entry), Some(decision)) = (world.desired.get(&key), plan::decide(&world, &key)) else {
             self.begun.remove(&key);
@@ -474,6 +489,7 @@ impl Controller {
         effects: &mut Vec<Effect>,
     ) {
         if outcome == Outcome::InSync {
+            self.attempts.remove(key);
             self.drifting.remove(key);
             let entry = self.desired.as_ref().and_then(|desired| desired.get(key));
             if let (Some(entry), Seen::Present(function)) = (entry, self.facts.function(key)) {
@@ -481,7 +497,8 @@ impl Controller {
             }
         }
         let pass = self.begun.remove(key);
-        let next = self.next_look(key, &outcome, pass.is_some(), now);
+        let swept_again = self.sweeps.get(&key.scope).is_some_and(|sweep| sweep.faults > 0);
+        let next = self.next_look(key, &outcome, swept_again && pass.is_none(), now);
         if let Some(at) = next {
             self.queue.add_at(key.clone(), at);
         }
@@ -490,8 +507,8 @@ impl Controller {
         effects.push(Effect::Tell(Notice::Concluded { key: key.clone(), outcome, before, took }));
     }
 
-    /// When a function is looked at again, beside the sweeps. Where a sweep could not read, the sweep is repeated.
-    fn next_look(&mut self, key: &FunctionKey, outcome: &Outcome, pass: bool, now: Time) -> Option<Time> {
+    /// When a function is looked at again, beside the sweeps. What a whole scope suffers from, the next sweep mends.
+    fn next_look(&mut self, key: &FunctionKey, outcome: &Outcome, swept_again: bool, now: Time) -> Option<Time> {
         let why = outcome.why()?;
         let attempt = match self.attempts.get(key) {
             Some((reason, count)) if *reason == why.reason => count + 1,
@@ -503,7 +520,7 @@ impl Controller {
             Outcome::InSync => None,
             Outcome::Waiting { why, until } if why.reason.pace() == Pace::Invalid => *until,
             Outcome::Waiting { until, .. } => Some(until.unwrap_or(backoff)),
-            Outcome::Retry { .. } if !pass => None,
+            Outcome::Retry { .. } if swept_again => None,
             Outcome::Retry { after, .. } => Some(after.map_or(backoff, |after| backoff.max(now + after))),
             Outcome::Blocked { why, until: None } if why.reason.pace() == Pace::Invalid => None,
             Outcome::Blocked { until, .. } => Some(until.unwrap_or(backoff)),
@@ -514,6 +531,13 @@ impl Controller {
         if self.drifting.insert(change.key.clone(), change.clone()).is_none() {
             effects.push(Effect::Tell(Notice::Drifted(change.clone())));
         }
+    }
+}
+
+impl Load {
+    fn want(&mut self, at: Time) {
+        self.again = self.running;
+        self.due = Some(at);
     }
 }
 
@@ -539,10 +563,20 @@ fn function_needs(entry: &Entry) -> Option<FunctionNeeds> {
     }
 }
 
-/// The first thing that a sweep could not read, if the whole scope suffers from it.
+/// What a whole scope suffers from: nobody knows whose the credentials are, no function or no VPC could be read. A single
+/// function or role that could not be read is looked at again by itself.
 fn fault(found: &Surveyed) -> Option<Why> {
-    let functions = found.facts.functions.values().find_map(unread);
-    functions.or_else(|| found.facts.vpcs.values().find_map(unread)).or_else(|| found.roles.values().find_map(unread))
+    let functions = &found.facts.functions;
+    let no_function = functions.values().all(|function| unread(function).is_some());
+    let account = match &found.facts.identity {
+        Seen::Present(identity) if identity.account != found.scope.account => {
+            Some(Why::unread(&Fault::WrongAccount(identity.account.clone())))
+        }
+        identity => unread(identity),
+    };
+    account
+        .or_else(|| functions.values().find_map(unread).filter(|_| no_function))
+        .or_else(|| found.facts.vpcs.values().find_map(unread))
 }
 
 fn unread<T>(seen: &Seen<T>) -> Option<Why> {

@@ -7,7 +7,7 @@ use crate::apply::Order;
 use crate::board::Line;
 use crate::desired::{DesiredState, LoadFailure};
 use crate::file::Diagnostic;
-use crate::live::{FunctionNeeds, Looked, Needs, Surveyed};
+use crate::live::{Looked, Needs, RoleNeeds, Surveyed};
 use crate::names::{Digest, FunctionKey, Scope};
 use crate::plan::{Answer, Change, Outcome, State, Why};
 
@@ -47,7 +47,7 @@ pub enum Effect {
     /// Sweep a scope.
     Survey(Scope, Needs),
     /// Look at a function, and at its role as well if there are needs.
-    Look(FunctionKey, Option<FunctionNeeds>),
+    Look(FunctionKey, Option<RoleNeeds>),
     /// Make a step.
     Do(Order),
     /// Tell this.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cloud::{CloudError, Function, Identity, RouteTable, SecurityGroup, Subnet, Vpc};
+use crate::cloud::{CloudError, Function, Identity, RouteTable, SecurityGroup, Simulated, Subnet, Vpc};
 use crate::names::{AccountId, FunctionKey, FunctionName, PolicyArn, RoleKey, Scope, Time, VpcId};
 
 /// A fact: seen, known to be absent, or not known. The last two are never mixed up.
@@ -50,6 +50,8 @@ pub struct Facts {
     pub scopes: BTreeMap<Scope, ScopeFacts>,
     /// The execution roles of the functions, by account.
     pub roles: BTreeMap<RoleKey, Seen<RoleFacts>>,
+    /// When a function was last looked at by itself.
+    pub looked_at: BTreeMap<FunctionKey, Time>,
 }
 
 /// What is known of one scope.
@@ -71,8 +73,17 @@ pub struct RoleFacts {
     /// The managed policies on it.
     pub attached: BTreeSet<PolicyArn>,
     /// Whether a simulation lets it make network interfaces; asked only where the policy is not on it.
-    pub may_make_interfaces: Seen<bool>,
+    pub simulation: Option<Simulation>,
     /// When it was read.
+    pub at: Time,
+}
+
+/// What a simulation said, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Simulation {
+    /// What it said.
+    pub said: Simulated,
+    /// When it was asked. An answer is used again only for a while, and only with the same policies on the role.
     pub at: Time,
 }
 
@@ -135,24 +146,43 @@ impl Facts {
         self.roles.get(key).unwrap_or(&Seen::Unknown(Fault::Unread))
     }
 
-    /// Takes over what a sweep of one scope found. Roles of other scopes stay.
+    /// Takes over what a sweep of one scope found. What was looked at since the sweep began is newer and stays, and so
+    /// do functions that it was not asked for, and the roles of other scopes.
     pub fn surveyed(&mut self, found: super::Surveyed) {
-        self.roles.extend(found.roles);
-        self.scopes.insert(found.scope, found.facts);
+        let super::Surveyed { scope, mut facts, roles } = found;
+        self.roles.extend(roles);
+        if let Some(before) = self.scopes.remove(&scope) {
+            for (name, function) in before.functions {
+                let key = FunctionKey { scope: scope.clone(), name };
+                if self.looked_at.get(&key).is_some_and(|at| *at >= facts.at) {
+                    facts.functions.insert(key.name, function);
+                } else {
+                    facts.functions.entry(key.name).or_insert(function);
+                }
+            }
+        }
+        self.scopes.insert(scope, facts);
+    }
+
+    /// Forgets a function that nobody asks for any more.
+    pub fn forget(&mut self, key: &FunctionKey) {
+        self.looked_at.remove(key);
+        if let Some(scope) = self.scopes.get_mut(&key.scope) {
+            scope.functions.remove(&key.name);
+        }
+    }
+
+    /// Forgets the scopes that nobody asks for any more.
+    pub fn keep_scopes(&mut self, wanted: impl Fn(&Scope) -> bool) {
+        self.scopes.retain(|scope, _| wanted(scope));
     }
 
     /// Takes over what a look at one function found.
-    pub fn looked(&mut self, key: &FunctionKey, found: super::Looked) {
+    pub fn looked(&mut self, key: &FunctionKey, found: super::Looked, now: Time) {
+        self.looked_at.insert(key.clone(), now);
         if let Some(scope) = self.scopes.get_mut(&key.scope) {
             scope.functions.insert(key.name.clone(), found.function);
         }
-        let Some((role, mut read)) = found.role else { return };
-        // A look does not always ask for a simulation again; what an earlier one said still holds.
-        if let (Seen::Present(read), Some(Seen::Present(before))) = (&mut read, self.roles.get(&role))
-            && read.may_make_interfaces == Seen::Unknown(Fault::Unread)
-        {
-            read.may_make_interfaces = before.may_make_interfaces.clone();
-        }
-        self.roles.insert(role, read);
+        self.roles.extend(found.role);
     }
 }

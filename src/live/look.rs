@@ -1,13 +1,27 @@
 //! A fresh look at one function, just before something is decided about it.
 
-use crate::cloud::{Class, CloudError, Function, Read};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::{FunctionNeeds, RoleFacts, Seen, Simulation};
+use crate::cloud::{Class, CloudError, Function, Marker, Operation, Page, Read, Reply, Simulated};
 use crate::names::{FunctionKey, PolicyArn, RoleArn, RoleKey, Time};
 
-use super::{FunctionNeeds, RoleFacts, Seen};
+/// A simulation's answer is used again for this long.
+const SIMULATION_AGE: Duration = Duration::from_secs(60 * 60);
 
 /// The rights that Lambda tries out when a function is attached, and needs to keep it so.
 const INTERFACE_ACTIONS: &[&str] =
     &["ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DeleteNetworkInterface"];
+
+/// What a look must find out of the function's role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleNeeds {
+    /// The same as for a sweep.
+    pub function: FunctionNeeds,
+    /// What was known of the role before.
+    pub before: Option<(RoleKey, RoleFacts)>,
+}
 
 /// What a look at one function found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,11 +33,13 @@ pub struct Looked {
 }
 
 /// Reads one function, and its role as well if `needs` says so.
-pub async fn look(cloud: &dyn Read, key: &FunctionKey, needs: Option<&FunctionNeeds>, now: Time) -> Looked {
+pub async fn look(cloud: &dyn Read, key: &FunctionKey, needs: Option<&RoleNeeds>, now: Time) -> Looked {
     let function = seen(cloud.get_function(key).await);
     let role = match (&function, needs) {
         (Seen::Present(function), Some(needs)) => {
-            Some((function.role.key().clone(), read_role(cloud, &function.role, needs, now).await))
+            let role = &function.role;
+            let before = needs.before.as_ref().filter(|(key, _)| key == role.key()).map(|(_, facts)| facts);
+            Some((role.key().clone(), read_role(cloud, role, &needs.function, before, now).await))
         }
         _ => None,
     };
@@ -40,31 +56,64 @@ pub(super) fn seen<T>(answer: Result<T, CloudError>) -> Seen<T> {
 }
 
 /// Reads the policies of a role and, where a wanted one is missing, asks whether the role has the right all the same.
-pub(super) async fn read_role(cloud: &dyn Read, role: &RoleArn, needs: &FunctionNeeds, now: Time) -> Seen<RoleFacts> {
+///
+/// A simulation is asked once an hour for a role, and again when the policies on it change. One that is refused is as
+/// good as one that cannot tell: Lambda's own refusal decides then.
+pub(super) async fn read_role(
+    cloud: &dyn Read,
+    role: &RoleArn,
+    needs: &FunctionNeeds,
+    before: Option<&RoleFacts>,
+    now: Time,
+) -> Seen<RoleFacts> {
     let attached = match attached_policies(cloud, role).await {
         Ok(attached) => attached,
         Err(error) => return seen(Err(error)),
     };
+    let remembered = before.filter(|before| before.attached == attached).and_then(|before| before.simulation);
+    let remembered = remembered.filter(|simulation| now.since(simulation.at) < SIMULATION_AGE);
     let missing = needs.policies.iter().any(|policy| !attached.contains(&policy.for_role(role)));
-    let may_make_interfaces = match missing && needs.simulate {
-        true => seen(cloud.simulate(role, INTERFACE_ACTIONS).await.map(|simulated| simulated.allowed)),
-        false => Seen::Unknown(super::Fault::Unread),
+    let simulation = match missing && needs.simulate && remembered.is_none() {
+        true => {
+            let said = cloud.simulate(role, INTERFACE_ACTIONS).await.unwrap_or(Simulated::Unclear);
+            Some(Simulation { said, at: now })
+        }
+        false => remembered,
     };
-    Seen::Present(RoleFacts { attached, may_make_interfaces, at: now })
+    Seen::Present(RoleFacts { attached, simulation, at: now })
 }
 
-async fn attached_policies(
-    cloud: &dyn Read,
-    role: &RoleArn,
-) -> Result<std::collections::BTreeSet<PolicyArn>, CloudError> {
-    let mut attached = std::collections::BTreeSet::new();
+async fn attached_policies(cloud: &dyn Read, role: &RoleArn) -> Result<BTreeSet<PolicyArn>, CloudError> {
+    let mut attached = BTreeSet::new();
+    let operation = Operation::ListAttachedRolePolicies;
+    all_pages(
+        operation,
+        |from| cloud.list_attached_policies(role, from),
+        |policy| {
+            attached.insert(policy);
+        },
+    )
+    .await?;
+    Ok(attached)
+}
+
+/// Calls for page after page and hands over each item. A short or empty page is not the end; a missing marker is.
+pub(super) async fn all_pages<'a, T: 'a>(
+    operation: Operation,
+    page: impl Fn(Option<Marker>) -> Reply<'a, Page<T>>,
+    mut take: impl FnMut(T),
+) -> Result<(), CloudError> {
     let mut from = None;
     loop {
-        let page = cloud.list_attached_policies(role, from).await?;
-        attached.extend(page.items);
-        from = page.next;
-        if from.is_none() {
-            return Ok(attached);
+        let Page { items, next } = page(from.clone()).await?;
+        items.into_iter().for_each(&mut take);
+        if next.is_none() {
+            return Ok(());
         }
+        if next == from {
+            let text = "the marker of the next page is the one of this page";
+            return Err(CloudError::local(operation, Class::Malformed, "EndlessPages", text));
+        }
+        from = next;
     }
 }

@@ -7,6 +7,6 @@ mod facts;
 mod look;
 mod survey;
 
-pub use facts::{Facts, Fault, RoleFacts, ScopeFacts, Seen, SubnetFacts, VpcFacts};
-pub use look::{Looked, look};
+pub use facts::{Facts, Fault, RoleFacts, ScopeFacts, Seen, Simulation, SubnetFacts, VpcFacts};
+pub use look::{Looked, RoleNeeds, look};
 pub use survey::{FunctionNeeds, Needs, Surveyed, survey};

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use super::look::{read_role, seen};
+use super::look::{all_pages, read_role, seen};
 use super::{Fault, RoleFacts, ScopeFacts, Seen, VpcFacts};
-use crate::cloud::{CloudError, Function, Marker, Page, Read, Reply};
+use crate::cloud::{CloudError, Function, Listed, Operation, Read};
 use crate::names::{FunctionKey, FunctionName, PolicyName, RoleArn, RoleKey, Scope, Time, VpcId};
 
 /// Up to this many functions are read one by one; beyond, the listing with its 50 a page costs fewer calls.
@@ -25,8 +25,8 @@ pub struct Needs {
     pub functions: BTreeMap<FunctionName, Option<FunctionNeeds>>,
     /// The VPCs that functions shall be in.
     pub vpcs: BTreeSet<VpcId>,
-    /// What simulations said before, so that one is made once a role.
-    pub simulated: BTreeMap<RoleKey, bool>,
+    /// What was known of the roles before, so that a simulation is not asked each time.
+    pub roles: BTreeMap<RoleKey, RoleFacts>,
 }
 
 /// What must be known of a function's role.
@@ -84,11 +84,13 @@ async fn functions(cloud: &dyn Read, scope: &Scope, needs: &Needs) -> BTreeMap<F
     }
     let mut functions: BTreeMap<FunctionName, Seen<Function>> =
         needs.functions.keys().map(|name| (name.clone(), Seen::Absent)).collect();
+    let operation = Operation::ListFunctions;
     let listed = all_pages(
+        operation,
         |from| cloud.list_functions(scope, from),
-        |function: Function| {
-            if let Some(place) = functions.get_mut(&function.name) {
-                *place = Seen::Present(function);
+        |listed: Listed| {
+            if let Some(place) = functions.get_mut(&listed.name) {
+                *place = seen(listed.function);
             }
         },
     );
@@ -112,13 +114,8 @@ async fn roles(
         wanted.entry(function.role.clone()).and_modify(|all| *all = all.with(need)).or_insert_with(|| need.clone());
     }
     stream::iter(wanted)
-        .map(|(role, mut need)| async move {
-            let before = needs.simulated.get(role.key()).copied();
-            need.simulate &= before.is_none();
-            let mut facts = read_role(cloud, &role, &need, now).await;
-            if let (Seen::Present(facts), Some(before)) = (&mut facts, before) {
-                facts.may_make_interfaces = Seen::Present(before);
-            }
+        .map(|(role, need)| async move {
+            let facts = read_role(cloud, &role, &need, needs.roles.get(role.key()), now).await;
             (role.key().clone(), facts)
         })
         .buffer_unordered(AT_ONCE)
@@ -152,24 +149,25 @@ async fn vpcs(cloud: &dyn Read, scope: &Scope, wanted: &BTreeSet<VpcId>) -> BTre
 
 async fn networks(cloud: &dyn Read, scope: &Scope, ids: &[VpcId]) -> Result<BTreeMap<VpcId, VpcFacts>, CloudError> {
     let (mut vpcs, mut subnets, mut tables, mut groups) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    all_pages(|from| cloud.describe_vpcs(scope, ids, from), |vpc| vpcs.push(vpc)).await?;
-    all_pages(|from| cloud.describe_subnets(scope, ids, from), |subnet| subnets.push(subnet)).await?;
-    all_pages(|from| cloud.describe_route_tables(scope, ids, from), |table| tables.push(table)).await?;
-    all_pages(|from| cloud.describe_security_groups(scope, ids, from), |group| groups.push(group)).await?;
+    all_pages(Operation::DescribeVpcs, |from| cloud.describe_vpcs(scope, ids, from), |vpc| vpcs.push(vpc)).await?;
+    all_pages(
+        Operation::DescribeSubnets,
+        |from| cloud.describe_subnets(scope, ids, from),
+        |subnet| subnets.push(subnet),
+    )
+    .await?;
+    all_pages(
+        Operation::DescribeRouteTables,
+        |from| cloud.describe_route_tables(scope, ids, from),
+        |table| tables.push(table),
+    )
+    .await?;
+    all_pages(
+        Operation::DescribeSecurityGroups,
+        |from| cloud.describe_security_groups(scope, ids, from),
+        |group| groups.push(group),
+    )
+    .await?;
     let assemble = |vpc: crate::cloud::Vpc| (vpc.id.clone(), VpcFacts::assemble(vpc, &subnets, &tables, &groups));
     Ok(vpcs.into_iter().map(assemble).collect())
-}
-
-/// Calls for page after page and hands over each item. A short or empty page is not the end; a missing marker is.
-async fn all_pages<'a, T: 'a>(
-    page: impl Fn(Option<Marker>) -> Reply<'a, Page<T>>,
-    mut take: impl FnMut(T),
-) -> Result<(), CloudError> {
-    let mut from = None;
-    loop {
-        let Page { items, next } = page(from).await?;
-        items.into_iter().for_each(&mut take);
-        let Some(next) = next else { return Ok(()) };
-        from = Some(next);
-    }
 }

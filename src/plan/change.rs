@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::reason::{Outcome, Reason, Why};
 use super::{World, bind};
-use crate::cloud::{Exclusion, Function, State};
+use crate::cloud::{Exclusion, Function, Simulated, State};
 use crate::desired::{AttachPolicy, Entry, Want};
 use crate::live::{Fault, RoleFacts, Seen};
 use crate::names::{FunctionKey, Network, PolicyArn, RoleArn};
@@ -51,8 +51,10 @@ pub enum Evidence {
     Simulated,
     /// The policy is not on the role, and Lambda refused.
     Refused,
-    /// None yet: the policy is not on the role, and nobody could say whether the right is missing.
+    /// None: the policy is not on the role, and nobody could say whether the right is missing.
     Unknown,
+    /// None: the policy is not on the role, but a simulation says that the right is there.
+    Doubted,
 }
 
 /// A function's network before and after.
@@ -137,7 +139,8 @@ fn try_compare(w: &World<'_>, entry: &Entry) -> Result<Comparison, Outcome> {
     if !attaching && attach.is_empty() {
         return Ok(Comparison { verdict: Verdict::InSync, warnings });
     }
-    allowed(w, entry, &to, attach.iter().chain(&attach_if_refused))?;
+    allowed(w, entry, &to, &attach)?;
+    let attach_if_refused = attach_if_refused.into_iter().filter(|attach| policy_allowed(w, attach)).collect();
     let cause = w.memory.cause(entry, &to);
     let network = attaching.then(|| NetworkChange { from: function.network.clone(), to });
     let change = Change { key: entry.key.clone(), cause, attach, attach_if_refused, network };
@@ -199,8 +202,12 @@ fn policies(
     attaching: bool,
     warnings: &mut Vec<String>,
 ) -> Result<Attaches, Outcome> {
-    let absent = || Why::new(Reason::RoleNotFound, function.role.as_str());
-    let role = known(w.facts.role(function.role.key()), absent)?;
+    let role = w.facts.role(function.role.key());
+    if entry.attach_policy == AttachPolicy::Never && matches!(role, Seen::Unknown(_)) {
+        warnings.push(format!("the policies of role {} cannot be read", function.role.key().name));
+        return Ok(Attaches::default());
+    }
+    let role = known(role, || Why::new(Reason::RoleNotFound, function.role.as_str()))?;
     let missing = missing(w, entry, function, role);
     if missing.is_empty() {
         return Ok(Attaches::default());
@@ -209,20 +216,20 @@ fn policies(
         let one = |policy: &PolicyArn| Attach { role: function.role.clone(), policy: policy.clone(), evidence };
         missing.iter().map(one).collect::<Vec<_>>()
     };
+    let said = role.simulation.map(|simulation| simulation.said);
     let refused = w.memory.shown_to_lack_right(&entry.key);
-    Ok(match (entry.attach_policy, &role.may_make_interfaces) {
+    Ok(match (entry.attach_policy, said) {
         (AttachPolicy::Always, _) => (attach(Evidence::Demanded), Vec::new()),
         (AttachPolicy::WhenNeeded, _) if refused => (attach(Evidence::Refused), Vec::new()),
-        (AttachPolicy::WhenNeeded, Seen::Present(false)) => (attach(Evidence::Simulated), Vec::new()),
-        (AttachPolicy::WhenNeeded, Seen::Unknown(_) | Seen::Absent) if attaching => {
-            (Vec::new(), attach(Evidence::Unknown))
-        }
-        (AttachPolicy::Never, Seen::Present(false)) => {
+        (AttachPolicy::WhenNeeded, Some(Simulated::Missing)) => (attach(Evidence::Simulated), Vec::new()),
+        (AttachPolicy::WhenNeeded, Some(Simulated::Allowed)) if attaching => (Vec::new(), attach(Evidence::Doubted)),
+        (AttachPolicy::WhenNeeded, _) if attaching => (Vec::new(), attach(Evidence::Unknown)),
+        (AttachPolicy::Never, Some(Simulated::Missing)) => {
             let text = format!("role {} may not make network interfaces", function.role.key().name);
             warnings.push(format!("{text}, and attach_policy = \"never\""));
             Attaches::default()
         }
-        _ => Attaches::default(),
+        (AttachPolicy::WhenNeeded | AttachPolicy::Never, _) => Attaches::default(),
     })
 }
 
@@ -243,12 +250,7 @@ pub(super) fn missing(w: &World<'_>, entry: &Entry, function: &Function, role: &
 }
 
 /// What the operator's settings refuse, no matter what the file says.
-fn allowed<'a>(
-    w: &World<'_>,
-    entry: &Entry,
-    to: &Network,
-    attach: impl Iterator<Item = &'a Attach>,
-) -> Result<(), Outcome> {
+fn allowed(w: &World<'_>, entry: &Entry, to: &Network, attach: &[Attach]) -> Result<(), Outcome> {
     match &entry.want {
         Want::Detached if !w.limits.allow_detach && !to.is_attached() => {
             return Err(Outcome::blocked(Reason::DetachNotAllowed, ""));
@@ -258,12 +260,14 @@ fn allowed<'a>(
         }
         _ => {}
     }
-    for Attach { role, policy, .. } in attach {
-        if !w.limits.allowed_policies.iter().any(|allowed| allowed.for_role(role) == *policy) {
-            return Err(Outcome::blocked(Reason::PolicyNotAllowed, policy.to_string()));
-        }
+    match attach.iter().find(|attach| !policy_allowed(w, attach)) {
+        Some(refused) => Err(Outcome::blocked(Reason::PolicyNotAllowed, refused.policy.to_string())),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+fn policy_allowed(w: &World<'_>, Attach { role, policy, .. }: &Attach) -> bool {
+    w.limits.allowed_policies.iter().any(|allowed| allowed.for_role(role) == *policy)
 }
 
 impl Change {

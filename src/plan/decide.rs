@@ -51,7 +51,7 @@ pub fn decide(w: &World<'_>, key: &FunctionKey) -> Option<Decision> {
 }
 
 /// Whether Lambda is at work on the function, so that an update would be refused with 409.
-fn busy(function: &Function, now: Time) -> Option<Outcome> {
+pub(super) fn busy(function: &Function, now: Time) -> Option<Outcome> {
     let life = function.life.as_ref()?;
     if life.state == State::Pending {
         return Some(Outcome::waiting(Reason::FunctionPending, ""));
@@ -91,7 +91,7 @@ fn next_step(w: &World<'_>, function: &Function, change: Change) -> Decision {
     let Change { key, attach, network, .. } = change;
     if let Some(Attach { role, policy, .. }) = attach.into_iter().next() {
         if let Some(refusal) = w.memory.not_attached(role.key(), &policy, w.now) {
-            return Decision::Rest(refusal.outcome());
+            return Decision::Rest(refusal.outcome(w.now));
         }
         if w.memory.attaching(role.key(), &policy) {
             return Decision::Rest(Outcome::waiting_until(Reason::RoleBusy, w.now + FIRST_TRY));
@@ -99,8 +99,8 @@ fn next_step(w: &World<'_>, function: &Function, change: Change) -> Decision {
         return Decision::Do(Step::AttachPolicy { key, role, policy });
     }
     let Some(NetworkChange { from, to }) = network else { return Decision::Rest(Outcome::InSync) };
-    if let Some(refusal) = w.memory.refusal(&key, &to, w.now) {
-        return Decision::Rest(refusal.outcome());
+    if let Some(refusal) = w.memory.refusal(&key, &to, function.revision.as_ref(), w.now) {
+        return Decision::Rest(refusal.outcome(w.now));
     }
     let first_try = w.memory.last_attach(function.role.key()).map(|at| at + FIRST_TRY);
     if let Some(first_try) = first_try.filter(|at| w.now < *at && to.is_attached()) {

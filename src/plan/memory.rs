@@ -8,7 +8,7 @@ use super::reason::{Outcome, Pace, Reason, Why};
 use super::{Cause, Step};
 use crate::cloud::{Class, CloudError, Function, Update};
 use crate::desired::Entry;
-use crate::names::{FunctionKey, Network, PolicyArn, RoleKey, Time};
+use crate::names::{FunctionKey, Network, PolicyArn, RevisionId, RoleKey, Time};
 
 /// What AWS answered to a step; or the journal's error, if the step was not made because it could not be recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct Memory {
     not_attached: BTreeMap<(RoleKey, PolicyArn), Refusal>,
     refused: BTreeMap<FunctionKey, (Time, Class)>,
     sent: BTreeMap<FunctionKey, Sent>,
-    refusals: BTreeMap<FunctionKey, (Network, Refusal)>,
+    refusals: BTreeMap<FunctionKey, Refused>,
     agreed: BTreeMap<FunctionKey, (Arc<Entry>, Network)>,
 }
 
@@ -52,16 +52,30 @@ struct Sent {
     open: bool,
 }
 
-/// What was refused, and until when the same is not tried again.
+/// A network that was refused for a function as it was then.
+#[derive(Clone, Debug)]
+struct Refused {
+    to: Network,
+    revision: Option<RevisionId>,
+    refusal: Refusal,
+}
+
+/// Why something was refused, and until when the same is not tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub why: Why,
     pub until: Time,
+    /// Whether it is likely to pass by itself.
+    pub passing: bool,
 }
 
 impl Refusal {
-    pub(super) fn outcome(&self) -> Outcome {
-        Outcome::Blocked { why: self.why.clone(), until: Some(self.until) }
+    pub(super) fn outcome(&self, now: Time) -> Outcome {
+        let (why, until) = (self.why.clone(), self.until);
+        match self.passing {
+            true => Outcome::Retry { why, after: Some(until.since(now)) },
+            false => Outcome::Blocked { why, until: Some(until) },
+        }
     }
 }
 
@@ -97,9 +111,10 @@ impl Memory {
             }
             // The next look sees whether the function is there; a new one of that name was never refused.
             (Step::SetVpc { .. }, Answer::Failed(error)) if error.class == Class::NotFound => {}
-            (Step::SetVpc { key, to, .. }, Answer::Failed(error)) => {
+            (Step::SetVpc { key, to, revision, .. }, Answer::Failed(error)) => {
                 if let Some(refusal) = refusal(Why::answered(error), now) {
-                    self.refusals.insert(key.clone(), (to.clone(), refusal));
+                    let (to, revision) = (to.clone(), revision.clone());
+                    self.refusals.insert(key.clone(), Refused { to, revision, refusal });
                 }
             }
         }
@@ -121,7 +136,9 @@ impl Memory {
                 );
                 let why = Why::new(Reason::UpdateFailed, format!("{}: {}", failure.code, failure.text));
                 let until = now + if passing { MOMENT } else { SHORT_COOL_DOWN };
-                self.refusals.insert(key.clone(), (sent.to.clone(), Refusal { why, until }));
+                let refusal = Refusal { why, until, passing };
+                let (to, revision) = (sent.to.clone(), function.revision.clone());
+                self.refusals.insert(key.clone(), Refused { to, revision, refusal });
             }
             _ => {}
         }
@@ -146,11 +163,6 @@ impl Memory {
         self.sent.remove(key);
         self.refusals.remove(key);
         self.agreed.remove(key);
-    }
-
-    /// The step that is under way for a function.
-    pub fn in_flight(&self, key: &FunctionKey) -> Option<&Step> {
-        self.in_flight.get(key)
     }
 
     /// Whether this policy is being attached to this role right now, for whichever function.
@@ -191,10 +203,18 @@ impl Memory {
         self.sent.get(key).is_some_and(|sent| sent.open)
     }
 
-    /// Why this very network was refused for a function, as long as it is not to be tried again.
-    pub(super) fn refusal(&self, key: &FunctionKey, to: &Network, now: Time) -> Option<&Refusal> {
-        let (refused, refusal) = self.refusals.get(key)?;
-        (refused == to && now < refusal.until).then_some(refusal)
+    /// Why this very network was refused for a function, as long as it is not to be tried again: until then, or until
+    /// the function itself has changed.
+    pub(super) fn refusal(
+        &self,
+        key: &FunctionKey,
+        to: &Network,
+        revision: Option<&RevisionId>,
+        now: Time,
+    ) -> Option<&Refusal> {
+        let refused = self.refusals.get(key)?;
+        let same = refused.to == *to && refused.revision.as_ref() == revision;
+        (same && now < refused.refusal.until).then_some(&refused.refusal)
     }
 
     /// Whether a change at this moment was our own.
@@ -227,7 +247,7 @@ fn refusal(why: Why, now: Time) -> Option<Refusal> {
         Pace::Quota | Pace::Denied => SHORT_COOL_DOWN,
         Pace::Poll | Pace::Propagation | Pace::Throttled | Pace::Server => return None,
     };
-    Some(Refusal { why, until: now + cool_down })
+    Some(Refusal { why, until: now + cool_down, passing: false })
 }
 
 impl Why {

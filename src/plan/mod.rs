@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::desired::{DesiredState, Entry};
-use crate::live::Facts;
+use crate::live::{Facts, Seen};
 use crate::names::{Digest, FunctionKey, Network, PolicyArn, PolicyName, RevisionId, RoleArn, Time, VpcId};
 use crate::settings::{Mode, Settings};
 
@@ -169,7 +169,8 @@ pub struct Line {
     pub entry: Arc<Entry>,
     /// What the comparison gave.
     pub comparison: Comparison,
-    /// What keeps a difference from being put right now, if anything does.
+    /// What keeps a difference from being put right now, if anything does; or what keeps the function from being in
+    /// sync, though it does not differ: an update that is going on.
     pub gate: Option<Outcome>,
 }
 
@@ -177,7 +178,7 @@ impl Line {
     /// The outcome if nothing were done.
     pub fn outcome(&self) -> Option<&Outcome> {
         match &self.comparison.verdict {
-            Verdict::InSync => Some(&Outcome::InSync),
+            Verdict::InSync => Some(self.gate.as_ref().unwrap_or(&Outcome::InSync)),
             Verdict::Differs(_) => self.gate.as_ref(),
             Verdict::Stuck(outcome) => Some(outcome),
         }
@@ -198,14 +199,28 @@ pub fn plan(w: &World<'_>) -> Plan {
         let comparison = compare(w, entry);
         let gate = match &comparison.verdict {
             Verdict::Differs(change) => decide::gate(w, entry, change),
-            _ => None,
+            Verdict::InSync => match w.facts.function(&entry.key) {
+                Seen::Present(function) => decide::busy(function, w.now),
+                Seen::Absent | Seen::Unknown(_) => None,
+            },
+            Verdict::Stuck(_) => None,
         };
         Line { entry: Arc::clone(entry), comparison, gate }
     };
     let lines: Vec<Line> = w.desired.entries.iter().map(line).collect();
-    let changes: Vec<&Change> = lines.iter().filter_map(Line::change).collect();
-    let id = Digest::of(serde_json::to_string(&changes).unwrap_or_default().as_bytes());
+    let id = plan_id(lines.iter().filter_map(Line::change));
     Plan { lines, id }
+}
+
+/// The digest of what would be changed and from what; why it differs, and how that is known, makes no difference.
+fn plan_id<'a>(changes: impl Iterator<Item = &'a Change>) -> Digest {
+    let mut text = String::new();
+    for Change { key, cause: _, attach, attach_if_refused, network } in changes {
+        let policies = attach.iter().chain(attach_if_refused).map(|attach| (attach.role.as_str(), &attach.policy));
+        // Debug output of names is the names themselves.
+        text += &format!("{key} {:?} {network:?}\n", policies.collect::<BTreeSet<_>>());
+    }
+    Digest::of(text.as_bytes())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::desired::LoadFailure;
 use crate::engine::Notice;
 use crate::names::{FunctionKey, Scope};
 use crate::plan::{Outcome, Reason};
@@ -63,7 +64,14 @@ impl Log {
             Notice::NotLoaded(failure) => {
                 let text = failure.to_string();
                 if self.unusable.as_ref() != Some(&text) {
-                    tracing::error!("the desired state cannot be used, the last good one stays in force: {text}");
+                    match **failure {
+                        LoadFailure::File(_) => {
+                            tracing::error!(
+                                "the desired state cannot be used, the last good one stays in force: {text}"
+                            );
+                        }
+                        LoadFailure::Identity(_) => tracing::error!("{text}"),
+                    }
                     self.unusable = Some(text);
                 }
             }

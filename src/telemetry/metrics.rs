@@ -12,6 +12,7 @@ use prometheus::{
 
 use crate::board::Board;
 use crate::cloud::Operation;
+use crate::desired::LoadFailure;
 use crate::engine::Notice;
 use crate::names::{FunctionKey, Scope, Time};
 use crate::plan::{Answer, Cause, Outcome, Reason, State};
@@ -174,7 +175,11 @@ impl Metrics {
                 self.valid(now);
             }
             Notice::Confirmed => self.valid(now),
-            Notice::NotLoaded(_) => {
+            Notice::NotLoaded(failure) => {
+                // A file whose account is not known yet is not a broken one.
+                if matches!(**failure, LoadFailure::Identity(_)) {
+                    return;
+                }
                 self.loads.with_label_values(&["failure"]).inc();
                 self.desired_valid.with_label_values::<&str>(&[]).set(0);
             }

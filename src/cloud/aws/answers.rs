@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types as ec2;
+use aws_sdk_iam::types as iam;
 use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
 use aws_sdk_lambda::types as lambda;
 
 use super::malformed;
 use crate::cloud::{
-    CloudError, Exclusion, Failure, Function, Life, Operation, RouteTable, SecurityGroup, State, Subnet, Tags, Update,
-    Vpc,
+    CloudError, Exclusion, Failure, Function, Life, Listed, Operation, RouteTable, SecurityGroup, Simulated, State,
+    Subnet, Tags, Update, Vpc,
 };
 use crate::names::{FunctionName, NameError, Network, RevisionId, RoleArn, SecurityGroupId, SubnetId, Time, VpcId};
 
@@ -35,9 +36,32 @@ macro_rules! function {
     }};
 }
 
-/// An item of a listing. State and last update are left out even where an emulator shows them: AWS does not.
-pub(super) fn listed(operation: Operation, from: &lambda::FunctionConfiguration) -> Result<Function, CloudError> {
+/// An item of a listing; none if its name is one that no file could list. State and last update are left out even where
+/// an emulator shows them: AWS does not.
+pub(super) fn listed(operation: Operation, from: &lambda::FunctionConfiguration) -> Option<Listed> {
+    let name = FunctionName::parse(from.function_name()?).ok()?;
+    Some(Listed { name, function: unlisted_state(operation, from) })
+}
+
+fn unlisted_state(operation: Operation, from: &lambda::FunctionConfiguration) -> Result<Function, CloudError> {
     function!(operation, from, None)
+}
+
+/// What the results say together. A denial that is explicit, or that a boundary or the organisation makes, cannot be
+/// mended by attaching a policy; and a right with conditions is not denied just because the simulation lacks their values.
+pub(super) fn simulated(results: &[iam::EvaluationResult]) -> Simulated {
+    let allowed = |result: &iam::EvaluationResult| result.eval_decision().as_str() == "allowed";
+    let missing = |result: &iam::EvaluationResult| {
+        let overruled =
+            result.permissions_boundary_decision_detail().is_some_and(|d| !d.allowed_by_permissions_boundary())
+                || result.organizations_decision_detail().is_some_and(|d| !d.allowed_by_organizations());
+        result.eval_decision().as_str() == "implicitDeny" && result.missing_context_values().is_empty() && !overruled
+    };
+    match results {
+        _ if results.iter().all(allowed) => Simulated::Allowed,
+        _ if results.iter().all(|result| allowed(result) || missing(result)) => Simulated::Missing,
+        _ => Simulated::Unclear,
+    }
 }
 
 /// The answer for a single function.
@@ -151,6 +175,25 @@ mod tests {
         assert_eq!(moment("2026-11-23T07:00:00.000+0000"), Some(Time(1_795_417_200_000)));
         assert_eq!(moment("2026-11-23T07:00:00.123+0000"), Some(Time(1_795_417_200_123)));
         assert_eq!(moment("yesterday"), None);
+    }
+
+    #[test]
+    fn only_a_right_that_no_policy_gives_counts_as_missing() {
+        let result =
+            |decision: &str| iam::EvaluationResult::builder().eval_action_name("a").eval_decision(decision.into());
+        let boundary = iam::PermissionsBoundaryDecisionDetail::builder().allowed_by_permissions_boundary(false).build();
+        let (yes, no) = (result("allowed").build().unwrap(), result("implicitDeny").build().unwrap());
+        let conditional = result("implicitDeny").missing_context_values("ec2:Vpc").build().unwrap();
+        let bounded = result("implicitDeny").permissions_boundary_decision_detail(boundary).build().unwrap();
+        for (results, expected) in [
+            (vec![yes.clone(), yes.clone()], Simulated::Allowed),
+            (vec![yes.clone(), no.clone()], Simulated::Missing),
+            (vec![no.clone(), conditional], Simulated::Unclear),
+            (vec![no.clone(), bounded], Simulated::Unclear),
+            (vec![result("explicitDeny").build().unwrap()], Simulated::Unclear),
+        ] {
+            assert_eq!(simulated(&results), expected, "{results:?}");
+        }
     }
 
     #[test]

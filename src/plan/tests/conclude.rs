@@ -1,6 +1,7 @@
 //! What an answer means.
 
 use super::*;
+use crate::cloud::Simulated;
 
 const CLASSES: [Class; 21] = [
     Class::NotFound,
@@ -96,7 +97,6 @@ fn a_step_that_could_not_be_recorded_was_not_made() {
         let outcome = scene.answer(&step, Answer::NotJournaled("disk full".to_owned()));
         assert_eq!(told(&outcome, NOW), "blocked NotJournaled");
         assert_eq!(outcome.why().unwrap().detail, "disk full");
-        assert!(scene.memory.in_flight(&key("api")).is_none());
     }
 }
 
@@ -166,7 +166,7 @@ fn a_success_ends_the_window() {
 /// A refusal where the policy is not on the role and nothing has been attached, and what is decided next.
 #[track_caller]
 fn refused_without_policy(entry: &str, class: Class, expected: &str, next: &str) {
-    for may in [Seen::Present(true), Seen::Unknown(Fault::Unread)] {
+    for may in [Some(Simulated::Allowed), None] {
         let mut scene = scene(entry);
         scene.without_policy(may);
         let outcome = scene.answer(&set_step(), failed(class));
@@ -203,7 +203,7 @@ fn a_role_that_lambda_cannot_assume_is_not_helped_by_a_policy() {
 #[test]
 fn a_policy_that_this_process_attached_is_not_called_missing_while_reads_lag() {
     let mut scene = scene(ORDERS);
-    scene.without_policy(Seen::Present(false));
+    scene.without_policy(Some(Simulated::Missing));
     scene.answer(&attach_step(), Answer::Done);
     refused_at(&mut scene, Class::RoleDenied, 3, "waiting RolePropagation");
     assert_eq!(decided(scene.decide().as_ref(), scene.now), "set none -> subnet-a,subnet-b/sg-default");

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cloud::Failure;
+use crate::cloud::Simulated;
 
 const TO_HOME: &str = "set none -> subnet-a,subnet-b/sg-default";
 
@@ -39,7 +40,7 @@ fn a_difference_becomes_a_step_that_carries_what_was_read() {
     let step = Step::SetVpc { key: key("api"), from: Network::none(), to: home(), revision };
     assert_eq!(scene(ORDERS).decide(), Some(Decision::Do(step)));
     let mut lacking = scene(ORDERS);
-    lacking.without_policy(Seen::Present(false));
+    lacking.without_policy(Some(Simulated::Missing));
     assert_eq!(lacking.decide(), Some(Decision::Do(attach_step())));
     check(ORDERS, Scene::at_home, "in sync");
 }
@@ -135,7 +136,7 @@ fn the_daemon_writes_only_into_stated_accounts() {
 /// Only this was agreed to: the change of a world in which the role lacks the right, with something done to it.
 fn agreed_to(done: impl FnOnce(&mut Change)) -> impl FnOnce(&mut Scene) {
     |scene| {
-        scene.without_policy(Seen::Present(false));
+        scene.without_policy(Some(Simulated::Missing));
         let mut change = scene.change();
         done(&mut change);
         scene.limits.admitted = Admitted::Only(BTreeMap::from([(key("api"), change)]));
@@ -213,7 +214,7 @@ fn an_update_that_was_refused_is_no_change_of_our_own() {
 #[test]
 fn the_policy_comes_before_the_network_and_the_first_try_comes_a_moment_later() {
     let mut scene = scene(ORDERS);
-    scene.without_policy(Seen::Present(false));
+    scene.without_policy(Some(Simulated::Missing));
     decides(&scene, "attach VPCAccess to api");
     assert_eq!(told(&scene.answer(&attach_step(), Answer::Done), NOW), "waiting RolePropagation for 2s");
     decides(&scene, "waiting RolePropagation for 2s");
@@ -246,7 +247,7 @@ fn several_policies_are_attached_one_after_the_other() {
         "{ORDERS}\nattach_policy = 'always'\npolicies = ['service-role/AWSLambdaVPCAccessExecutionRole', '{own}']"
     ));
     scene.limits.allowed_policies.push(PolicyName::parse(&own).unwrap());
-    scene.without_policy(Seen::Unknown(Fault::Unread));
+    scene.without_policy(None);
     decides(&scene, "attach VPCAccess to api");
     scene.answer(&attach_step(), Answer::Done);
     decides(&scene, "attach own to api");
@@ -260,13 +261,13 @@ fn several_policies_are_attached_one_after_the_other() {
 fn one_attach_per_role_however_many_functions_need_it() {
     let mut scene = scene("vpc = 'orders'\n[[function]]\nname = 'other'\nvpc = 'orders'");
     scene.add("other", "api");
-    scene.without_policy(Seen::Present(false));
+    scene.without_policy(Some(Simulated::Missing));
     scene.memory.begin(&Step::AttachPolicy { key: key("other"), role: role_arn("api"), policy: policy(POLICY) });
     decides(&scene, "waiting RoleBusy for 2s");
     // The same policy for another role, and another policy for this role, are other matters.
     for (role, arn) in [("other", POLICY), ("api", "arn:aws:iam::aws:policy/other")] {
         let mut scene = self::scene("vpc = 'orders'\n[[function]]\nname = 'other'\nvpc = 'orders'");
-        scene.without_policy(Seen::Present(false));
+        scene.without_policy(Some(Simulated::Missing));
         scene.memory.begin(&Step::AttachPolicy { key: key("other"), role: role_arn(role), policy: policy(arn) });
         decides(&scene, "attach VPCAccess to api");
     }
@@ -297,6 +298,10 @@ fn a_refusal_is_dropped_with_its_target_or_when_somebody_asks() {
     moved.answer(&set_step(), failed(Class::Network));
     moved.vpc().subnets.push(subnet("c", false));
     decides(&moved, "set none -> subnet-a,subnet-b,subnet-c/sg-default");
+    let mut mended = scene(ORDERS);
+    mended.answer(&set_step(), failed(Class::Runtime));
+    mended.api().revision = RevisionId::parse("r2").ok();
+    decides(&mended, TO_HOME);
     let mut asked = scene(ORDERS);
     asked.answer(&set_step(), failed(Class::Network));
     asked.memory.forget_refusals();
@@ -343,7 +348,7 @@ fn a_policy_that_could_not_be_attached_is_not_tried_again_for_any_function_of_th
     ] {
         let mut scene = scene("vpc = 'orders'\n[[function]]\nname = 'other'\nvpc = 'orders'");
         scene.add("other", "api");
-        scene.without_policy(Seen::Present(false));
+        scene.without_policy(Some(Simulated::Missing));
         scene.answer(&attach_step(), failed(class));
         let expected = format!("blocked {reason} for {cool_down}s");
         decides(&scene, &expected);
@@ -354,7 +359,7 @@ fn a_policy_that_could_not_be_attached_is_not_tried_again_for_any_function_of_th
     for class in [Class::Busy, Class::Throttled, Class::Server, Class::Timeout, Class::Unreachable, Class::Credentials]
     {
         let mut scene = scene(ORDERS);
-        scene.without_policy(Seen::Present(false));
+        scene.without_policy(Some(Simulated::Missing));
         scene.answer(&attach_step(), failed(class));
         assert_eq!(decided(scene.decide().as_ref(), scene.now), "attach VPCAccess to api", "{class:?}");
     }
@@ -362,13 +367,13 @@ fn a_policy_that_could_not_be_attached_is_not_tried_again_for_any_function_of_th
 
 #[test]
 fn an_update_of_ours_that_lambda_gave_up_is_tried_again_later() {
-    for (code, cool_down) in [
-        ("SubnetOutOfIPAddresses", 300),
-        ("EniLimitExceeded", 300),
-        ("a code that nobody knows", 300),
-        ("InternalError", 30),
-        ("EC2RequestLimitExceeded", 30),
-        ("InsufficientRolePermissions", 30),
+    for (code, cool_down, expected) in [
+        ("SubnetOutOfIPAddresses", 300, "blocked UpdateFailed for 300s"),
+        ("EniLimitExceeded", 300, "blocked UpdateFailed for 300s"),
+        ("a code that nobody knows", 300, "blocked UpdateFailed for 300s"),
+        ("InternalError", 30, "retry UpdateFailed after 30s"),
+        ("EC2RequestLimitExceeded", 30, "retry UpdateFailed after 30s"),
+        ("InsufficientRolePermissions", 30, "retry UpdateFailed after 30s"),
     ] {
         let mut scene = scene(ORDERS);
         scene.answer(&set_step(), Answer::Done);
@@ -378,7 +383,7 @@ fn an_update_of_ours_that_lambda_gave_up_is_tried_again_later() {
         let seen = scene.api().clone();
         scene.memory.looked(&key("api"), &seen, scene.now);
         assert!(!scene.memory.awaits_update(&key("api")));
-        decides(&scene, &format!("blocked UpdateFailed for {cool_down}s"));
+        decides(&scene, expected);
         scene.wait(cool_down);
         // A second look at the same failure is not a second failure.
         scene.memory.looked(&key("api"), &seen, scene.now);
@@ -420,7 +425,7 @@ fn the_id_of_a_plan_changes_with_what_it_would_do_and_with_what_was_before() {
     let mut after = scene(ORDERS);
     after.vpc().subnets.push(subnet("c", false));
     let mut attach = scene(ORDERS);
-    attach.without_policy(Seen::Present(false));
+    attach.without_policy(Some(Simulated::Missing));
     let mut nothing = scene(ORDERS);
     nothing.at_home();
     let ids: BTreeSet<Digest> = [&first, &before, &after, &attach, &nothing].map(id).into_iter().collect();

@@ -8,6 +8,8 @@ mod conclude;
 mod decide;
 mod properties;
 
+use crate::cloud::Simulated;
+use crate::live::Simulation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
@@ -138,8 +140,9 @@ impl Scene {
     }
 
     /// The role of `api` has no policy, and a simulation says this of its right.
-    fn without_policy(&mut self, may: Seen<bool>) {
-        *self.role() = RoleFacts { attached: BTreeSet::new(), may_make_interfaces: may, ..role_facts() };
+    fn without_policy(&mut self, said: Option<Simulated>) {
+        let simulation = said.map(|said| Simulation { said, at: NOW });
+        *self.role() = RoleFacts { attached: BTreeSet::new(), simulation, ..role_facts() };
     }
 
     /// `api` was found in sync, here and with the entry as it is.
@@ -241,7 +244,7 @@ fn function(name: &str, role: RoleArn) -> Function {
 }
 
 fn role_facts() -> RoleFacts {
-    RoleFacts { attached: BTreeSet::from([policy(POLICY)]), may_make_interfaces: Seen::Unknown(Fault::Unread), at: NOW }
+    RoleFacts { attached: BTreeSet::from([policy(POLICY)]), simulation: None, at: NOW }
 }
 
 /// Two private subnets and a public one, each in its own zone; the default group, and one named `lambda`.
@@ -296,7 +299,7 @@ fn attach_step() -> Step {
 }
 
 fn set_step() -> Step {
-    Step::SetVpc { key: key("api"), from: Network::none(), to: home(), revision: None }
+    Step::SetVpc { key: key("api"), from: Network::none(), to: home(), revision: RevisionId::parse("r1").ok() }
 }
 
 /// `none`, or subnets and groups: `subnet-a,subnet-b/sg-default`, with `+ipv6` where that is allowed.

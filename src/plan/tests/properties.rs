@@ -1,5 +1,7 @@
 //! What holds in every world: many small ones, made from a row of throws.
 
+use crate::cloud::Simulated;
+use crate::live::Simulation;
 use proptest::prelude::*;
 
 use super::*;
@@ -104,8 +106,9 @@ fn live(function: &mut Function, dice: &mut Dice<'_>) {
 
 fn role(dice: &mut Dice<'_>) -> Seen<RoleFacts> {
     let attached = dice.one_of(&[vec![POLICY], vec![], vec![OTHER_POLICY], vec![POLICY, OTHER_POLICY]]);
-    let may = dice.one_of(&[Seen::Present(true), Seen::Present(false), Seen::Unknown(Fault::Unread)]);
-    let facts = RoleFacts { attached: attached.into_iter().map(policy).collect(), may_make_interfaces: may, at: NOW };
+    let said = [Some(Simulated::Allowed), Some(Simulated::Missing), Some(Simulated::Unclear), None];
+    let simulation = dice.one_of(&said).map(|said| Simulation { said, at: NOW });
+    let facts = RoleFacts { attached: attached.into_iter().map(policy).collect(), simulation, at: NOW };
     match dice.throw(10) {
         8 => Seen::Absent,
         9 => Seen::Unknown(Fault::Unread),

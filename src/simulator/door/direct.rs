@@ -4,8 +4,8 @@
 
 use super::{Door, Incoming};
 use crate::cloud::{
-    CloudError, Function, Identity, Marker, Operation, Page, Read, Reply, RouteTable, SecurityGroup, Simulated, Subnet,
-    Vpc, Write,
+    CloudError, Function, Identity, Listed, Marker, Operation, Page, Read, Reply, RouteTable, SecurityGroup, Simulated,
+    Subnet, Vpc, Write,
 };
 use crate::names::{AccountId, FunctionKey, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, Time, VpcId};
 use crate::simulator::account::{self, Aws, AwsError, Describe, UpdateFunctionConfiguration, VpcConfigRequest};
@@ -65,13 +65,17 @@ impl Read for Door {
         })
     }
 
-    fn list_functions<'a>(&'a self, at: &'a Scope, from: Option<Marker>) -> Reply<'a, Page<Function>> {
+    fn list_functions<'a>(&'a self, at: &'a Scope, from: Option<Marker>) -> Reply<'a, Page<Listed>> {
         Box::pin(async move {
             let from = from.as_ref().map(|marker| marker.0.as_str());
             let page = self.direct(Operation::ListFunctions, &at.account, None, |aws, now| {
                 aws.list_functions(at, Some(PAGE_OF_FUNCTIONS), from, now)
             })?;
-            let items = page.items.into_iter().map(|it| Function { life: None, ..function(it) }).collect();
+            let listed = |it| {
+                let function = Function { life: None, ..function(it) };
+                Listed { name: function.name.clone(), function: Ok(function) }
+            };
+            let items = page.items.into_iter().map(listed).collect();
             Ok(Page { items, next: page.next })
         })
     }
@@ -102,7 +106,10 @@ impl Read for Door {
             let answers = self.direct(Operation::SimulatePrincipalPolicy, account, None, |aws, now| {
                 aws.simulate_principal_policy(role.as_str(), &actions, account, now)
             })?;
-            Ok(Simulated { allowed: answers.iter().all(|answer| answer.allowed) })
+            Ok(match answers.iter().all(|answer| answer.allowed) {
+                true => Simulated::Allowed,
+                false => Simulated::Missing,
+            })
         })
     }
 

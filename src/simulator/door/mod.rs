@@ -215,7 +215,7 @@ mod tests {
         let (door, _, key) = stage();
         let page = door.list_functions(&key.scope, None).await.unwrap();
         assert_eq!(page.items.len(), 4);
-        assert!(page.items.iter().all(|function| function.life.is_none()));
+        assert!(page.items.iter().all(|listed| listed.function.as_ref().is_ok_and(|function| function.life.is_none())));
         assert!(door.get_function(&key).await.unwrap().life.is_some());
     }
 
