@@ -4,6 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Output;
 
+use lambda_vpc_controller::names::{Region, Scope};
+use lambda_vpc_controller::simulator::UpdateFunctionConfiguration;
 use serde_json::Value;
 
 use crate::served::{Served, aws_environment};
@@ -112,6 +114,24 @@ fn a_plan_ends_with_0_where_all_is_in_sync_and_with_1_where_something_is_blocked
     let output = desk.run(&["plan"]);
     assert_eq!(output.status.code(), Some(1));
     assert_says(&out(&output), &["nobody", "FunctionNotFound", "functions.toml:7:8", "1 blocked"]);
+}
+
+#[test]
+fn an_update_that_goes_on_is_not_taken_for_its_end() {
+    let desk = Desk::new(IN_SYNC);
+    desk.account.door.with(|aws, now| {
+        let scope = Scope { account: aws.home().clone(), region: Region::parse("eu-west-1").unwrap() };
+        let deploy = UpdateFunctionConfiguration { timeout: Some(9), ..UpdateFunctionConfiguration::default() };
+        aws.update_function_configuration(&scope, "legacy-report", &deploy, now).unwrap();
+    });
+    let output = desk.run(&["plan"]);
+    assert_eq!(output.status.code(), Some(2), "{}", out(&output));
+    assert_says(&out(&output), &["Lambda is carrying out an update"]);
+    let output = desk.run(&["apply", "--yes", "--timeout", "2s"]);
+    assert_eq!(output.status.code(), Some(1), "the simulated clock stands still: {}", out(&output));
+    desk.account.clock.pass(std::time::Duration::from_secs(600));
+    assert_eq!(desk.run(&["apply", "--yes"]).status.code(), Some(0));
+    assert_eq!(desk.account.door.changes(), [], "nothing differed");
 }
 
 #[test]

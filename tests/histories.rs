@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use lambda_vpc_controller::engine::{Notice, Signal};
-use lambda_vpc_controller::plan::{Limits, Outcome, Reason, Writable};
+use lambda_vpc_controller::engine::{Effect, Event, Notice, Signal};
+use lambda_vpc_controller::plan::{Limits, Outcome, Reason, State, Writable};
 use lambda_vpc_controller::simulator::{UpdateFunctionConfiguration, VpcConfigRequest, World};
 
-use crate::support::history::{History, key, settings};
+use crate::support::history::{History, desired, key, settings};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -281,6 +281,77 @@ fn a_hangup_tries_again_at_once_what_waits_for_somebody() {
     history.signal(Signal::Reload);
     history.pass(MINUTE);
     assert_eq!(history.outcome("orders-api"), Outcome::InSync);
+}
+
+#[test]
+fn a_nudge_during_a_load_is_not_lost() {
+    let mut history = History::new(daemon());
+    let now = history.clock.now();
+    let mut loads = |event| {
+        let effects = history.controller.handle(event, now);
+        effects.iter().filter(|effect| matches!(effect, Effect::Load)).count()
+    };
+    assert_eq!(loads(Event::Signal(Signal::Look)), 1);
+    assert_eq!(loads(Event::Signal(Signal::Look)), 0, "never two loads at once");
+    assert_eq!(loads(Event::Loaded(Ok(desired(ORDERS)))), 1, "the file may have changed after it was read");
+    assert_eq!(loads(Event::Loaded(Ok(desired(ORDERS)))), 0);
+}
+
+#[test]
+fn a_simulation_is_asked_about_once_an_hour_for_a_role() {
+    let mut history = History::new(daemon());
+    history.load(&ORDERS.replace("[defaults]", "[defaults]\nmode = \"observe\""));
+    history.pass(50 * MINUTE);
+    assert_eq!(history.door.count("SimulatePrincipalPolicy"), 1, "two functions share one role");
+    history.pass(24 * 60 * MINUTE);
+    let asked = history.door.count("SimulatePrincipalPolicy");
+    assert!((20..=26).contains(&asked), "asked {asked} times in a day");
+}
+
+#[test]
+fn a_role_that_cannot_be_read_holds_up_its_functions_alone_and_is_tried_again() {
+    let mut history = History::new(daemon());
+    history.door.with(|aws, _| aws.denied.insert("ListAttachedRolePolicies".to_owned()));
+    let detached = "[[function]]\nname = 'billing-report'\nvpc = 'none'\n";
+    history.load(&format!("{ORDERS}{detached}"));
+    history.pass(MINUTE);
+    assert_eq!(history.outcome("orders-api").why().unwrap().reason, Reason::AccessDenied);
+    assert_eq!(history.outcome("orders-api").state(), State::Unknown);
+    assert_eq!(history.outcome("billing-report"), Outcome::InSync);
+    assert!(history.notices.iter().all(|notice| !matches!(notice, Notice::Swept { fault: Some(_), .. })));
+    assert_eq!(history.calls(), Vec::<String>::new());
+    history.door.with(|aws, _| aws.denied.clear());
+    history.pass(15 * MINUTE);
+    assert_eq!(history.outcome("orders-api"), Outcome::InSync);
+}
+
+#[test]
+fn what_ec2_refuses_to_show_is_unknown_and_never_absent() {
+    for operation in ["DescribeVpcs", "DescribeSubnets", "DescribeRouteTables", "DescribeSecurityGroups"] {
+        let mut history = History::new(daemon());
+        history.door.with(|aws, _| aws.denied.insert(operation.to_owned()));
+        history.load(ORDERS);
+        history.pass(10 * MINUTE);
+        assert_eq!(history.outcome("orders-api").state(), State::Unknown, "{operation}");
+        assert_eq!(history.calls(), Vec::<String>::new(), "{operation}");
+        history.door.with(|aws, _| aws.denied.clear());
+        history.pass(30 * MINUTE);
+        assert_eq!(history.outcome("orders-api"), Outcome::InSync, "{operation}");
+    }
+}
+
+#[test]
+fn an_entry_that_is_edited_after_days_is_bound_against_the_network_of_today() {
+    let mut history = History::new(daemon());
+    history.load(ORDERS);
+    history.pass(10 * MINUTE);
+    // A day without any resync, as with a long one.
+    history.clock.pass(Duration::from_secs(24 * 3600));
+    let sweeps = history.door.count("DescribeSubnets");
+    history.load(&ORDERS.replace("names = [\"lambda\"]", "names = [\"default\"]"));
+    history.pass(10 * MINUTE);
+    assert!(history.door.count("DescribeSubnets") > sweeps);
+    assert_eq!(history.network("orders-api").security_groups.first().unwrap().as_str(), "sg-0d0d0d0d0d0d0d0d1");
 }
 
 /// Somebody takes a function out of its VPC by hand.
