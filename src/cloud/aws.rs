@@ -103,7 +103,9 @@ impl Aws {
             let credentials = Credentials::new(access_key, "emulated", None, None, "emulator");
             // Any region will do; without one the SDK would look for it in places that an emulator has not.
             let region = aws_config::Region::new("us-east-1");
-            base = base.endpoint_url(url).credentials_provider(credentials).region(region);
+            // A plain client: a proxy of the environment cannot reach an emulator on this machine.
+            let client = aws_smithy_http_client::Builder::new().build_http();
+            base = base.endpoint_url(url).credentials_provider(credentials).region(region).http_client(client);
         }
         let base = base.load().await;
         let (clients, budgets) = (tokio::sync::Mutex::default(), Mutex::default());
