@@ -354,6 +354,28 @@ fn an_entry_that_is_edited_after_days_is_bound_against_the_network_of_today() {
     assert_eq!(history.network("orders-api").security_groups.first().unwrap().as_str(), "sg-0d0d0d0d0d0d0d0d1");
 }
 
+#[test]
+fn a_long_file_is_compared_by_pages_and_only_what_differs_is_looked_at() {
+    let mut history = History::of(World::fleet(120), daemon());
+    let entry = |number: usize| format!("[[function]]\nname = 'function-{number:05}'\nvpc = 'vpc-0f1ee700000000000'\n");
+    let entries: String = (0..60).map(entry).collect();
+    let file =
+        |mode: &str| format!("[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\nmode = '{mode}'\n{entries}");
+    history.load(&file("observe"));
+    history.pass(MINUTE);
+    assert_eq!(history.door.count("ListFunctions"), 3, "120 functions, 50 a page");
+    assert_eq!(history.door.count("GetFunctionConfiguration"), 0);
+    assert_eq!(history.door.count("ListAttachedRolePolicies"), 3, "one role for 20 functions");
+    history.load(&file("enforce"));
+    history.pass(60 * MINUTE);
+    let updates = history.accepted().iter().filter(|call| call.starts_with("Update")).count();
+    let attaches = history.accepted().iter().filter(|call| call.starts_with("Attach")).count();
+    assert_eq!((updates, attaches), (60, 3));
+    history.door.forget_calls();
+    history.assert_nothing_left_to_do();
+    assert_eq!(history.door.count("GetFunctionConfiguration"), 0, "what is in sync needs no look of its own");
+}
+
 /// Somebody takes a function out of its VPC by hand.
 fn somebody_detaches(history: &History, name: &str) {
     let nothing = VpcConfigRequest {
