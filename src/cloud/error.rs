@@ -105,6 +105,9 @@ impl std::fmt::Display for CloudError {
 
 impl std::error::Error for CloudError {}
 
+/// Where an answer has no code, its status stands for one behind this word.
+pub(super) const NO_CODE: &str = "HTTP ";
+
 /// A row of the table: the codes it holds for (none: any), a part of the text (empty: any), and the class.
 type Row = (&'static [&'static str], &'static str, Class);
 
@@ -218,8 +221,8 @@ pub fn classify(service: Service, status: u16, code: &str, text: &str) -> Class 
     }
     match status {
         401 | 403 => Class::AccessDenied,
-        // Only AWS's own "not found", which has a code, says that something is not there; this may be a proxy's.
-        404 => Class::Malformed,
+        // Only AWS's own "not found", which is in the table, says that something is not there; this may be a proxy's.
+        404 if code.starts_with(NO_CODE) => Class::Malformed,
         409 => Class::Busy,
         412 => Class::StaleRevision,
         429 => Class::Throttled,
@@ -237,60 +240,208 @@ mod tests {
         assert_eq!(classify(service, status, code, text), expected, "{code}: {text}");
     }
 
+    /// The code of most refusals of an update.
+    const PARAMETER: &str = "InvalidParameterValueException";
+
     #[test]
-    fn answers_of_lambda() {
-        let invalid = "InvalidParameterValueException";
-        let lambda = |status, code: &str, text: &str, class| check(Service::Lambda, status, code, text, class);
-        lambda(
-            400,
-            invalid,
-            "The provided execution role does not have permissions to call CreateNetworkInterface on EC2",
-            Class::RoleDenied,
-        );
-        lambda(400, invalid, "The role defined for the function cannot be assumed by Lambda.", Class::RoleNotAssumable);
-        lambda(
-            400,
-            invalid,
-            "Your request has been throttled by EC2, please make sure you have enough API rate limit. \
-             EC2 Error Code: RequestLimitExceeded. EC2 Error Message: Request limit exceeded.",
-            Class::Ec2Throttled,
-        );
-        lambda(
-            400,
-            invalid,
-            "Error occurred while DescribeSubnets. EC2 Error Code: InvalidSubnetID.NotFound. \
-             EC2 Error Message: The subnet ID 'subnet-1' does not exist",
-            Class::Network,
-        );
-        lambda(409, "ResourceConflictException", "An update is in progress for resource: arn:x", Class::Busy);
-        lambda(412, "PreconditionFailedException", "The Revision Id provided does not match", Class::StaleRevision);
-        lambda(404, "ResourceNotFoundException", "Function not found: arn:x", Class::NotFound);
-        lambda(429, "TooManyRequestsException", "Rate exceeded", Class::Throttled);
-        lambda(
-            403,
-            "AccessDeniedException",
-            "Your access has been denied by EC2, please make sure your request credentials have permission to \
-             DescribeSecurityGroups for sg-1. EC2 Error Code: UnauthorizedOperation.",
-            Class::AccessDenied,
-        );
-        lambda(400, invalid, "something that nobody has seen yet", Class::Invalid);
-        lambda(503, "", "", Class::Server);
+    fn refusals_of_an_update() {
+        for (text, class) in [
+            (
+                "The provided execution role does not have permissions to call CreateNetworkInterface on EC2",
+                Class::RoleDenied,
+            ),
+            (
+                "The provided execution role does not have permissions to call DescribeNetworkInterfaces on EC2",
+                Class::RoleDenied,
+            ),
+            ("The role defined for the function cannot be assumed by Lambda.", Class::RoleNotAssumable),
+            (
+                "Your request has been throttled by EC2, please make sure you have enough API rate limit. EC2 Error \
+                 Code: RequestLimitExceeded. EC2 Error Message: Request limit exceeded.",
+                Class::Ec2Throttled,
+            ),
+            (
+                "Lambda was unable to configure access to your environment variables because the KMS key is invalid \
+                 for CreateGrant. Please check your KMS key settings.",
+                Class::KmsGrant,
+            ),
+            (
+                "Error occurred while DescribeSubnets. EC2 Error Code: InvalidSubnetID.NotFound. EC2 Error Message: \
+                 The subnet ID 'subnet-1' does not exist",
+                Class::Network,
+            ),
+            (
+                "Error occurred while DescribeSecurityGroups. EC2 Error Code: InvalidGroup.NotFound. EC2 Error \
+                 Message: The security group 'sg-1' does not exist",
+                Class::Network,
+            ),
+            (
+                "Error occurred while DescribeSecurityGroups. EC2 Error Code: InvalidGroupId.Malformed. EC2 Error \
+                 Message: Invalid id: \"sg-\"",
+                Class::Network,
+            ),
+            ("Security Groups are required to be in the same VPC", Class::Network),
+            ("SubnetIds and SecurityIds must coexist or be both empty list.", Class::Network),
+            (
+                "Ipv6AllowedForDualStack cannot be true without subnet or security groups. Please remove \
+                 Ipv6AllowedForDualStack value from your request and try again.",
+                Class::Network,
+            ),
+            (
+                "You have exceeded the maximum limit for HyperPlane ENIs for your account. Please request a limit \
+                 increase.",
+                Class::InterfaceQuota,
+            ),
+            ("You have exceeded the maximum limit for Lambda HyperPlane ENIs for your VPC.", Class::InterfaceQuota),
+            (
+                "The runtime parameter of nodejs12.x is no longer supported for creating or updating AWS Lambda \
+                 functions.",
+                Class::Runtime,
+            ),
+            ("something that nobody has seen yet", Class::Invalid),
+        ] {
+            check(Service::Lambda, 400, PARAMETER, text, class);
+        }
+    }
+
+    #[test]
+    fn other_answers_of_lambda() {
+        for (status, code, text, class) in [
+            (
+                409,
+                "ResourceConflictException",
+                "The operation cannot be performed at this time. An update is in progress for resource: arn:x",
+                Class::Busy,
+            ),
+            (
+                409,
+                "ResourceConflictException",
+                "The operation cannot be performed at this time. The function is currently in the following state: \
+                 Pending",
+                Class::Busy,
+            ),
+            (
+                412,
+                "PreconditionFailedException",
+                "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to \
+                 retrieve the latest Revision Id",
+                Class::StaleRevision,
+            ),
+            (
+                400,
+                "ValidationException",
+                "1 validation error detected: Value '[x]' at 'vpcConfig.subnetIds' failed to satisfy constraint: \
+                 Member must satisfy regular expression pattern: subnet-[0-9a-z]*",
+                Class::Network,
+            ),
+            (400, "ValidationException", "1 validation error detected: Value 'x' at 'functionName'", Class::Invalid),
+            (
+                403,
+                "AccessDeniedException",
+                "Your access has been denied by EC2, please make sure your request credentials have permission to \
+                 DescribeSecurityGroups for sg-1. EC2 Error Code: UnauthorizedOperation.",
+                Class::AccessDenied,
+            ),
+            (404, "ResourceNotFoundException", "Function not found: arn:aws:lambda:x", Class::NotFound),
+            (404, "CodeSigningConfigNotFoundException", "x", Class::Invalid),
+            (400, "InvalidCodeSignatureException", "x", Class::Invalid),
+            (400, "CodeVerificationFailedException", "x", Class::Invalid),
+            (429, "TooManyRequestsException", "Rate exceeded", Class::Throttled),
+            (429, "TooManyRequestsException", "Rate Exceeded.", Class::Throttled),
+            (500, "ServiceException", "An internal error occurred.", Class::Server),
+            (403, "ExpiredTokenException", "The security token included in the request is expired", Class::Credentials),
+            (403, "UnrecognizedClientException", "The security token is invalid.", Class::Credentials),
+        ] {
+            check(Service::Lambda, status, code, text, class);
+        }
     }
 
     #[test]
     fn answers_of_iam() {
-        let iam = |status, code: &str, text: &str, class| check(Service::Iam, status, code, text, class);
-        iam(404, "NoSuchEntity", "The role with name x cannot be found.", Class::NotFound);
-        iam(
-            404,
-            "NoSuchEntity",
-            "Policy arn:aws:iam::aws:policy/x does not exist or is not attachable.",
-            Class::PolicyNotAttachable,
-        );
-        iam(409, "LimitExceeded", "Cannot exceed quota for PoliciesPerRole: 10", Class::PolicyQuota);
-        iam(400, "UnmodifiableEntity", "Cannot perform the operation on the protected role", Class::RoleUnmodifiable);
-        iam(400, "Throttling", "Rate exceeded", Class::Throttled);
-        iam(403, "AccessDenied", "User: x is not authorized to perform: iam:AttachRolePolicy", Class::AccessDenied);
-        iam(403, "ExpiredToken", "The security token included in the request is expired", Class::Credentials);
+        for (status, code, text, class) in [
+            (404, "NoSuchEntity", "The role with name my-policy-role cannot be found.", Class::NotFound),
+            (
+                404,
+                "NoSuchEntity",
+                "Policy arn:aws:iam::aws:policy/x does not exist or is not attachable.",
+                Class::PolicyNotAttachable,
+            ),
+            (409, "LimitExceeded", "Cannot exceed quota for PoliciesPerRole: 10", Class::PolicyQuota),
+            (400, "InvalidInput", "x", Class::Invalid),
+            (400, "ValidationError", "Invalid ARN:  Could not be parsed!", Class::Invalid),
+            (400, "UnmodifiableEntity", "Cannot perform the operation on the protected role", Class::RoleUnmodifiable),
+            (400, "PolicyNotAttachable", "x", Class::PolicyNotAttachable),
+            (409, "ConcurrentModification", "x", Class::Busy),
+            (500, "ServiceFailure", "x", Class::Server),
+            (400, "Throttling", "Rate exceeded", Class::Throttled),
+            (403, "AccessDenied", "User: x is not authorized to perform: iam:AttachRolePolicy", Class::AccessDenied),
+            (403, "ExpiredToken", "The security token included in the request is expired", Class::Credentials),
+            (403, "InvalidClientTokenId", "The security token included in the request is invalid.", Class::Credentials),
+        ] {
+            check(Service::Iam, status, code, text, class);
+        }
+    }
+
+    #[test]
+    fn answers_of_ec2_and_sts() {
+        for (service, status, code, class) in [
+            (Service::Ec2, 503, "RequestLimitExceeded", Class::Throttled),
+            (Service::Ec2, 400, "InvalidSubnetID.NotFound", Class::NotFound),
+            (Service::Ec2, 400, "InvalidGroup.NotFound", Class::NotFound),
+            (Service::Ec2, 400, "InvalidVpcID.NotFound", Class::NotFound),
+            (Service::Ec2, 403, "UnauthorizedOperation", Class::AccessDenied),
+            (Service::Ec2, 401, "AuthFailure", Class::Credentials),
+            (Service::Sts, 400, "MalformedPolicyDocument", Class::Invalid),
+            (Service::Sts, 400, "PackedPolicyTooLarge", Class::Invalid),
+            (Service::Sts, 403, "RegionDisabledException", Class::Credentials),
+            (Service::Sts, 400, "ExpiredToken", Class::Credentials),
+            (Service::Sts, 403, "AccessDenied", Class::AccessDenied),
+        ] {
+            check(service, status, code, "x", class);
+        }
+    }
+
+    /// The codes on which the SDKs' standard mode tries again by itself; ours makes one attempt, so we have to know them.
+    #[test]
+    fn what_the_sdks_take_for_throttling_and_for_passing_is_so_here() {
+        for code in [
+            "Throttling",
+            "ThrottlingException",
+            "ThrottledException",
+            "RequestThrottledException",
+            "TooManyRequestsException",
+            "ProvisionedThroughputExceededException",
+            "TransactionInProgressException",
+            "RequestLimitExceeded",
+            "BandwidthLimitExceeded",
+            "LimitExceededException",
+            "RequestThrottled",
+            "SlowDown",
+            "PriorRequestNotComplete",
+            "EC2ThrottledException",
+        ] {
+            check(Service::Lambda, 400, code, "x", Class::Throttled);
+        }
+        for status in [500, 502, 503, 504] {
+            check(Service::Lambda, status, "SomethingNew", "x", Class::Server);
+        }
+        for code in ["RequestTimeout", "RequestTimeoutException"] {
+            check(Service::Ec2, 400, code, "x", Class::Timeout);
+        }
+    }
+
+    #[test]
+    fn an_unknown_code_falls_back_on_the_status_and_absence_needs_a_known_one() {
+        for (status, code, class) in [
+            (404, "HTTP 404", Class::Malformed),
+            (404, "SomethingNew", Class::Invalid),
+            (403, "SomethingNew", Class::AccessDenied),
+            (409, "SomethingNew", Class::Busy),
+            (412, "SomethingNew", Class::StaleRevision),
+            (429, "HTTP 429", Class::Throttled),
+            (418, "SomethingNew", Class::Invalid),
+        ] {
+            check(Service::Lambda, status, code, "x", class);
+        }
     }
 }

@@ -72,7 +72,7 @@ reasons! {
     // Somebody has to do something.
     FunctionNotFound, Blocked, Invalid, "There is no such function in this account and region; create it, or correct the file.";
     CreationFailed, Blocked, Invalid, "The creation of this function failed; delete it and create it again.";
-    AccountNotStated, Blocked, Invalid, "The daemon writes only into accounts that are stated; add [[account]] with this id to the settings, or `account` to the file.";
+    AccountNotStated, Blocked, Invalid, "The daemon writes only into accounts that are stated; add this id as an account to the settings, or as `account` to the file.";
     VpcNotAllowed, Blocked, Invalid, "The settings do not allow this VPC; add it to guard.allowed_vpcs, or correct the file.";
     PolicyNotAllowed, Blocked, Invalid, "The settings do not allow this policy; add it to guard.allowed_policies, or correct the file.";
     DetachNotAllowed, Blocked, Invalid, "The file wants this function out of its VPC, but the settings do not allow that; set guard.allow_detach = true.";

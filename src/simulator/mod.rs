@@ -11,7 +11,7 @@
 //!                                                        world: what is there at the start (TOML)
 //! ```
 //!
-//! Both doors lead through [`Door::call`], which knows the time and writes down what was called; so the two give the
+//! Both doors lead through `Door::call`, which knows the time and writes down what was called; so the two give the
 //! same answers, and what goes wrong on purpose (faults, quotas of requests) has one place to come in.
 
 mod account;

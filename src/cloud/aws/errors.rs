@@ -9,6 +9,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use crate::cloud::error::NO_CODE;
 use crate::cloud::{Class, CloudError, Operation};
 
 /// What every error of an operation can do.
@@ -28,7 +29,7 @@ pub(super) fn convert<E: SdkFailure>(operation: Operation, error: Sdk<E>) -> Clo
         SdkError::ServiceError(context) => {
             let (answer, raw) = (context.err(), context.raw());
             let status = raw.status().as_u16();
-            let code = answer.code().map_or_else(|| format!("HTTP {status}"), str::to_owned);
+            let code = answer.code().map_or_else(|| format!("{NO_CODE}{status}"), str::to_owned);
             let text = answer.message().unwrap_or("(no text)");
             CloudError {
                 request_id: error.request_id().map(str::to_owned),
@@ -38,7 +39,7 @@ pub(super) fn convert<E: SdkFailure>(operation: Operation, error: Sdk<E>) -> Clo
         }
         SdkError::ResponseError(context) if context.raw().status().as_u16() >= 500 => {
             let status = context.raw().status().as_u16();
-            CloudError::answered(operation, status, &format!("HTTP {status}"), &innermost(&error))
+            CloudError::answered(operation, status, &format!("{NO_CODE}{status}"), &innermost(&error))
         }
         SdkError::ResponseError(_) => malformed(operation, &innermost(&error)),
         SdkError::TimeoutError(_) => CloudError::local(operation, Class::Timeout, "Timeout", &innermost(&error)),
