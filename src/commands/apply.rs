@@ -40,7 +40,7 @@ pub(super) async fn run(settings: Settings, args: &ApplyArgs) -> Result<ExitCode
         anstream::eprintln!("nothing was changed");
         return Ok(exit::ERROR);
     }
-    let progress = Arc::new(Progress::new(to_do.len()));
+    let progress = Arc::new(Progress::new(to_do.keys().cloned().collect()));
     controller.admit(Admitted::Only(to_do));
     controller.take_up_again();
     let ports = session.ports(&settings, Arc::<Progress>::clone(&progress));
@@ -109,14 +109,15 @@ fn signals(timeout: std::time::Duration) -> Result<mpsc::Receiver<Signal>, Failu
 /// A progress bar on stderr; none where that is no terminal.
 struct Progress {
     bar: ProgressBar,
+    to_do: Vec<FunctionKey>,
 }
 
 impl Progress {
-    fn new(changes: usize) -> Self {
-        let bar = ProgressBar::new(u64::try_from(changes).unwrap_or(u64::MAX));
+    fn new(to_do: Vec<FunctionKey>) -> Self {
+        let bar = ProgressBar::new(u64::try_from(to_do.len()).unwrap_or(u64::MAX));
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { bar }
+        Self { bar, to_do }
     }
 }
 
@@ -136,10 +137,11 @@ impl Observer for Progress {
     }
 
     fn turned(&self, controller: &Controller) {
-        let done = controller.board().lines().filter(|(_, line)| line.change.is_none()).count();
-        let all = controller.board().lines().count();
-        let left = all.saturating_sub(done);
-        let len = self.bar.length().unwrap_or_default();
-        self.bar.set_position(len.saturating_sub(u64::try_from(left).unwrap_or(u64::MAX)));
+        let rests = |key: &&FunctionKey| {
+            let line = controller.board().get(key);
+            line.is_some_and(|line| matches!(line.outcome, Outcome::InSync | Outcome::Blocked { .. }))
+        };
+        let done = self.to_do.iter().filter(rests).count();
+        self.bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
     }
 }
