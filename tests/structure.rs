@@ -127,3 +127,23 @@ fn the_readme_and_the_code_tell_of_the_same_metrics_and_commands() {
         assert!(readme.contains(&format!("`{command}")), "the README does not tell of {command}");
     }
 }
+
+#[test]
+fn every_reason_has_its_sentence_in_the_docs_and_the_docs_have_no_other() {
+    use lambda_vpc_controller::plan::Reason;
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reasons.md")).unwrap();
+    let headings: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    let mut names: Vec<&str> = Reason::ALL.iter().map(|reason| reason.name()).collect();
+    let flowing = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    for reason in Reason::ALL {
+        let expected = format!("### {} {}", reason.name(), reason.sentence());
+        assert!(flowing.contains(&expected), "docs/reasons.md does not say: {expected}");
+    }
+    let mut documented = headings.clone();
+    documented.sort_unstable();
+    names.sort_unstable();
+    assert_eq!(documented, names);
+    for link in page.split("](#").skip(1).filter_map(|rest| rest.split(')').next()) {
+        assert!(headings.iter().any(|heading| heading.to_lowercase() == link), "no heading for #{link}");
+    }
+}
