@@ -438,7 +438,7 @@ impl Controller {
             self.note_drift(change, effects);
         }
         match decision {
-            Decision::Rest(outcome) => self.finish(&key, outcome, change, now, effects),
+            Decision::Rest(outcome) => self.conclude(&key, outcome, change, now, effects),
             Decision::Do(_) if self.stopping => self.queue.done(&key),
             Decision::Do(step) => {
                 self.memory.begin(&step);
@@ -463,23 +463,11 @@ impl Controller {
             sweep.want(now + AFTER_REFUSAL);
         }
         let change = self.drifting.get(&key).cloned();
-        self.finish(&key, outcome, change, now, effects);
+        self.conclude(&key, outcome, change, now, effects);
     }
 
-    /// A pass has ended.
-    fn finish(
-        &mut self,
-        key: &FunctionKey,
-        outcome: Outcome,
-        change: Option<Change>,
-        now: Time,
-        effects: &mut Vec<Effect>,
-    ) {
-        self.queue.done(key);
-        self.conclude(key, outcome, change, now, effects);
-    }
-
-    /// Something is known about a function: it goes on the board, and the function comes again when that is due.
+    /// A pass has ended, or a sweep told all there is to know: the outcome goes on the board, and the function comes again
+    /// when that is due.
     fn conclude(
         &mut self,
         key: &FunctionKey,
@@ -488,6 +476,7 @@ impl Controller {
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
+        self.queue.done(key);
         if outcome == Outcome::InSync {
             self.attempts.remove(key);
             self.drifting.remove(key);
