@@ -137,6 +137,20 @@ fn policy_and_network_are_applied_and_then_the_plan_is_empty() {
 }
 
 #[test]
+fn where_nothing_can_be_simulated_and_nothing_is_refused_no_policy_is_attached() {
+    let moto = Moto::start(&["eu-west-1"]);
+    let desired = moto.desired("eu-west-1").replace("attach_policy = 'always'\n", "");
+    let (code, plan) = moto.plan(&desired);
+    assert_eq!(code, 2);
+    assert_eq!(plan["functions"][0]["change"]["attach_if_refused"][0]["policy"], POLICY, "{plan:#}");
+    moto.apply(&desired, DEFAULTS);
+    let live = moto.look("eu-west-1");
+    assert_eq!(live["functions"]["api"]["subnets"], moto.seeded["eu-west-1"]["private"]);
+    assert_eq!(live["roles"]["shared"], serde_json::json!([]), "moto accepts any role, so nothing showed a need");
+    assert_eq!(moto.plan(&desired).0, 0);
+}
+
+#[test]
 fn a_change_by_hand_is_planned_and_repaired() {
     let moto = Moto::start(&["eu-west-1"]);
     let desired = moto.desired("eu-west-1");
