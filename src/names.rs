@@ -368,6 +368,11 @@ pub struct Network {
 }
 
 impl Network {
+    /// Lambda takes at most this many subnets in one configuration.
+    pub const MOST_SUBNETS: usize = 16;
+    /// Lambda takes at most this many security groups in one configuration.
+    pub const MOST_SECURITY_GROUPS: usize = 5;
+
     /// Not in a VPC.
     pub fn none() -> Self {
         Self::default()

@@ -1,15 +1,13 @@
 //! The whole daemon on the simulated account's direct door, with tokio's time paused: hours in milliseconds.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lambda_vpc_controller::apply::{Applier, Journal, Order};
-use lambda_vpc_controller::desired::{DesiredState, LoadFailure};
-use lambda_vpc_controller::engine::{self, Cadence, Controller, Event, Load, Notice, Observer, Ports, Signal};
+use lambda_vpc_controller::desired::LoadFailure;
+use lambda_vpc_controller::engine::{self, Cadence, Controller, Event, Load, Loading, Notice, Observer, Ports, Signal};
 use lambda_vpc_controller::file::Unusable;
-use lambda_vpc_controller::names::Clock;
+use lambda_vpc_controller::names::{Clock, Digest};
 use lambda_vpc_controller::plan::{Answer, Limits, Outcome};
 use lambda_vpc_controller::simulator::{Door, World};
 use lambda_vpc_controller::telemetry::Telemetry;
@@ -27,11 +25,12 @@ const FILE: &str = "[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n
 struct File(Arc<Mutex<Option<String>>>);
 
 impl Load for File {
-    fn load(&self) -> Pin<Box<dyn Future<Output = Result<DesiredState, LoadFailure>> + Send + '_>> {
+    fn load(&self, in_force: Option<Digest>) -> Loading<'_> {
         let text = self.0.lock().unwrap().clone();
         Box::pin(async move {
             let broken = || LoadFailure::File(Unusable::Mistaken(Vec::new()));
-            text.map(|text| desired(&text)).ok_or_else(broken)
+            let state = desired(&text.ok_or_else(broken)?);
+            Ok(Some(state).filter(|state| in_force.as_ref() != Some(&state.digest)))
         })
     }
 }
@@ -75,7 +74,7 @@ impl Daemon {
         let (signals, receive) = mpsc::channel(8);
         let running = tokio::spawn(async move {
             let controller = Controller::new(Limits::of(&settings()), Cadence::of(&settings()));
-            let first = vec![Event::Loaded(ports.load.load().await)];
+            let first = vec![Event::Loaded(ports.load.load(None).await)];
             engine::run(controller, &ports, first, receive, |_| false).await
         });
         Self { door, file, signals, telemetry, running }

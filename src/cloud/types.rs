@@ -47,8 +47,6 @@ pub struct Function {
     pub role: RoleArn,
     /// Its VPC configuration; absent, empty and null are the same.
     pub network: Network,
-    /// The VPC that Lambda derived from the subnets, where it says so.
-    pub vpc: Option<VpcId>,
     /// The revision to send with an update. Some emulators have none.
     pub revision: Option<RevisionId>,
     /// When the configuration last changed.

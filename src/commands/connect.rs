@@ -1,9 +1,7 @@
 //! What the commands that talk to AWS share: the connection, the clock, and the reading of the desired state.
 
 use std::collections::{BTreeMap, HashMap};
-use std::future::Future;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -14,9 +12,9 @@ use super::Failure;
 use crate::cloud::aws::{Access, Aws, Endpoint};
 use crate::cloud::{CallObserver, Read};
 use crate::desired::{Accounts, DesiredState, LoadFailure};
-use crate::engine::Load;
+use crate::engine::{Load, Loading};
 use crate::file::{Source, Unusable};
-use crate::names::{AccountId, Clock, Region, Time};
+use crate::names::{AccountId, Clock, Digest, Region, Time};
 use crate::settings::Settings;
 
 /// The system's clock, except that it never goes back.
@@ -67,20 +65,25 @@ impl Loader {
         Self { path: settings.desired.clone(), named: named_accounts(settings), region, read, own: OnceCell::new() }
     }
 
-    async fn load(&self) -> Result<DesiredState, LoadFailure> {
-        let source = Source::read(&self.path).map_err(Unusable::from)?;
+    async fn resolve(&self, source: &Source) -> Result<DesiredState, LoadFailure> {
         let accounts = Accounts::without_aws(self.named.clone(), self.region.clone());
-        let state = DesiredState::check(&source, &accounts)?;
+        let state = DesiredState::check(source, &accounts)?;
         let Some(region) = state.region_of_nobody() else { return Ok(state) };
         let asked = || async { self.read.caller_identity(None, region).await.map(|identity| identity.account) };
         let own = self.own.get_or_try_init(asked).await.map_err(LoadFailure::Identity)?;
-        Ok(DesiredState::check(&source, &Accounts { own: own.clone(), ..accounts })?)
+        Ok(DesiredState::check(source, &Accounts { own: own.clone(), ..accounts })?)
     }
 }
 
 impl Load for Loader {
-    fn load(&self) -> Pin<Box<dyn Future<Output = Result<DesiredState, LoadFailure>> + Send + '_>> {
-        Box::pin(self.load())
+    fn load(&self, in_force: Option<Digest>) -> Loading<'_> {
+        Box::pin(async move {
+            let source = Source::read(&self.path).map_err(Unusable::from)?;
+            match in_force.as_ref() == Some(source.digest()) {
+                true => Ok(None),
+                false => self.resolve(&source).await.map(Some),
+            }
+        })
     }
 }
 

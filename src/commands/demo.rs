@@ -138,7 +138,6 @@ struct Story {
 struct Told {
     invited: AtomicBool,
     refused: Mutex<Vec<FunctionName>>,
-    interfered: Arc<AtomicBool>,
 }
 
 fn say(text: impl AsRef<str>) {
@@ -173,11 +172,10 @@ impl Story {
              * end with Ctrl-C\n",
             file.display()
         ));
-        let (door, interfered) = (self.door.clone(), Arc::clone(&self.told.interfered));
+        let door = self.door.clone();
         tokio::spawn(async move {
             tokio::time::sleep(QUIET).await;
             interfere(&door);
-            interfered.store(true, Ordering::Relaxed);
         });
     }
 

@@ -66,12 +66,12 @@ impl Session {
         observer: Arc<dyn Observer>,
     ) -> Result<(Controller, Plan), Failure> {
         let ports = self.ports(settings, observer);
-        let desired = ports.load.load().await?;
-        warn(&desired.warnings);
+        let loaded = ports.load.load(None).await?;
+        warn(loaded.as_ref().map(|desired| desired.warnings.as_slice()).unwrap_or_default());
         let limits = Limits { admitted: Admitted::Only(Default::default()), ..Limits::attended(settings) };
         let controller = Controller::new(limits, Cadence::once(settings));
         let (_stay, signals) = mpsc::channel(1);
-        let first = vec![Event::Loaded(Ok(desired))];
+        let first = vec![Event::Loaded(Ok(loaded))];
         let mut controller = engine::run(controller, &ports, first, signals, Controller::has_looked).await;
         controller.admit(Admitted::All);
         let plan = controller.plan((self.clock)());

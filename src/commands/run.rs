@@ -80,11 +80,11 @@ pub(super) async fn daemon(
     signals: mpsc::Receiver<Signal>,
     listening: Option<Arc<dyn Observer>>,
 ) -> Result<(), Failure> {
-    let region = connect::region_of_environment();
-    DesiredState::load(&settings.desired, &Accounts::without_aws(connect::named_accounts(settings), region))?;
     let clock = connect::clock();
     let telemetry = Telemetry::new(settings.metrics.per_function, Arc::clone(&clock));
     let telemetry = Arc::new(telemetry.map_err(|error| Failure::Other(format!("the metrics are wrong: {error}")))?);
+    let aws = connect::aws(settings, endpoint, telemetry.clone(), Arc::clone(&clock)).await;
+    DesiredState::load(&settings.desired, &Accounts::without_aws(connect::named_accounts(settings), aws.region()))?;
     if let Ok(at) = listener.local_addr() {
         tracing::info!(%at, "serving /metrics, /livez and /readyz");
     }
@@ -93,7 +93,6 @@ pub(super) async fn daemon(
         // Either way it is time to stop.
         let _ = http_stopped.await;
     }));
-    let aws = connect::aws(settings, endpoint, telemetry.clone(), Arc::clone(&clock)).await;
     let ports = Ports {
         applier: Arc::new(Applier::new(aws.clone(), Arc::new(LogJournal), Arc::clone(&clock))),
         load: Arc::new(Loader::new(settings, aws.region(), aws.clone())),

@@ -10,15 +10,10 @@ use super::document::{Defaults, Document, Function, Moment, Selector, Vpc};
 use super::{AttachPolicy, Entry, Intent, Pick, Want};
 use crate::file::{self, Diagnostic, Field, Report, Source, Span, nearest};
 use crate::names::{
-    AccountId, FunctionArn, FunctionKey, FunctionName, NameError, PolicyName, Region, Scope, SecurityGroupId, SubnetId,
-    Time, VpcId,
+    AccountId, FunctionArn, FunctionKey, FunctionName, NameError, Network, PolicyName, Region, Scope, SecurityGroupId,
+    SubnetId, Time, VpcId,
 };
 use crate::settings::Mode;
-
-/// Lambda's limit of subnets in one configuration.
-const MOST_SUBNETS: usize = 16;
-/// Lambda's limit of security groups in one configuration.
-const MOST_GROUPS: usize = 5;
 
 /// What is known of accounts and regions outside the file.
 #[derive(Clone, Debug)]
@@ -101,9 +96,13 @@ impl<'a> Resolver<'a> {
             let account = self.account(&raw.account).or_else(|| defaults.account.clone());
             let id = self.required(&raw.id, field.span(), "id", "id = \"vpc-0a1b2c3d4e5f60718\"");
             let id = id.and_then(|id| id.parse(self.source, self.report, |text| VpcId::parse(text)));
-            let subnets = self.pick(&raw.subnets, SubnetId::parse, MOST_SUBNETS, "subnets");
-            let security_groups =
-                self.pick(&raw.security_groups, SecurityGroupId::parse, MOST_GROUPS, "security groups");
+            let subnets = self.pick(&raw.subnets, SubnetId::parse, Network::MOST_SUBNETS, "subnets");
+            let security_groups = self.pick(
+                &raw.security_groups,
+                SecurityGroupId::parse,
+                Network::MOST_SECURITY_GROUPS,
+                "security groups",
+            );
             let ipv6 = self.get(&raw.ipv6).copied().unwrap_or_default();
             let Some(name) = self.required(&raw.name, field.span(), "name", "name = \"orders\"") else { continue };
             let Some(text) = name.parse(self.source, self.report, |text| vpc_name(text)) else { continue };
@@ -225,8 +224,9 @@ impl<'a> Resolver<'a> {
 
     /// Where the function belongs, and the entry of its VPC.
     fn want<'v>(&mut self, raw: &Function, span: &Span, vpcs: &'v Vpcs) -> Option<(Want, Option<&'v NamedVpc>)> {
-        let subnets = self.pick(&raw.subnets, SubnetId::parse, MOST_SUBNETS, "subnets");
-        let groups = self.pick(&raw.security_groups, SecurityGroupId::parse, MOST_GROUPS, "security groups");
+        let subnets = self.pick(&raw.subnets, SubnetId::parse, Network::MOST_SUBNETS, "subnets");
+        let groups =
+            self.pick(&raw.security_groups, SecurityGroupId::parse, Network::MOST_SECURITY_GROUPS, "security groups");
         let example = "vpc = \"orders\", or vpc = \"none\" for a function that must not be in a VPC";
         let field = self.required(&raw.vpc, span, "vpc", example)?;
         let text = field.get(self.source, self.report)?;

@@ -16,8 +16,6 @@ use crate::names::{FunctionKey, Scope, Time};
 use crate::plan::{self, Answer, Cause, Change, Decision, Limits, Memory, Outcome, Pace, Reason, Verdict, Why, World};
 use crate::settings::Settings;
 
-/// A function that changed this lately may have an unfinished update, which a listing does not show.
-const RECENT: Duration = Duration::from_secs(15 * 60);
 /// The facts of a role are read again with the next look when they are older than this.
 const ROLE_AGE: Duration = Duration::from_secs(60 * 60);
 /// What is known of VPCs is good enough for an edited entry if it is not older than this; otherwise a sweep comes first.
@@ -145,12 +143,7 @@ impl Controller {
     /// Whether every function rests: in sync, or in a state that only somebody else can change.
     pub fn at_rest(&self) -> bool {
         let Some(desired) = &self.desired else { return false };
-        let rests = |entry: &Arc<Entry>| match self.board.get(&entry.key).map(|line| &line.outcome) {
-            None => false,
-            Some(Outcome::InSync | Outcome::Blocked { .. }) => true,
-            Some(Outcome::Waiting { why, .. }) => matches!(why.reason, Reason::Observed | Reason::NotAdmitted),
-            Some(Outcome::Retry { why, .. }) => why.reason.pace() == Pace::Denied,
-        };
+        let rests = |entry: &Arc<Entry>| self.board.get(&entry.key).is_some_and(|line| line.outcome.rests());
         self.idle() && desired.entries.iter().all(rests)
     }
 
@@ -220,7 +213,7 @@ impl Controller {
     fn begin_what_is_due(&mut self, now: Time, effects: &mut Vec<Effect>) {
         if !self.load.running && self.load.due.is_some_and(|due| due <= now) {
             self.load = Load { running: true, again: false, due: None };
-            effects.push(Effect::Load);
+            effects.push(Effect::Load(self.desired.as_ref().map(|desired| desired.digest.clone())));
         }
         let due: Vec<Scope> =
             self.sweeps.iter().filter(|(_, sweep)| sweep.is_due(now)).map(|(scope, _)| scope.clone()).collect();
@@ -275,17 +268,15 @@ impl Controller {
         (doubted || !known).then_some(RoleNeeds { function, before })
     }
 
-    fn loaded(&mut self, loaded: Result<DesiredState, LoadFailure>, now: Time, effects: &mut Vec<Effect>) {
+    fn loaded(&mut self, loaded: Result<Option<DesiredState>, LoadFailure>, now: Time, effects: &mut Vec<Effect>) {
         let again = std::mem::take(&mut self.load.again);
         self.load.running = false;
         self.load.due = if again { Some(now) } else { self.cadence.poll.map(|poll| now + poll) };
         let state = match loaded {
             Err(failure) => return effects.push(Effect::Tell(Notice::NotLoaded(Arc::new(failure)))),
-            Ok(state) => state,
+            Ok(None) => return effects.push(Effect::Tell(Notice::Confirmed)),
+            Ok(Some(state)) => state,
         };
-        if self.desired.as_ref().is_some_and(|before| before.digest == state.digest) {
-            return effects.push(Effect::Tell(Notice::Confirmed));
-        }
         effects.push(Effect::Tell(Notice::Loaded {
             digest: state.digest.clone(),
             functions: state.entries.len(),
@@ -376,16 +367,17 @@ impl Controller {
     fn select(&mut self, entry: &Arc<Entry>, now: Time, effects: &mut Vec<Effect>) {
         let Some(world) = self.world(now) else { return };
         let verdict = plan::compare(&world, entry).verdict;
+        let unfinished = plan::may_be_unfinished(&world, &entry.key);
         let waits = match &verdict {
             Verdict::Differs(change) => plan::gate(&world, entry, change),
-            _ => None,
+            Verdict::InSync | Verdict::Stuck(_) => None,
         };
         if self.queue.is_processing(&entry.key) {
             return self.queue.add(entry.key.clone());
         }
         match verdict {
             Verdict::Stuck(outcome) => self.conclude(&entry.key, outcome, None, now, effects),
-            Verdict::InSync if self.may_be_unfinished(&entry.key, now) => self.queue.add(entry.key.clone()),
+            Verdict::InSync if unfinished => self.queue.add(entry.key.clone()),
             Verdict::InSync => self.conclude(&entry.key, Outcome::InSync, None, now, effects),
             Verdict::Differs(change) => {
                 let waiting_for_it =
@@ -406,33 +398,22 @@ impl Controller {
         self.board.get(key).and_then(|line| line.next).is_some_and(|next| next > now)
     }
 
-    /// Whether a function that looks in sync may still be in the middle of an update.
-    fn may_be_unfinished(&self, key: &FunctionKey, now: Time) -> bool {
-        use crate::cloud::{State as Lambda, Update};
-        let Seen::Present(function) = self.facts.function(key) else { return false };
-        match &function.life {
-            Some(life) => life.state == Lambda::Pending || matches!(life.update, Update::InProgress | Update::Unsaid),
-            None => {
-                let recent = function.modified.is_some_and(|at| now.since(at) < RECENT);
-                self.memory.awaits_update(key) || recent
-            }
-        }
-    }
-
     fn looked(&mut self, key: FunctionKey, found: Looked, now: Time, effects: &mut Vec<Effect>) {
         if let Seen::Present(function) = &found.function {
             self.memory.looked(&key, function, now);
         }
         self.facts.looked(&key, found, now);
         let Some(world) = self.world(now) else { return self.queue.done(&key) };
-        let (Some(entry), Some(decision)) = (world.desired.get(&key), plan::decide(&world, &key)) else {
+        let Some(entry) = world.desired.get(&key) else {
             self.begun.remove(&key);
             return self.queue.done(&key);
         };
         let digest = world.desired.digest.clone();
-        let change = match plan::compare(&world, entry).verdict {
+        let verdict = plan::compare(&world, entry).verdict;
+        let decision = plan::decide(&world, entry, &verdict);
+        let change = match verdict {
             Verdict::Differs(change) => Some(change),
-            _ => None,
+            Verdict::InSync | Verdict::Stuck(_) => None,
         };
         if let Some(change) = &change {
             self.note_drift(change, effects);

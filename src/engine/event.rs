@@ -14,8 +14,8 @@ use crate::plan::{Answer, Change, Outcome, State, Why};
 /// What happens.
 #[derive(Debug)]
 pub enum Event {
-    /// The file was read.
-    Loaded(Result<DesiredState, LoadFailure>),
+    /// The file was read; none if it says what is in force.
+    Loaded(Result<Option<DesiredState>, LoadFailure>),
     /// A scope was swept.
     Surveyed(Surveyed),
     /// A function was looked at.
@@ -42,8 +42,8 @@ pub enum Signal {
 /// What is to be done about it.
 #[derive(Debug)]
 pub enum Effect {
-    /// Read the file.
-    Load,
+    /// Read the file; what has this digest is in force.
+    Load(Option<Digest>),
     /// Sweep a scope.
     Survey(Scope, Needs),
     /// Look at a function, and at its role as well if there are needs.

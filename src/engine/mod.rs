@@ -12,4 +12,4 @@ mod runtime;
 pub use controller::{Cadence, Controller};
 pub use event::{Effect, Event, Notice, Signal};
 pub use queue::Queue;
-pub use runtime::{Load, Observer, Ports, run};
+pub use runtime::{Load, Loading, Observer, Ports, run};

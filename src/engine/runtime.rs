@@ -15,17 +15,20 @@ use crate::apply::Applier;
 use crate::cloud::Read;
 use crate::desired::{DesiredState, LoadFailure};
 use crate::live;
-use crate::names::Clock;
+use crate::names::{Clock, Digest};
 
 /// After a stop was asked for, calls in hand get this long to end; below the usual grace of 10 s.
 const GRACE: Duration = Duration::from_secs(8);
 /// The loop turns at least this often, so that it can be seen to live.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
+/// The desired state, to be awaited; none if nothing has changed.
+pub type Loading<'a> = Pin<Box<dyn Future<Output = Result<Option<DesiredState>, LoadFailure>> + Send + 'a>>;
+
 /// Reads the desired state.
 pub trait Load: Send + Sync {
-    /// Reads, parses and resolves the file as it is now.
-    fn load(&self) -> Pin<Box<dyn Future<Output = Result<DesiredState, LoadFailure>> + Send + '_>>;
+    /// Reads the file as it is now, and parses and resolves it unless its bytes have this digest.
+    fn load(&self, in_force: Option<Digest>) -> Loading<'_>;
 }
 
 /// Told of everything that is worth telling.
@@ -122,9 +125,9 @@ impl Tasks<'_> {
         match effect {
             Effect::Tell(notice) => self.ports.observer.notice(&notice),
             Effect::Stop => {}
-            Effect::Load => {
+            Effect::Load(in_force) => {
                 let load = Arc::clone(&self.ports.load);
-                self.spawn(async move { Event::Loaded(load.load().await) });
+                self.spawn(async move { Event::Loaded(load.load(in_force).await) });
             }
             Effect::Survey(scope, needs) => {
                 self.spawn(async move { Event::Surveyed(live::survey(&*read, &scope, &needs, clock()).await) });

@@ -8,11 +8,6 @@ use crate::desired::{Intent, Pick};
 use crate::live::{SubnetFacts, VpcFacts};
 use crate::names::{Network, SecurityGroupId, SubnetId};
 
-/// Lambda's limit of subnets in one configuration.
-const MOST_SUBNETS: usize = 16;
-/// Lambda's limit of security groups in one configuration.
-const MOST_GROUPS: usize = 5;
-
 /// An intent, bound: the exact configuration, and what is doubtful about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
@@ -42,10 +37,10 @@ pub fn bind(intent: &Intent, facts: &VpcFacts) -> Result<Bound, Why> {
         security_groups: groups.iter().map(|group| group.id.clone()).collect(),
         ipv6: intent.ipv6,
     };
-    if network.subnets.len() > MOST_SUBNETS {
+    if network.subnets.len() > Network::MOST_SUBNETS {
         return Err(Why::new(Reason::TooManySubnets, format!("the entry means {} subnets", network.subnets.len())));
     }
-    if network.security_groups.len() > MOST_GROUPS {
+    if network.security_groups.len() > Network::MOST_SECURITY_GROUPS {
         let detail = format!("the entry means {} security groups", network.security_groups.len());
         return Err(Why::new(Reason::TooManySecurityGroups, detail));
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::change::missing;
 use super::memory::waits_for_iam;
 use super::reason::{Outcome, Reason, Why};
-use super::{Admitted, Answer, Attach, Change, NetworkChange, Step, Verdict, World, Writable, compare};
+use super::{Admitted, Answer, Attach, Change, NetworkChange, Step, Verdict, World, Writable};
 use crate::cloud::{Class, CloudError, Function, State, Update};
 use crate::desired::{AttachPolicy, Entry};
 use crate::live::Seen;
@@ -20,6 +20,9 @@ const FIRST_TRY: Duration = Duration::from_secs(2);
 /// How long a missing `LastUpdateStatus` counts as an update in progress.
 const UNSAID: Duration = Duration::from_secs(5 * 60);
 
+/// A function that changed this lately may have an unfinished update, which a listing does not show.
+const RECENT: Duration = Duration::from_secs(15 * 60);
+
 /// What to do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -29,25 +32,32 @@ pub enum Decision {
     Rest(Outcome),
 }
 
-/// Decides about a function that was just looked at; `None` if the file does not list it.
-pub fn decide(w: &World<'_>, key: &FunctionKey) -> Option<Decision> {
-    let entry = w.desired.get(key)?;
-    let comparison = compare(w, entry);
-    let change = match comparison.verdict {
-        Verdict::Stuck(outcome) => return Some(Decision::Rest(outcome)),
-        Verdict::InSync => None,
-        Verdict::Differs(change) => Some(change),
+/// Decides about a function that was just looked at and compared.
+pub fn decide(w: &World<'_>, entry: &Arc<Entry>, verdict: &Verdict) -> Decision {
+    let function = match (verdict, w.facts.function(&entry.key)) {
+        (Verdict::Stuck(outcome), _) => return Decision::Rest(outcome.clone()),
+        (_, Seen::Present(function)) => function,
+        // A comparison that is not stuck has seen the function.
+        (_, Seen::Absent | Seen::Unknown(_)) => return Decision::Rest(Outcome::waiting(Reason::Unread, "")),
     };
-    // A comparison that is not stuck has seen the function.
-    let Seen::Present(function) = w.facts.function(key) else { return None };
-    Some(match (busy(function, w.now), change) {
-        (Some(wait), _) => Decision::Rest(wait),
-        (None, None) => Decision::Rest(Outcome::InSync),
-        (None, Some(change)) => match gate(w, entry, &change) {
-            Some(outcome) => Decision::Rest(outcome),
-            None => next_step(w, function, change),
-        },
-    })
+    if let Some(wait) = busy(function, w.now) {
+        return Decision::Rest(wait);
+    }
+    let Verdict::Differs(change) = verdict else { return Decision::Rest(Outcome::InSync) };
+    match gate(w, entry, change) {
+        Some(outcome) => Decision::Rest(outcome),
+        None => next_step(w, function, change),
+    }
+}
+
+/// Whether a function that looks in sync in a sweep may be in the middle of an update all the same, so that only a look
+/// tells: a listing shows neither state nor last update.
+pub fn may_be_unfinished(w: &World<'_>, key: &FunctionKey) -> bool {
+    let Seen::Present(function) = w.facts.function(key) else { return false };
+    match &function.life {
+        Some(life) => life.state == State::Pending || matches!(life.update, Update::InProgress | Update::Unsaid),
+        None => w.memory.awaits_update(key) || function.modified.is_some_and(|at| w.now.since(at) < RECENT),
+    }
 }
 
 /// Whether Lambda is at work on the function, so that an update would be refused with 409.
@@ -87,8 +97,8 @@ pub fn gate(w: &World<'_>, entry: &Arc<Entry>, change: &Change) -> Option<Outcom
 }
 
 /// Policies first, then the network.
-fn next_step(w: &World<'_>, function: &Function, change: Change) -> Decision {
-    let Change { key, attach, network, .. } = change;
+fn next_step(w: &World<'_>, function: &Function, change: &Change) -> Decision {
+    let Change { key, attach, network, .. } = change.clone();
     if let Some(Attach { role, policy, .. }) = attach.into_iter().next() {
         if let Some(refusal) = w.memory.not_attached(role.key(), &policy, w.now) {
             return Decision::Rest(refusal.outcome(w.now));

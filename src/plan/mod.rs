@@ -26,7 +26,7 @@ mod reason;
 
 pub use bind::{Bound, bind};
 pub use change::{Attach, Cause, Change, Comparison, Evidence, NetworkChange, Verdict, compare};
-pub use decide::{Decision, conclude, decide, gate};
+pub use decide::{Decision, conclude, decide, gate, may_be_unfinished};
 pub use memory::{Answer, Memory};
 pub use reason::{Outcome, Pace, Reason, State, Why};
 

@@ -284,6 +284,15 @@ impl Outcome {
         }
     }
 
+    /// Whether only somebody else can change anything about it: waiting does not help.
+    pub fn rests(&self) -> bool {
+        match self {
+            Self::InSync | Self::Blocked { .. } => true,
+            Self::Waiting { why, .. } => matches!(why.reason, Reason::Observed | Reason::NotAdmitted),
+            Self::Retry { why, .. } => why.reason.pace() == Pace::Denied,
+        }
+    }
+
     /// The outcome's name in metrics.
     pub fn name(&self) -> &'static str {
         match self {

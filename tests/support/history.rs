@@ -83,7 +83,7 @@ impl History {
 
     /// The file says this from now on.
     pub(crate) fn load(&mut self, text: &str) {
-        self.feed(Event::Loaded(Ok(desired(text))));
+        self.feed(Event::Loaded(Ok(Some(desired(text)))));
     }
 
     pub(crate) fn signal(&mut self, signal: Signal) {
@@ -103,7 +103,7 @@ impl History {
     fn perform(&mut self, effect: Effect) -> Option<Event> {
         let now = self.clock.now();
         match effect {
-            Effect::Load | Effect::Stop => None,
+            Effect::Load(_) | Effect::Stop => None,
             Effect::Tell(notice) => {
                 self.notices.push(notice);
                 None

@@ -27,7 +27,6 @@ macro_rules! function {
             name: FunctionName::parse(from.function_name().unwrap_or_default()).map_err(wrong(operation))?,
             role: RoleArn::parse(from.role().unwrap_or_default()).map_err(wrong(operation))?,
             network: network(operation, from.vpc_config())?,
-            vpc: from.vpc_config().and_then(|config| VpcId::parse(config.vpc_id()?).ok()),
             revision: from.revision_id().and_then(|id| RevisionId::parse(id).ok()),
             modified: from.last_modified().and_then(moment),
             life: $life,

@@ -179,6 +179,12 @@ impl Scene {
     }
 }
 
+/// What is decided about a function; `None` if the file does not list it.
+fn decide(w: &World<'_>, key: &FunctionKey) -> Option<Decision> {
+    let entry = w.desired.get(key)?;
+    Some(super::decide(w, entry, &compare(w, entry).verdict))
+}
+
 fn present<T>(seen: &mut Seen<T>) -> &mut T {
     match seen {
         Seen::Present(value) => value,
@@ -235,7 +241,6 @@ fn function(name: &str, role: RoleArn) -> Function {
         name: FunctionName::parse(name).unwrap(),
         role,
         network: Network::none(),
-        vpc: None,
         revision: Some(RevisionId::parse("r1").unwrap()),
         modified: Some(ago(24 * 60 * 60)),
         life: Some(Life { state: Lambda::Active, update: Update::Successful }),

@@ -217,7 +217,6 @@ fn function(it: account::Function) -> Function {
         name: it.name,
         role: it.configuration.role,
         network: config.network(),
-        vpc: config.vpc,
         revision: RevisionId::parse(&it.revision).ok(),
         modified: Some(it.modified),
         life: Some(it.life),

@@ -188,7 +188,9 @@ mod tests {
         assert_eq!(stale.class, Class::StaleRevision);
         let after = door.get_function(&key).await.unwrap();
         assert_eq!(after.network, network());
-        assert_eq!(after.vpc.unwrap().as_str(), "vpc-0a1b2c3d4e5f60718");
+        let shown = door.with(|aws, now| aws.get_function(&key.scope, "orders-api", now)).unwrap();
+        let vpc = shown.configuration.vpc_config.unwrap().vpc.unwrap();
+        assert_eq!(vpc.as_str(), "vpc-0a1b2c3d4e5f60718", "derived from the subnets");
 
         let changes: Vec<_> = door
             .changes()
