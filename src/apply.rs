@@ -50,7 +50,7 @@ impl Applier {
             Step::AttachPolicy { role, policy, .. } => self.write.attach_policy(role, policy).await,
             Step::SetVpc { key, to, revision, .. } => self.write.set_vpc(key, to, revision.as_ref()).await,
         };
-        let answer = answered.map_or_else(Answer::Failed, |()| Answer::Done);
+        let answer = answered.map_or_else(Answer::Failed, |_| Answer::Done);
         let took = (self.clock)().since(begun);
         if let Err(error) = self.journal.result(order, &answer, took) {
             tracing::error!(%error, "the answer to a change could not be recorded");

@@ -384,6 +384,23 @@ impl Network {
     }
 }
 
+/// What Lambda makes one network interface for, shared by all functions of an account that have it in common.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Pair {
+    /// The subnet that the interface is in.
+    pub subnet: SubnetId,
+    /// Its whole set of security groups.
+    pub security_groups: BTreeSet<SecurityGroupId>,
+}
+
+impl Network {
+    /// The pairs of this network: one for each subnet.
+    pub fn pairs(&self) -> impl Iterator<Item = Pair> {
+        let pair = |subnet: &SubnetId| Pair { subnet: subnet.clone(), security_groups: self.security_groups.clone() };
+        self.subnets.iter().map(pair)
+    }
+}
+
 /// The SHA-256 of some bytes, in hexadecimal.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]

@@ -13,6 +13,7 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_sdk_ec2::types::Filter;
+use aws_sdk_lambda::operation::RequestId;
 use aws_sdk_lambda::types::VpcConfig;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
@@ -20,8 +21,8 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use self::errors::{SdkFailure, convert, malformed};
 use super::budget::Bucket;
 use super::{
-    CallObserver, Class, CloudError, Function, Identity, Listed, Marker, Operation, Page, Read, Reply, RouteTable,
-    SecurityGroup, Simulated, Subnet, Vpc, Write, iam_region,
+    CallObserver, Class, CloudError, Function, Identity, Interface, Listed, Marker, Operation, Page, Read, Receipt,
+    Reply, RouteTable, SecurityGroup, Simulated, Subnet, Vpc, Write, iam_region,
 };
 use crate::names::{
     AccountId, Clock, FunctionKey, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, Time, VpcId,
@@ -214,6 +215,10 @@ fn token(from: Option<Marker>) -> Option<String> {
     from.map(|Marker(text)| text)
 }
 
+fn receipt(answer: &impl RequestId) -> Receipt {
+    Receipt { request_id: answer.request_id().map(str::to_owned) }
+}
+
 /// AWS marks the end by leaving the marker out, or by an empty one.
 fn marker(text: Option<&str>) -> Option<Marker> {
     text.filter(|text| !text.is_empty()).map(|text| Marker(text.to_owned()))
@@ -337,19 +342,36 @@ impl Read for Aws {
             Ok(Page { items: items.collect::<Result<_, _>>()?, next: marker(answer.next_token()) })
         })
     }
+
+    fn describe_interfaces<'a>(
+        &'a self,
+        at: &'a Scope,
+        vpcs: &'a [VpcId],
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<Interface>> {
+        Box::pin(async move {
+            let operation = Operation::DescribeNetworkInterfaces;
+            let of_lambda = Filter::builder().name("interface-type").values("lambda").build();
+            let request = self.ec2(at).await.describe_network_interfaces().filters(in_vpcs(vpcs)).filters(of_lambda);
+            let request = request.max_results(EC2_PAGE).set_next_token(token(from));
+            let answer = self.call(operation, request.send()).await?;
+            let items = answer.network_interfaces().iter().map(|it| answers::interface(operation, it));
+            Ok(Page { items: items.collect::<Result<_, _>>()?, next: marker(answer.next_token()) })
+        })
+    }
 }
 
 impl Write for Aws {
-    fn attach_policy<'a>(&'a self, role: &'a RoleArn, policy: &'a PolicyArn) -> Reply<'a, ()> {
+    fn attach_policy<'a>(&'a self, role: &'a RoleArn, policy: &'a PolicyArn) -> Reply<'a, Receipt> {
         Box::pin(async move {
             let operation = Operation::AttachRolePolicy;
             let request = self.iam(operation, role).await?.attach_role_policy();
             let request = request.role_name(role.key().name.as_str()).policy_arn(policy.as_str());
-            self.call(operation, request.send()).await.map(|_| ())
+            self.call(operation, request.send()).await.map(|answer| receipt(&answer))
         })
     }
 
-    fn set_vpc<'a>(&'a self, key: &'a FunctionKey, to: &'a Network, at: Option<&'a RevisionId>) -> Reply<'a, ()> {
+    fn set_vpc<'a>(&'a self, key: &'a FunctionKey, to: &'a Network, at: Option<&'a RevisionId>) -> Reply<'a, Receipt> {
         Box::pin(async move {
             let operation = Operation::UpdateFunctionConfiguration;
             let network = VpcConfig::builder()
@@ -360,7 +382,7 @@ impl Write for Aws {
             let request = self.lambda(&key.scope).await.update_function_configuration().vpc_config(network);
             let request = request.function_name(key.name.as_str()).set_revision_id(at.map(ToString::to_string));
             self.budget_for_change(operation, &key.scope).await?;
-            self.call(operation, request.send()).await.map(|_| ())
+            self.call(operation, request.send()).await.map(|answer| receipt(&answer))
         })
     }
 }

@@ -64,16 +64,24 @@ pub trait Read: Send + Sync {
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<SecurityGroup>>;
+
+    /// The network interfaces that Lambda made in these VPCs (`ec2:DescribeNetworkInterfaces` by filter).
+    fn describe_interfaces<'a>(
+        &'a self,
+        at: &'a Scope,
+        vpcs: &'a [VpcId],
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<Interface>>;
 }
 
 /// What changes AWS. These two calls, and nothing else in the program.
 pub trait Write: Send + Sync {
     /// Attaches a managed policy to a role (`iam:AttachRolePolicy`). Repeating it does no harm.
-    fn attach_policy<'a>(&'a self, role: &'a RoleArn, policy: &'a PolicyArn) -> Reply<'a, ()>;
+    fn attach_policy<'a>(&'a self, role: &'a RoleArn, policy: &'a PolicyArn) -> Reply<'a, Receipt>;
 
     /// Sets a function's VPC configuration (`lambda:UpdateFunctionConfiguration`): always both lists and the IPv6 flag,
     /// sorted, with the revision that the decision was made on, and never the role.
-    fn set_vpc<'a>(&'a self, key: &'a FunctionKey, to: &'a Network, at: Option<&'a RevisionId>) -> Reply<'a, ()>;
+    fn set_vpc<'a>(&'a self, key: &'a FunctionKey, to: &'a Network, at: Option<&'a RevisionId>) -> Reply<'a, Receipt>;
 }
 
 /// Both doors of one account world.
@@ -118,13 +126,14 @@ pub enum Operation {
     DescribeSubnets,
     DescribeRouteTables,
     DescribeSecurityGroups,
+    DescribeNetworkInterfaces,
     AttachRolePolicy,
     UpdateFunctionConfiguration,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::GetCallerIdentity,
         Self::ListFunctions,
         Self::GetFunctionConfiguration,
@@ -134,6 +143,7 @@ impl Operation {
         Self::DescribeSubnets,
         Self::DescribeRouteTables,
         Self::DescribeSecurityGroups,
+        Self::DescribeNetworkInterfaces,
         Self::AttachRolePolicy,
         Self::UpdateFunctionConfiguration,
     ];
@@ -144,9 +154,11 @@ impl Operation {
             Self::GetCallerIdentity => Service::Sts,
             Self::ListFunctions | Self::GetFunctionConfiguration | Self::UpdateFunctionConfiguration => Service::Lambda,
             Self::ListAttachedRolePolicies | Self::SimulatePrincipalPolicy | Self::AttachRolePolicy => Service::Iam,
-            Self::DescribeVpcs | Self::DescribeSubnets | Self::DescribeRouteTables | Self::DescribeSecurityGroups => {
-                Service::Ec2
-            }
+            Self::DescribeVpcs
+            | Self::DescribeSubnets
+            | Self::DescribeRouteTables
+            | Self::DescribeSecurityGroups
+            | Self::DescribeNetworkInterfaces => Service::Ec2,
         }
     }
 
@@ -162,6 +174,7 @@ impl Operation {
             Self::DescribeSubnets => "DescribeSubnets",
             Self::DescribeRouteTables => "DescribeRouteTables",
             Self::DescribeSecurityGroups => "DescribeSecurityGroups",
+            Self::DescribeNetworkInterfaces => "DescribeNetworkInterfaces",
             Self::AttachRolePolicy => "AttachRolePolicy",
             Self::UpdateFunctionConfiguration => "UpdateFunctionConfiguration",
         }

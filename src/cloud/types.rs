@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::CloudError;
 use crate::names::{
-    AccountId, FunctionName, Network, Region, RevisionId, RoleArn, SecurityGroupId, SubnetId, Time, VpcId,
+    AccountId, FunctionName, Network, Pair, Region, RevisionId, RoleArn, SecurityGroupId, SubnetId, Time, VpcId,
 };
 
 /// One page of a listing, and where the next begins.
@@ -47,6 +47,8 @@ pub struct Function {
     pub role: RoleArn,
     /// Its VPC configuration; absent, empty and null are the same.
     pub network: Network,
+    /// The VPC that Lambda derived from the subnets; none if it is in none.
+    pub vpc: Option<VpcId>,
     /// The revision to send with an update. Some emulators have none.
     pub revision: Option<RevisionId>,
     /// When the configuration last changed.
@@ -117,6 +119,8 @@ pub enum Exclusion {
 pub struct Vpc {
     /// Its id.
     pub id: VpcId,
+    /// The account that owns it; another one if it is shared.
+    pub owner: Option<AccountId>,
     /// Its tags; not visible in a VPC that another account shares.
     pub tags: Tags,
     /// Whether instances in it run on dedicated hardware by default; Lambda refuses such a VPC.
@@ -173,6 +177,15 @@ pub struct SecurityGroup {
     pub lets_out: bool,
 }
 
+/// A network interface that Lambda made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// The VPC it is in.
+    pub vpc: VpcId,
+    /// What it was made for.
+    pub pair: Pair,
+}
+
 /// What a simulation said of a role's rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Simulated {
@@ -180,8 +193,28 @@ pub enum Simulated {
     Allowed,
     /// No policy allows it: attaching one that does will help.
     Missing,
-    /// Something denies it, or it depends on the request's circumstances: only trying tells.
+    /// Something overrules what the policies allow: attaching another will not help.
+    Overruled(Overruler),
+    /// It depends on the request's circumstances, or nobody could say: only trying tells.
     Unclear,
+}
+
+/// What overrules the policies of a role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overruler {
+    /// Its permissions boundary.
+    Boundary,
+    /// A policy of the organisation (SCP).
+    Organisation,
+    /// A statement that denies explicitly.
+    Denial,
+}
+
+/// What AWS answered to a change, beside that it was accepted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// The id under which AWS's support finds the call.
+    pub request_id: Option<String>,
 }
 
 /// The region in which a partition's IAM is signed.

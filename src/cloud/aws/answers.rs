@@ -9,10 +9,12 @@ use aws_sdk_lambda::types as lambda;
 
 use super::malformed;
 use crate::cloud::{
-    CloudError, Exclusion, Failure, Function, Life, Listed, Operation, RouteTable, SecurityGroup, Simulated, State,
-    Subnet, Tags, Update, Vpc,
+    CloudError, Exclusion, Failure, Function, Interface, Life, Listed, Operation, Overruler, RouteTable, SecurityGroup,
+    Simulated, State, Subnet, Tags, Update, Vpc,
 };
-use crate::names::{FunctionName, NameError, Network, RevisionId, RoleArn, SecurityGroupId, SubnetId, Time, VpcId};
+use crate::names::{
+    AccountId, FunctionName, NameError, Network, Pair, RevisionId, RoleArn, SecurityGroupId, SubnetId, Time, VpcId,
+};
 
 /// A part of an answer that cannot be understood makes the whole answer so: nothing is left out silently.
 fn wrong(operation: Operation) -> impl Fn(NameError) -> CloudError {
@@ -27,6 +29,7 @@ macro_rules! function {
             name: FunctionName::parse(from.function_name().unwrap_or_default()).map_err(wrong(operation))?,
             role: RoleArn::parse(from.role().unwrap_or_default()).map_err(wrong(operation))?,
             network: network(operation, from.vpc_config())?,
+            vpc: from.vpc_config().and_then(|config| VpcId::parse(config.vpc_id()?).ok()),
             revision: from.revision_id().and_then(|id| RevisionId::parse(id).ok()),
             modified: from.last_modified().and_then(moment),
             life: $life,
@@ -46,19 +49,26 @@ fn unlisted_state(operation: Operation, from: &lambda::FunctionConfiguration) ->
     function!(operation, from, None)
 }
 
-/// What the results say together. A denial that is explicit, or that a boundary or the organisation makes, cannot be
-/// mended by attaching a policy; and a right with conditions is not denied just because the simulation lacks their values.
+/// What the results say together: the worst of them.
 pub(super) fn simulated(results: &[iam::EvaluationResult]) -> Simulated {
-    let allowed = |result: &iam::EvaluationResult| result.eval_decision().as_str() == "allowed";
-    let missing = |result: &iam::EvaluationResult| {
-        let overruled =
-            result.permissions_boundary_decision_detail().is_some_and(|d| !d.allowed_by_permissions_boundary())
-                || result.organizations_decision_detail().is_some_and(|d| !d.allowed_by_organizations());
-        result.eval_decision().as_str() == "implicitDeny" && result.missing_context_values().is_empty() && !overruled
-    };
-    match results {
-        _ if results.iter().all(allowed) => Simulated::Allowed,
-        _ if results.iter().all(|result| allowed(result) || missing(result)) => Simulated::Missing,
+    let said: Vec<Simulated> = results.iter().map(one_simulated).collect();
+    let overruled = said.iter().find(|one| matches!(one, Simulated::Overruled(_)));
+    let unclear = said.iter().find(|one| **one == Simulated::Unclear);
+    let missing = said.iter().find(|one| **one == Simulated::Missing);
+    overruled.or(unclear).or(missing).copied().unwrap_or(Simulated::Allowed)
+}
+
+/// A denial that is explicit, or that a boundary or the organisation makes, cannot be mended by attaching a policy; and a
+/// right with conditions is not denied just because the simulation lacks their values.
+fn one_simulated(result: &iam::EvaluationResult) -> Simulated {
+    let bounded = result.permissions_boundary_decision_detail().is_some_and(|d| !d.allowed_by_permissions_boundary());
+    let organised = result.organizations_decision_detail().is_some_and(|d| !d.allowed_by_organizations());
+    match result.eval_decision().as_str() {
+        "allowed" => Simulated::Allowed,
+        _ if organised => Simulated::Overruled(Overruler::Organisation),
+        _ if bounded => Simulated::Overruled(Overruler::Boundary),
+        "explicitDeny" => Simulated::Overruled(Overruler::Denial),
+        "implicitDeny" if result.missing_context_values().is_empty() => Simulated::Missing,
         _ => Simulated::Unclear,
     }
 }
@@ -126,6 +136,7 @@ fn vpc_id(operation: Operation, text: Option<&str>) -> Result<VpcId, CloudError>
 pub(super) fn vpc(operation: Operation, from: &ec2::Vpc) -> Result<Vpc, CloudError> {
     Ok(Vpc {
         id: vpc_id(operation, from.vpc_id())?,
+        owner: from.owner_id().and_then(|id| AccountId::parse(id).ok()),
         tags: tags(from.tags()),
         dedicated: from.instance_tenancy().is_some_and(|tenancy| tenancy.as_str() == "dedicated"),
     })
@@ -153,6 +164,15 @@ pub(super) fn route_table(operation: Operation, from: &ec2::RouteTable) -> Resul
         main: from.associations().iter().any(|association| association.main().unwrap_or_default()),
         internet_gateway: from.routes().iter().any(to_internet),
     })
+}
+
+pub(super) fn interface(operation: Operation, from: &ec2::NetworkInterface) -> Result<Interface, CloudError> {
+    let groups = from.groups().iter().filter_map(|group| group.group_id()).map(SecurityGroupId::parse);
+    let pair = Pair {
+        subnet: SubnetId::parse(from.subnet_id().unwrap_or_default()).map_err(wrong(operation))?,
+        security_groups: groups.collect::<Result<_, _>>().map_err(wrong(operation))?,
+    };
+    Ok(Interface { vpc: vpc_id(operation, from.vpc_id())?, pair })
 }
 
 pub(super) fn security_group(operation: Operation, from: &ec2::SecurityGroup) -> Result<SecurityGroup, CloudError> {
@@ -184,12 +204,16 @@ mod tests {
         let (yes, no) = (result("allowed").build().unwrap(), result("implicitDeny").build().unwrap());
         let conditional = result("implicitDeny").missing_context_values("ec2:Vpc").build().unwrap();
         let bounded = result("implicitDeny").permissions_boundary_decision_detail(boundary).build().unwrap();
+        let organisation = iam::OrganizationsDecisionDetail::builder().allowed_by_organizations(false).build();
+        let organised = result("explicitDeny").organizations_decision_detail(organisation).build().unwrap();
         for (results, expected) in [
             (vec![yes.clone(), yes.clone()], Simulated::Allowed),
             (vec![yes.clone(), no.clone()], Simulated::Missing),
             (vec![no.clone(), conditional], Simulated::Unclear),
-            (vec![no.clone(), bounded], Simulated::Unclear),
-            (vec![result("explicitDeny").build().unwrap()], Simulated::Unclear),
+            (vec![no.clone(), bounded], Simulated::Overruled(Overruler::Boundary)),
+            (vec![yes.clone(), organised], Simulated::Overruled(Overruler::Organisation)),
+            (vec![result("explicitDeny").build().unwrap()], Simulated::Overruled(Overruler::Denial)),
+            (vec![result("somethingNew").build().unwrap()], Simulated::Unclear),
         ] {
             assert_eq!(simulated(&results), expected, "{results:?}");
         }

@@ -241,6 +241,7 @@ fn function(name: &str, role: RoleArn) -> Function {
         name: FunctionName::parse(name).unwrap(),
         role,
         network: Network::none(),
+        vpc: None,
         revision: Some(RevisionId::parse("r1").unwrap()),
         modified: Some(ago(24 * 60 * 60)),
         life: Some(Life { state: Lambda::Active, update: Update::Successful }),
@@ -255,7 +256,7 @@ fn role_facts() -> RoleFacts {
 /// Two private subnets and a public one, each in its own zone; the default group, and one named `lambda`.
 fn vpc() -> VpcFacts {
     VpcFacts {
-        vpc: Vpc { id: vpc_id("vpc-1"), tags: Tags::new(), dedicated: false },
+        vpc: Vpc { id: vpc_id("vpc-1"), owner: Some(account()), tags: Tags::new(), dedicated: false },
         subnets: vec![subnet("a", false), subnet("b", false), subnet("public", true)],
         security_groups: vec![group("default"), group("lambda")],
     }

@@ -4,10 +4,10 @@
 
 use super::{Door, Incoming};
 use crate::cloud::{
-    CloudError, Function, Identity, Listed, Marker, Operation, Page, Read, Reply, RouteTable, SecurityGroup, Simulated,
-    Subnet, Vpc, Write,
+    CloudError, Function, Identity, Interface, Listed, Marker, Operation, Page, Read, Receipt, Reply, RouteTable,
+    SecurityGroup, Simulated, Subnet, Vpc, Write,
 };
-use crate::names::{AccountId, FunctionKey, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, Time, VpcId};
+use crate::names::{AccountId, FunctionKey, Network, Pair, PolicyArn, Region, RevisionId, RoleArn, Scope, Time, VpcId};
 use crate::simulator::account::{self, Aws, AwsError, Describe, UpdateFunctionConfiguration, VpcConfigRequest};
 
 /// The page size that is asked for, where it is allowed.
@@ -117,6 +117,7 @@ impl Read for Door {
         Box::pin(async move {
             self.of_vpcs((Operation::DescribeVpcs, Aws::describe_vpcs), at, (vpcs, from, PAGE), |it| Vpc {
                 id: it.id,
+                owner: Some(it.owner),
                 tags: it.tags,
                 dedicated: it.dedicated,
             })
@@ -177,20 +178,36 @@ impl Read for Door {
             })
         })
     }
+
+    fn describe_interfaces<'a>(
+        &'a self,
+        at: &'a Scope,
+        vpcs: &'a [VpcId],
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<Interface>> {
+        Box::pin(async move {
+            let list: (_, List<account::Interface>) =
+                (Operation::DescribeNetworkInterfaces, Aws::describe_network_interfaces);
+            self.of_vpcs(list, at, (vpcs, from, PAGE), |it| Interface {
+                vpc: it.vpc,
+                pair: Pair { subnet: it.subnet, security_groups: it.groups },
+            })
+        })
+    }
 }
 
 impl Write for Door {
-    fn attach_policy<'a>(&'a self, role: &'a RoleArn, policy: &'a PolicyArn) -> Reply<'a, ()> {
+    fn attach_policy<'a>(&'a self, role: &'a RoleArn, policy: &'a PolicyArn) -> Reply<'a, Receipt> {
         Box::pin(async move {
             let (account, name) = (&role.key().account, role.key().name.as_str());
             let change = (name.to_owned(), policy.to_string());
             self.direct(Operation::AttachRolePolicy, account, Some(change), |aws, now| {
-                aws.attach_role_policy(account, name, policy.as_str(), now)
+                aws.attach_role_policy(account, name, policy.as_str(), now).map(|()| Receipt::default())
             })
         })
     }
 
-    fn set_vpc<'a>(&'a self, key: &'a FunctionKey, to: &'a Network, at: Option<&'a RevisionId>) -> Reply<'a, ()> {
+    fn set_vpc<'a>(&'a self, key: &'a FunctionKey, to: &'a Network, at: Option<&'a RevisionId>) -> Reply<'a, Receipt> {
         Box::pin(async move {
             let request = UpdateFunctionConfiguration {
                 revision_id: at.map(ToString::to_string),
@@ -204,7 +221,7 @@ impl Write for Door {
             let (account, name) = (&key.scope.account, key.name.as_str());
             let change = (name.to_owned(), request.in_one_line());
             self.direct(Operation::UpdateFunctionConfiguration, account, Some(change), |aws, now| {
-                aws.update_function_configuration(&key.scope, name, &request, now).map(|_| ())
+                aws.update_function_configuration(&key.scope, name, &request, now).map(|_| Receipt::default())
             })
         })
     }
@@ -217,6 +234,7 @@ fn function(it: account::Function) -> Function {
         name: it.name,
         role: it.configuration.role,
         network: config.network(),
+        vpc: config.vpc,
         revision: RevisionId::parse(&it.revision).ok(),
         modified: Some(it.modified),
         life: Some(it.life),
