@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use lambda_vpc_controller::cloud::aws::{Access, Aws, Endpoint};
-use lambda_vpc_controller::cloud::{Cloud, CloudError, Read, Unobserved};
+use lambda_vpc_controller::cloud::{Cloud, CloudError, Read, Receipt, Reply, Unobserved};
 use lambda_vpc_controller::names::{
     AccountId, Clock, FunctionKey, FunctionName, Network, PolicyArn, Region, RevisionId, RoleArn, Scope,
     SecurityGroupId, SubnetId, Time, VpcId,
@@ -83,6 +83,7 @@ impl Script<'_> {
         self.note("subnets", cloud.describe_subnets(at, &vpcs, None), "ok").await;
         self.note("route tables", cloud.describe_route_tables(at, &vpcs, None), "ok").await;
         self.note("groups", cloud.describe_security_groups(at, &vpcs, None), "ok").await;
+        self.note("interfaces", cloud.describe_interfaces(at, &vpcs, None), "ok").await;
         let elsewhere = Scope { region: Region::parse("us-east-1").unwrap(), ..at.clone() };
         self.note("vpcs elsewhere", cloud.describe_vpcs(&elsewhere, &vpcs, None), "ok").await;
     }
@@ -90,23 +91,23 @@ impl Script<'_> {
     async fn attachment(&mut self, at: &Scope) {
         let (cloud, api, orders) = (self.cloud, key(at, "orders-api"), role("orders/orders-role"));
         let private = network(&["subnet-0a1a1a1a1a1a1a1a1", "subnet-0b2b2b2b2b2b2b2b2"], &["sg-0e5e5e5e5e5e5e5e5"]);
-        self.note("attach early", cloud.set_vpc(&api, &private, None), "RoleDenied").await;
+        self.note("attach early", done(cloud.set_vpc(&api, &private, None)), "RoleDenied").await;
         let unknown = PolicyArn::parse("arn:aws:iam::aws:policy/Nothing").unwrap();
-        self.note("unknown policy", cloud.attach_policy(&orders, &unknown), "PolicyNotAttachable").await;
+        self.note("unknown policy", done(cloud.attach_policy(&orders, &unknown)), "PolicyNotAttachable").await;
         let access = PolicyArn::parse("arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole").unwrap();
-        self.note("policy", cloud.attach_policy(&orders, &access), "ok").await;
-        self.note("policy again", cloud.attach_policy(&orders, &access), "ok").await;
+        self.note("policy", done(cloud.attach_policy(&orders, &access)), "ok").await;
+        self.note("policy again", done(cloud.attach_policy(&orders, &access)), "ok").await;
         (self.pass)(7);
-        self.note("attach still early", cloud.set_vpc(&api, &private, None), "RoleDenied").await;
+        self.note("attach still early", done(cloud.set_vpc(&api, &private, None)), "RoleDenied").await;
         (self.pass)(1);
         let before = self.note("before", cloud.get_function(&api), "ok").await.unwrap();
-        self.note("attach", cloud.set_vpc(&api, &private, before.revision.as_ref()), "ok").await;
+        self.note("attach", done(cloud.set_vpc(&api, &private, before.revision.as_ref())), "ok").await;
         self.note("during", cloud.get_function(&api), "ok").await;
-        self.note("attach again", cloud.set_vpc(&api, &private, None), "Busy").await;
+        self.note("attach again", done(cloud.set_vpc(&api, &private, None)), "Busy").await;
         (self.pass)(6);
         self.note("after", cloud.get_function(&api), "ok").await;
-        self.note("stale", cloud.set_vpc(&api, &private, before.revision.as_ref()), "StaleRevision").await;
-        self.note("detach", cloud.set_vpc(&api, &Network::none(), None), "ok").await;
+        self.note("stale", done(cloud.set_vpc(&api, &private, before.revision.as_ref())), "StaleRevision").await;
+        self.note("detach", done(cloud.set_vpc(&api, &Network::none(), None)), "ok").await;
         (self.pass)(2);
         self.note("detached", cloud.get_function(&api), "ok").await;
     }
@@ -125,10 +126,11 @@ impl Script<'_> {
             ("malformed subnet", network(&["subnet-0BAD"], &[group])),
             ("IPv6 alone", v6),
         ] {
-            self.note(call, cloud.set_vpc(&api, &wanted, None), "Network").await;
+            self.note(call, done(cloud.set_vpc(&api, &wanted, None)), "Network").await;
         }
         let stale = RevisionId::parse("0").unwrap();
-        self.note("missing", cloud.set_vpc(&key(at, "nothing"), &Network::none(), Some(&stale)), "NotFound").await;
+        self.note("missing", done(cloud.set_vpc(&key(at, "nothing"), &Network::none(), Some(&stale))), "NotFound")
+            .await;
     }
 }
 
@@ -198,4 +200,9 @@ async fn sdk(served: &Served, access: HashMap<AccountId, Access>) -> Aws {
     let endpoint = Endpoint::Emulator { url: served.url.clone(), access_key: "AKIASIMULATED".to_owned() };
     let clock: Clock = Arc::new(|| Time::from_system(SystemTime::now()));
     Aws::connect(&endpoint, access, 10_000.0, Arc::new(Unobserved), clock).await
+}
+
+/// A change without its receipt, which is another one each time.
+fn done(reply: Reply<'_, Receipt>) -> Reply<'_, ()> {
+    Box::pin(async { reply.await.map(|_| ()) })
 }

@@ -40,6 +40,8 @@ pub enum Class {
     KmsGrant,
     /// A subnet or security group does not exist, or does not fit the others.
     Network,
+    /// A subnet has no free address.
+    NoAddress,
     /// The quota of Lambda's network interfaces is used up.
     InterfaceQuota,
     /// The quota of managed policies on a role is used up.
@@ -82,10 +84,18 @@ impl CloudError {
 
     /// An error for which there is no answer of AWS's: no connection, no credentials, no time left.
     pub fn local(operation: Operation, class: Class, code: &str, text: &str) -> Self {
-        // Some texts go over several lines; a log line and a table have one.
+        // Some texts go over several lines; a log line and a table have one. EC2 adds kilobytes that only STS can decode.
+        let text = text.split("Encoded authorization failure message").next().unwrap_or_default();
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let code = code.to_owned();
         Self { operation, class, status: None, code, text, request_id: None, retry_after: None }
+    }
+}
+
+impl CloudError {
+    /// The right that the controller lacks, of an error of the class AccessDenied: what AWS names, or what was called.
+    pub fn missing_right(&self) -> String {
+        right_in_words(&self.text).unwrap_or_else(|| self.operation.to_string())
     }
 }
 
@@ -187,6 +197,7 @@ const LAMBDA: &[Row] = &[
     (&[], "Security Groups are required to be in the same VPC", Class::Network),
     (&[], "SubnetIds and SecurityIds must coexist", Class::Network),
     (&[], "Ipv6AllowedForDualStack", Class::Network),
+    (&[], "availability zone Lambda doesn't support", Class::Network),
     (&["ValidationException"], "vpcConfig", Class::Network),
     (&[], "runtime parameter of", Class::Runtime),
 ];
@@ -229,6 +240,42 @@ pub fn classify(service: Service, status: u16, code: &str, text: &str) -> Class 
         500.. => Class::Server,
         _ => Class::Invalid,
     }
+}
+
+/// The class of a creation or update that failed after it was accepted, by its reason code. The codes of the service
+/// model are not all there are: an unknown one is of no particular class.
+pub fn classify_failure(code: &str) -> Class {
+    match code {
+        "InsufficientRolePermissions" => Class::RoleDenied,
+        "EC2RequestLimitExceeded" => Class::Ec2Throttled,
+        "InternalError" | "InsufficientCapacity" => Class::Server,
+        "SubnetOutOfIPAddresses" => Class::NoAddress,
+        "EniLimitExceeded" => Class::InterfaceQuota,
+        "InvalidSubnet" | "InvalidSecurityGroup" | "InvalidConfiguration" | "DisallowedByVpcEncryptionControl" => {
+            Class::Network
+        }
+        "InvalidRuntime" => Class::Runtime,
+        _ => Class::Invalid,
+    }
+}
+
+/// The action and the resource that an AWS text says are not allowed, as far as it names them.
+///
+/// IAM's own texts say `is not authorized to perform: ACTION on resource: RESOURCE`; Lambda, where EC2 refuses what it
+/// asks in the caller's name, says `permission to OPERATION for RESOURCE`.
+fn right_in_words(text: &str) -> Option<String> {
+    let word = |after: &str| {
+        let rest = &text[text.find(after)? + after.len()..];
+        rest.split_whitespace().next().map(|word| word.trim_end_matches(['.', ',']).to_owned())
+    };
+    let (action, resource) = match word("authorized to perform: ") {
+        Some(action) => (action, word("on resource: ")),
+        None => (format!("ec2:{}", word("denied by EC2").and_then(|_| word("permission to "))?), word(" for ")),
+    };
+    Some(match resource {
+        Some(resource) => format!("{action} on {resource}"),
+        None => action,
+    })
 }
 
 #[cfg(test)]
@@ -297,6 +344,11 @@ mod tests {
                 "The runtime parameter of nodejs12.x is no longer supported for creating or updating AWS Lambda \
                  functions.",
                 Class::Runtime,
+            ),
+            (
+                "The provided subnets contain availability zone Lambda doesn't support. Please use a different set of \
+                 subnets.",
+                Class::Network,
             ),
             ("something that nobody has seen yet", Class::Invalid),
         ] {
@@ -399,6 +451,64 @@ mod tests {
         ] {
             check(service, status, code, "x", class);
         }
+    }
+
+    #[test]
+    fn reason_codes_of_failed_updates_and_those_that_nobody_knows() {
+        for (codes, class) in [
+            (&["EC2RequestLimitExceeded"][..], Class::Ec2Throttled),
+            (&["InternalError", "InsufficientCapacity"], Class::Server),
+            (&["InsufficientRolePermissions"], Class::RoleDenied),
+            (&["EniLimitExceeded"], Class::InterfaceQuota),
+            (&["SubnetOutOfIPAddresses"], Class::NoAddress),
+            (
+                &["InvalidSubnet", "InvalidSecurityGroup", "InvalidConfiguration", "DisallowedByVpcEncryptionControl"],
+                Class::Network,
+            ),
+            (&["InvalidRuntime"], Class::Runtime),
+            (
+                &["KMSKeyAccessDenied", "ImageDeleted", "EFSMountFailure", "FunctionError.InitTimeout", "Creating", ""],
+                Class::Invalid,
+            ),
+        ] {
+            for code in codes {
+                assert_eq!(classify_failure(code), class, "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_controller_may_not_do_is_named() {
+        let denied = |operation, text: &str| CloudError::answered(operation, 403, "AccessDenied", text).missing_right();
+        for (text, expected) in [
+            (
+                "User: arn:aws:sts::123456789012:assumed-role/x/y is not authorized to perform: iam:AttachRolePolicy on \
+                 resource: role orders because no identity-based policy allows the iam:AttachRolePolicy action",
+                "iam:AttachRolePolicy on role",
+            ),
+            (
+                "User: x is not authorized to perform: lambda:UpdateFunctionConfiguration on resource: \
+                 arn:aws:lambda:eu-west-1:123456789012:function:f",
+                "lambda:UpdateFunctionConfiguration on arn:aws:lambda:eu-west-1:123456789012:function:f",
+            ),
+            (
+                "You are not authorized to perform this operation. User: x is not authorized to perform: \
+                 ec2:DescribeSubnets because no identity-based policy allows it",
+                "ec2:DescribeSubnets",
+            ),
+            (
+                "Your access has been denied by EC2, please make sure your request credentials have permission to \
+                 DescribeSecurityGroups for sg-1. EC2 Error Code: UnauthorizedOperation.",
+                "ec2:DescribeSecurityGroups on sg-1",
+            ),
+            ("no", "iam:AttachRolePolicy"),
+        ] {
+            assert_eq!(denied(Operation::AttachRolePolicy, text), expected);
+        }
+        let long = "not authorized to perform: ec2:DescribeVpcs. Encoded authorization failure message: AAAA";
+        assert!(
+            !CloudError::answered(Operation::DescribeVpcs, 403, "UnauthorizedOperation", long).text.contains("AAAA")
+        );
     }
 
     /// The codes on which the SDKs' standard mode tries again by itself; ours makes one attempt, so we have to know them.

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::CloudError;
+use super::error::classify_failure;
+use super::{Class, CloudError};
 use crate::names::{
     AccountId, FunctionName, Network, Pair, Region, RevisionId, RoleArn, SecurityGroupId, SubnetId, Time, VpcId,
 };
@@ -103,6 +104,20 @@ pub struct Failure {
     pub code: String,
     /// The reason's text.
     pub text: String,
+}
+
+impl Failure {
+    /// The class of the reason code.
+    pub fn class(&self) -> Class {
+        classify_failure(&self.code)
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { code, text } = self;
+        write!(f, "{code}: {text}")
+    }
 }
 
 /// Why a function's own VPC configuration is not what decides about its network.

@@ -42,7 +42,6 @@ pub(super) async fn run(settings: Settings, args: &ApplyArgs) -> Result<ExitCode
     }
     let progress = Arc::new(Progress::new(to_do.keys().cloned().collect()));
     controller.admit(Admitted::Only(to_do));
-    controller.take_up_again();
     let ports = session.ports(&settings, Arc::<Progress>::clone(&progress));
     let signals = signals(args.timeout)?;
     let controller = engine::run(controller, &ports, vec![Event::Tick], signals, Controller::at_rest).await;

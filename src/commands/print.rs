@@ -12,7 +12,7 @@ use crate::desired::{DesiredState, Want};
 use crate::file::Place;
 use crate::live::{Facts, Seen, VpcFacts};
 use crate::names::{AccountId, Digest, FunctionName, Network, Region, Scope};
-use crate::plan::{Attach, Change, Evidence, Line, Outcome, Plan, Reason, State, Verdict, Why};
+use crate::plan::{Attach, Change, Evidence, Line, NewInterfaces, Outcome, Plan, Reason, State, Verdict, Why};
 
 /// Whether stderr is for eyes that want colour.
 pub(super) fn colour_on_stderr() -> bool {
@@ -109,6 +109,7 @@ pub(super) fn plan(plan: &Plan, desired: &DesiredState, facts: &Facts) -> String
         }
         text.push('\n');
     }
+    plan.interfaces.iter().for_each(|interfaces| write_interfaces(&mut text, interfaces));
     let summary = Summary::of(plan);
     let _ = writeln!(text, "{BOLD}{}{BOLD:#} (file {})", summary.in_words(), desired.digest.short());
     if summary.pending > 0 {
@@ -125,6 +126,17 @@ fn common_fault<'a>(lines: &[&'a Line]) -> Option<&'a Why> {
     });
     let first = whys.next()??;
     whys.all(|why| why == Some(first)).then_some(first)
+}
+
+/// What Lambda has to make for the plan, which is what takes the time.
+fn write_interfaces(text: &mut String, interfaces: &NewInterfaces) {
+    let NewInterfaces { scope: Scope { account, region }, vpc, there, new, warnings } = interfaces;
+    let plural = if *new == 1 { "" } else { "s" };
+    let there = there.map(|there| format!(" beside the {there} that it has")).unwrap_or_default();
+    let _ = writeln!(text, "{vpc} in {account}/{region}: Lambda makes {new} new network interface{plural}{there}");
+    for warning in warnings {
+        let _ = writeln!(text, "  {YELLOW}warning:{YELLOW:#} {warning}");
+    }
 }
 
 fn write_line(text: &mut String, line: &Line, facts: &Facts) {
@@ -247,11 +259,12 @@ pub(super) fn plan_json(plan: &Plan, desired: &DesiredState) -> Result<(), Failu
         plan_id: &'a Digest,
         file_digest: &'a Digest,
         summary: Summary,
+        interfaces: &'a [NewInterfaces],
         functions: Vec<Function<'a>>,
     }
     let functions = plan.lines.iter().map(Function::of).collect();
-    let (plan_id, file_digest) = (&plan.id, &desired.digest);
-    out_json(&Whole { version: 1, plan_id, file_digest, summary: Summary::of(plan), functions })
+    let (plan_id, file_digest, interfaces) = (&plan.id, &desired.digest, plan.interfaces.as_slice());
+    out_json(&Whole { version: 1, plan_id, file_digest, summary: Summary::of(plan), interfaces, functions })
 }
 
 /// A function for programs.

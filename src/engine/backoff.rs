@@ -18,7 +18,7 @@ fn range(pace: Pace) -> (Duration, Duration) {
         Pace::Quota => (seconds(60), seconds(900)),
         // Rights are mended by people.
         Pace::Denied => (seconds(30), seconds(600)),
-        Pace::Invalid => (seconds(300), seconds(3600)),
+        Pace::Invalid | Pace::Turn => (seconds(300), seconds(3600)),
     }
 }
 

@@ -11,7 +11,7 @@ use super::queue::Queue;
 use crate::apply::Order;
 use crate::board::Board;
 use crate::desired::{AttachPolicy, DesiredState, Entry, LoadFailure, Want};
-use crate::live::{Facts, Fault, FunctionNeeds, Looked, Needs, RoleNeeds, Seen, Surveyed};
+use crate::live::{Facts, Fault, FunctionNeeds, Looked, Needs, RoleNeeds, Seen, Simulate, Surveyed};
 use crate::names::{FunctionKey, Scope, Time};
 use crate::plan::{self, Answer, Cause, Change, Decision, Limits, Memory, Outcome, Pace, Reason, Verdict, Why, World};
 use crate::settings::Settings;
@@ -26,6 +26,8 @@ const POLL: Duration = crate::desired::POLL;
 const TRIES: u32 = 3;
 /// After Lambda refused a network, the VPC is swept again this soon: what the entry means may have changed.
 const AFTER_REFUSAL: Duration = Duration::from_secs(5);
+/// A function that meets what seems to be a fault of its whole scope causes a sweep, to know; but not more often than this.
+const BETWEEN_SUSPICIONS: Duration = Duration::from_secs(60);
 
 /// How often, and how much at once.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +73,8 @@ pub struct Controller {
     board: Board,
     sweeps: BTreeMap<Scope, Sweep>,
     load: Load,
+    /// Whether what differs is to be looked at again, since what may be done about it has changed.
+    reconsider: bool,
     rng: fastrand::Rng,
     stopping: bool,
 }
@@ -82,8 +86,10 @@ struct Sweep {
     again: bool,
     due: Option<Time>,
     faults: u32,
-    hopeless: bool,
-    answered: bool,
+    /// What the whole scope suffers from, according to the last one.
+    fault: Option<Reason>,
+    /// When the last one ended; none before.
+    answered: Option<Time>,
 }
 
 /// How the reading of the file stands.
@@ -111,6 +117,7 @@ impl Controller {
             board: Board::default(),
             sweeps: BTreeMap::new(),
             load: Load::default(),
+            reconsider: false,
             stopping: false,
         }
     }
@@ -137,7 +144,7 @@ impl Controller {
 
     /// Whether a desired state is in force and every scope has answered, or been refused, once.
     pub fn ready(&self) -> bool {
-        self.desired.is_some() && self.sweeps.values().all(|sweep| sweep.answered)
+        self.desired.is_some() && self.sweeps.values().all(|sweep| sweep.answered.is_some())
     }
 
     /// Whether every function rests: in sync, or in a state that only somebody else can change.
@@ -155,20 +162,16 @@ impl Controller {
 
     /// Whether all has been seen that is to be seen for now: no fault, or one that does not pass by itself.
     pub fn has_looked(&self) -> bool {
-        let seen = |sweep: &Sweep| sweep.answered && (sweep.faults == 0 || sweep.faults >= TRIES || sweep.hopeless);
+        let hopeless = |sweep: &Sweep| sweep.fault.is_some_and(|reason| reason.pace() == Pace::Denied);
+        let done = |sweep: &Sweep| sweep.faults == 0 || sweep.faults >= TRIES || hopeless(sweep);
+        let seen = |sweep: &Sweep| sweep.answered.is_some() && done(sweep);
         self.desired.is_some() && self.sweeps.values().all(seen) && self.idle()
     }
 
-    /// Gives every function that differs a pass, after what is admitted has changed.
-    pub fn take_up_again(&mut self) {
-        for key in self.drifting.keys() {
-            self.queue.add(key.clone());
-        }
-    }
-
-    /// Lets only these changes be made from now on.
+    /// Lets only these changes be made from the next event on.
     pub fn admit(&mut self, admitted: plan::Admitted) {
         self.limits.admitted = admitted;
+        self.reconsider = true;
     }
 
     /// When the controller wants to be woken if nothing happens before.
@@ -176,7 +179,8 @@ impl Controller {
         let sweeps = self.sweeps.values().filter(|sweep| sweep.running.is_none()).filter_map(|sweep| sweep.due).min();
         let load = self.load.due.filter(|_| !self.load.running);
         let queue = self.queue.next_at().filter(|_| self.queue.processing() < self.cadence.workers);
-        [sweeps, load, queue].into_iter().flatten().min().filter(|_| !self.stopping)
+        let lead = self.memory.rollouts.next_expiry();
+        [sweeps, load, queue, lead].into_iter().flatten().min().filter(|_| !self.stopping)
     }
 
     /// Takes an event in, and says what is to be done.
@@ -190,7 +194,7 @@ impl Controller {
             Event::Signal(Signal::Look) => self.load.want(now),
             Event::Signal(Signal::Reload) => {
                 self.memory.forget_refusals();
-                self.take_up_again();
+                self.reconsider = true;
                 self.load.want(now);
                 self.sweeps.values_mut().for_each(|sweep| sweep.want(now));
             }
@@ -200,9 +204,46 @@ impl Controller {
         match self.stopping {
             true if self.queue.processing() == 0 => effects.push(Effect::Stop),
             true => {}
-            false => self.begin_what_is_due(now, &mut effects),
+            false => {
+                self.take_up_again(now, &mut effects);
+                self.begin_what_is_due(now, &mut effects);
+            }
         }
         effects
+    }
+
+    /// Takes up those that differ again whose turn may have come: all of them if what is admitted has changed, otherwise
+    /// those that wait for others where somebody has moved on.
+    fn take_up_again(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let moved = self.memory.rollouts.moved(now);
+        let keys: Vec<FunctionKey> = match std::mem::take(&mut self.reconsider) {
+            true => self.drifting.keys().cloned().collect(),
+            false => moved.iter().flat_map(|scope| self.memory.rollouts.waiting(scope)).collect(),
+        };
+        for key in keys {
+            let Some(world) = self.world(now) else { continue };
+            let (Some(entry), Some(change)) = (world.desired.get(&key).cloned(), self.drifting.get(&key).cloned())
+            else {
+                continue;
+            };
+            let still = self.board.get(&key).map(|line| &line.outcome);
+            if still.is_none() || plan::turn(&world, &entry, &change).as_ref() != still {
+                self.take_in_hand(&entry, change, now, effects);
+            }
+        }
+    }
+
+    /// A function that differs gets a pass, or is told what it waits for.
+    fn take_in_hand(&mut self, entry: &Arc<Entry>, change: Change, now: Time, effects: &mut Vec<Effect>) {
+        let Some(world) = self.world(now) else { return };
+        let waits = plan::gate(&world, entry, &change).or_else(|| plan::turn(&world, entry, &change));
+        match waits {
+            Some(outcome) => self.conclude(&entry.key, outcome, Some(change), now, effects),
+            None => {
+                self.memory.rollouts.reserve(entry, &change, now);
+                self.queue.add(entry.key.clone());
+            }
+        }
     }
 
     fn world(&self, now: Time) -> Option<World<'_>> {
@@ -228,6 +269,11 @@ impl Controller {
         while self.queue.processing() < self.cadence.workers
             && let Some(key) = self.queue.pop(now)
         {
+            // What a whole scope suffers from, its next sweep that succeeds ends, and selects anew.
+            if self.sweeps.get(&key.scope).and_then(|sweep| sweep.fault).is_some_and(Reason::of_scope) {
+                self.queue.done(&key);
+                continue;
+            }
             self.begun.insert(key.clone(), now);
             let needs = self.role_needs(&key, now);
             effects.push(Effect::Look(key, needs));
@@ -264,7 +310,12 @@ impl Controller {
             Seen::Absent | Seen::Unknown(_) => None,
         };
         let known = before.as_ref().is_some_and(|(_, role)| now.since(role.at) < ROLE_AGE);
-        let function = FunctionNeeds { simulate: function.simulate && !doubted, ..function };
+        let simulate = match doubted {
+            true if self.memory.wants_diagnosis(key, now) => Simulate::Always,
+            true => Simulate::Never,
+            false => function.simulate,
+        };
+        let function = FunctionNeeds { simulate, ..function };
         (doubted || !known).then_some(RoleNeeds { function, before })
     }
 
@@ -284,7 +335,7 @@ impl Controller {
         }));
         let before = self.desired.replace(state);
         self.release(before.as_ref(), effects);
-        self.take_up(before.as_ref(), now);
+        self.take_up(before.as_ref(), now, effects);
     }
 
     /// Functions that left the file are told, forgotten, and left as they are.
@@ -307,57 +358,93 @@ impl Controller {
     }
 
     /// New and edited entries get a pass; a scope of which too little is known is swept first.
-    fn take_up(&mut self, before: Option<&DesiredState>, now: Time) {
-        let Some(desired) = &self.desired else { return };
-        for entry in &desired.entries {
-            let known = before.and_then(|before| before.get(&entry.key));
+    fn take_up(&mut self, before: Option<&DesiredState>, now: Time, effects: &mut Vec<Effect>) {
+        let entries = self.desired.as_ref().map(|desired| desired.entries.clone()).unwrap_or_default();
+        for entry in &entries {
+            let fresh = self.knows_enough(entry, now);
             let sweep = self
                 .sweeps
                 .entry(entry.key.scope.clone())
                 .or_insert_with(|| Sweep { due: Some(now), ..Sweep::default() });
+            let known = before.and_then(|before| before.get(&entry.key));
             if known.is_some_and(|known| known.asks_the_same(entry)) {
                 continue;
             }
-            let fresh = self.facts.scopes.get(&entry.key.scope).is_some_and(|facts| now.since(facts.at) < NETWORK_AGE);
-            let network_known = match &entry.want {
-                Want::Detached => fresh,
-                Want::Attached(intent) => {
-                    fresh && matches!(self.facts.vpc(&entry.key.scope, &intent.vpc), Seen::Present(_))
-                }
-            };
-            if network_known {
-                self.queue.add(entry.key.clone());
-            }
             // A sweep that is under way was not asked for this entry.
-            if !network_known || sweep.running.is_some() {
+            if !fresh || sweep.running.is_some() {
                 sweep.want(now);
             }
+            self.memory.edited(&entry.key);
+            if fresh {
+                self.take_up_one(entry, now, effects);
+            }
+        }
+    }
+
+    /// Whether an entry can be decided about without a sweep: its VPC was seen lately.
+    fn knows_enough(&self, entry: &Entry, now: Time) -> bool {
+        let scope = &entry.key.scope;
+        let fresh = self.facts.scopes.get(scope).is_some_and(|facts| now.since(facts.at) < NETWORK_AGE);
+        fresh
+            && match &entry.want {
+                Want::Detached => true,
+                Want::Attached(intent) => matches!(self.facts.vpc(scope, &intent.vpc), Seen::Present(_)),
+            }
+    }
+
+    /// An edited entry gets a pass, unless it clearly has to wait for others.
+    fn take_up_one(&mut self, entry: &Arc<Entry>, now: Time, effects: &mut Vec<Effect>) {
+        let Some(world) = self.world(now) else { return };
+        match plan::compare(&world, entry).verdict {
+            Verdict::Differs(change) if !self.queue.is_processing(&entry.key) => {
+                self.note_drift(&change, effects);
+                self.take_in_hand(entry, change, now, effects);
+            }
+            Verdict::Differs(_) | Verdict::InSync | Verdict::Stuck(_) => self.queue.add(entry.key.clone()),
         }
     }
 
     fn surveyed(&mut self, found: Surveyed, now: Time, effects: &mut Vec<Effect>) {
         let scope = found.scope.clone();
-        let Some(sweep) = self.sweeps.get_mut(&scope) else { return };
         let fault = fault(&found);
+        let Some(sweep) = self.sweeps.get_mut(&scope) else { return };
         let took = now.since(sweep.running.take().unwrap_or(now));
-        sweep.answered = true;
+        sweep.answered = Some(now);
         sweep.faults = if fault.is_some() { sweep.faults.saturating_add(1) } else { 0 };
-        sweep.hopeless = fault.as_ref().is_some_and(|why| why.reason.pace() == Pace::Denied);
+        sweep.fault = fault.as_ref().map(|(why, _)| why.reason);
         let regular = self.cadence.resync.map(|every| now + every);
         sweep.due = match &fault {
             _ if sweep.again => Some(now),
             None => regular,
-            Some(why) => {
-                let soon = now + backoff::delay(why.reason.pace(), sweep.faults - 1, &mut self.rng);
-                Some(regular.map_or(soon, |regular| regular.min(soon)))
+            Some((why, after)) => {
+                let delay = backoff::delay(why.reason.pace(), sweep.faults - 1, &mut self.rng);
+                let soon = now + after.map_or(delay, |after| delay.max(after));
+                // A limited rate is not to be strained sooner than asked for.
+                Some(regular.filter(|_| after.is_none()).map_or(soon, |regular| regular.min(soon)))
             }
         };
+        for (role, facts) in &found.roles {
+            if let Seen::Present(facts) = facts {
+                self.memory.role_seen(role, facts, now);
+            }
+        }
         self.facts.surveyed(found);
-        effects.push(Effect::Tell(Notice::Swept { scope: scope.clone(), took, fault }));
+        effects.push(Effect::Tell(Notice::Swept { scope: scope.clone(), took, fault: fault.map(|(why, _)| why) }));
         let entries: Vec<Arc<Entry>> = match &self.desired {
             Some(desired) => desired.entries.iter().filter(|e| e.key.scope == scope).cloned().collect(),
             None => Vec::new(),
         };
+        // Who may be under way is known before anybody else is sent.
+        for entry in &entries {
+            let Some(world) = self.world(now) else { continue };
+            let unfinished = plan::may_be_unfinished(&world, &entry.key);
+            if let Seen::Present(function) = self.facts.function(&entry.key) {
+                self.memory.seen(&entry.key, function, now);
+                if unfinished {
+                    self.memory.rollouts.may_lead(&entry.key, function, now);
+                }
+            }
+        }
         for entry in entries {
             self.select(&entry, now, effects);
         }
@@ -368,10 +455,6 @@ impl Controller {
         let Some(world) = self.world(now) else { return };
         let verdict = plan::compare(&world, entry).verdict;
         let unfinished = plan::may_be_unfinished(&world, &entry.key);
-        let waits = match &verdict {
-            Verdict::Differs(change) => plan::gate(&world, entry, change),
-            Verdict::InSync | Verdict::Stuck(_) => None,
-        };
         if self.queue.is_processing(&entry.key) {
             return self.queue.add(entry.key.clone());
         }
@@ -383,11 +466,9 @@ impl Controller {
                 let waiting_for_it =
                     self.drifting.get(&entry.key) == Some(&change) && self.comes_later(&entry.key, now);
                 self.note_drift(&change, effects);
-                match waits {
-                    Some(outcome) => self.conclude(&entry.key, outcome, Some(change), now, effects),
-                    // A sweep that finds nothing new does not cut a backoff short.
-                    None if waiting_for_it => {}
-                    None => self.queue.add(entry.key.clone()),
+                // A sweep that finds nothing new does not cut a backoff short.
+                if !waiting_for_it {
+                    self.take_in_hand(entry, change, now, effects);
                 }
             }
         }
@@ -402,12 +483,16 @@ impl Controller {
         if let Seen::Present(function) = &found.function {
             self.memory.looked(&key, function, now);
         }
+        if let Some((role, Seen::Present(facts))) = &found.role {
+            self.memory.role_seen(role, facts, now);
+        }
         self.facts.looked(&key, found, now);
         let Some(world) = self.world(now) else { return self.queue.done(&key) };
-        let Some(entry) = world.desired.get(&key) else {
+        let Some(entry) = world.desired.get(&key).cloned() else {
             self.begun.remove(&key);
             return self.queue.done(&key);
         };
+        let entry = &entry;
         let digest = world.desired.digest.clone();
         let verdict = plan::compare(&world, entry).verdict;
         let decision = plan::decide(&world, entry, &verdict);
@@ -422,6 +507,9 @@ impl Controller {
             Decision::Rest(outcome) => self.conclude(&key, outcome, change, now, effects),
             Decision::Do(_) if self.stopping => self.queue.done(&key),
             Decision::Do(step) => {
+                if let Some(change) = &change {
+                    self.memory.rollouts.reserve(entry, change, now);
+                }
                 self.memory.begin(&step);
                 let cause = change.map_or(Cause::File, |change| change.cause);
                 effects.push(Effect::Do(Order { step, cause, digest }));
@@ -466,7 +554,13 @@ impl Controller {
                 self.memory.agreed(entry, &function.network);
             }
         }
+        if let Some(entry) = self.desired.as_ref().and_then(|desired| desired.get(key)) {
+            self.memory.rollouts.concluded(entry, &outcome);
+        }
         let pass = self.begun.remove(key);
+        if let (Outcome::Retry { why, .. }, true) = (&outcome, pass.is_some()) {
+            self.suspect(&key.scope, why.reason, now);
+        }
         let swept_again = self.sweeps.get(&key.scope).is_some_and(|sweep| sweep.faults > 0);
         let next = self.next_look(key, &outcome, swept_again && pass.is_none(), now);
         if let Some(at) = next {
@@ -475,6 +569,15 @@ impl Controller {
         let before = self.board.concluded(key, outcome.clone(), change, next, now);
         let took = pass.map(|begun| now.since(begun));
         effects.push(Effect::Tell(Notice::Concluded { key: key.clone(), outcome, before, took }));
+    }
+
+    /// A function meets what may be a fault of its whole scope: a sweep tells.
+    fn suspect(&mut self, scope: &Scope, reason: Reason, now: Time) {
+        let Some(sweep) = self.sweeps.get_mut(scope).filter(|sweep| sweep.running.is_none()) else { return };
+        let lately = sweep.answered.is_some_and(|at| now.since(at) < BETWEEN_SUSPICIONS);
+        if reason.of_scope() && !lately {
+            sweep.want(now);
+        }
     }
 
     /// When a function is looked at again, beside the sweeps. What a whole scope suffers from, the next sweep mends.
@@ -488,7 +591,7 @@ impl Controller {
         let backoff = now + backoff::delay(why.reason.pace(), attempt, &mut self.rng);
         match outcome {
             Outcome::InSync => None,
-            Outcome::Waiting { why, until } if why.reason.pace() == Pace::Invalid => *until,
+            Outcome::Waiting { why, until } if matches!(why.reason.pace(), Pace::Invalid | Pace::Turn) => *until,
             Outcome::Waiting { until, .. } => Some(until.unwrap_or(backoff)),
             Outcome::Retry { .. } if swept_again => None,
             Outcome::Retry { after, .. } => Some(after.map_or(backoff, |after| backoff.max(now + after))),
@@ -528,30 +631,34 @@ fn function_needs(entry: &Entry) -> Option<FunctionNeeds> {
         Want::Detached => None,
         Want::Attached(_) => Some(FunctionNeeds {
             policies: Arc::clone(&entry.policies),
-            simulate: entry.attach_policy != AttachPolicy::Always,
+            simulate: match entry.attach_policy {
+                AttachPolicy::Always => Simulate::Never,
+                AttachPolicy::WhenNeeded | AttachPolicy::Never => Simulate::WherePolicyMissing,
+            },
         }),
     }
 }
 
-/// What a whole scope suffers from: nobody knows whose the credentials are, no function or no VPC could be read. A single
-/// function or role that could not be read is looked at again by itself.
-fn fault(found: &Surveyed) -> Option<Why> {
+/// What a whole scope suffers from, and how long AWS asks to wait: nobody knows whose the credentials are, no function or
+/// no VPC could be read. A single function or role that could not be read is looked at again by itself.
+fn fault(found: &Surveyed) -> Option<(Why, Option<Duration>)> {
     let functions = &found.facts.functions;
     let no_function = functions.values().all(|function| unread(function).is_some());
     let account = match &found.facts.identity {
         Seen::Present(identity) if identity.account != found.scope.account => {
-            Some(Why::unread(&Fault::WrongAccount(identity.account.clone())))
+            Some(Fault::WrongAccount(identity.account.clone()))
         }
-        identity => unread(identity),
+        identity => unread(identity).cloned(),
     };
     account
-        .or_else(|| functions.values().find_map(unread).filter(|_| no_function))
-        .or_else(|| found.facts.vpcs.values().find_map(unread))
+        .or_else(|| functions.values().find_map(unread).filter(|_| no_function).cloned())
+        .or_else(|| found.facts.vpcs.values().find_map(unread).cloned())
+        .map(|fault| (Why::unread(&fault), fault.retry_after()))
 }
 
-fn unread<T>(seen: &Seen<T>) -> Option<Why> {
+fn unread<T>(seen: &Seen<T>) -> Option<&Fault> {
     match seen {
-        Seen::Unknown(fault) => Some(Why::unread(fault)),
+        Seen::Unknown(fault) => Some(fault),
         Seen::Present(_) | Seen::Absent => None,
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cloud::{CloudError, Function, Identity, RouteTable, SecurityGroup, Simulated, Subnet, Vpc};
-use crate::names::{AccountId, FunctionKey, FunctionName, PolicyArn, RoleKey, Scope, Time, VpcId};
+use crate::cloud::{CloudError, Function, Identity, Interface, RouteTable, SecurityGroup, Simulated, Subnet, Vpc};
+use crate::names::{AccountId, FunctionKey, FunctionName, Pair, PolicyArn, RoleKey, Scope, Time, VpcId};
 
 /// A fact: seen, known to be absent, or not known. The last two are never mixed up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +96,8 @@ pub struct VpcFacts {
     pub subnets: Vec<SubnetFacts>,
     /// Its security groups.
     pub security_groups: Vec<SecurityGroup>,
+    /// The pairs that Lambda has made an interface for.
+    pub interfaces: Seen<BTreeSet<Pair>>,
 }
 
 /// A subnet and whether it leads to the internet.
@@ -108,8 +110,14 @@ pub struct SubnetFacts {
 }
 
 impl VpcFacts {
-    /// Puts together what EC2 answered in four lists.
-    pub fn assemble(vpc: Vpc, subnets: &[Subnet], tables: &[RouteTable], groups: &[SecurityGroup]) -> Self {
+    /// Puts together what EC2 answered in five lists. Without the last one a VPC is still good enough to decide on.
+    pub fn assemble(
+        vpc: Vpc,
+        subnets: &[Subnet],
+        tables: &[RouteTable],
+        groups: &[SecurityGroup],
+        interfaces: &Result<Vec<Interface>, CloudError>,
+    ) -> Self {
         let tables: Vec<&RouteTable> = tables.iter().filter(|table| table.vpc == vpc.id).collect();
         let main = tables.iter().find(|table| table.main);
         let public = |subnet: &Subnet| {
@@ -123,6 +131,10 @@ impl VpcFacts {
                 .map(|subnet| SubnetFacts { public: public(subnet), subnet: subnet.clone() })
                 .collect(),
             security_groups: groups.iter().filter(|group| group.vpc == vpc.id).cloned().collect(),
+            interfaces: match interfaces {
+                Ok(all) => Seen::Present(all.iter().filter(|it| it.vpc == vpc.id).map(|it| it.pair.clone()).collect()),
+                Err(error) => Seen::Unknown(error.clone().into()),
+            },
             vpc,
         }
     }

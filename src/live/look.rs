@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{FunctionNeeds, RoleFacts, Seen, Simulation};
+use super::{FunctionNeeds, RoleFacts, Seen, Simulate, Simulation};
 use crate::cloud::{Class, CloudError, Function, Marker, Operation, Page, Read, Reply, Simulated};
 use crate::names::{FunctionKey, PolicyArn, RoleArn, RoleKey, Time};
 
@@ -72,8 +72,13 @@ pub(super) async fn read_role(
     };
     let remembered = before.filter(|before| before.attached == attached).and_then(|before| before.simulation);
     let remembered = remembered.filter(|simulation| now.since(simulation.at) < SIMULATION_AGE);
-    let missing = needs.policies.iter().any(|policy| !attached.contains(&policy.for_role(role)));
-    let simulation = match missing && needs.simulate && remembered.is_none() {
+    let missing = || needs.policies.iter().any(|policy| !attached.contains(&policy.for_role(role)));
+    let wanted = match needs.simulate {
+        Simulate::Never => false,
+        Simulate::WherePolicyMissing => missing(),
+        Simulate::Always => true,
+    };
+    let simulation = match wanted && remembered.is_none() {
         true => {
             let said = cloud.simulate(role, INTERFACE_ACTIONS).await.unwrap_or(Simulated::Unclear);
             Some(Simulation { said, at: now })

@@ -9,4 +9,4 @@ mod survey;
 
 pub use facts::{Facts, Fault, RoleFacts, ScopeFacts, Seen, Simulation, SubnetFacts, VpcFacts};
 pub use look::{Looked, RoleNeeds, look};
-pub use survey::{FunctionNeeds, Needs, Surveyed, survey};
+pub use survey::{FunctionNeeds, Needs, Simulate, Surveyed, survey};

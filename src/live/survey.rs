@@ -8,7 +8,7 @@ use futures_util::stream;
 
 use super::look::{all_pages, read_role, seen};
 use super::{Fault, RoleFacts, ScopeFacts, Seen, VpcFacts};
-use crate::cloud::{CloudError, Function, Listed, Operation, Read};
+use crate::cloud::{CloudError, Function, Listed, Operation, Read, Vpc};
 use crate::names::{FunctionKey, FunctionName, PolicyName, RoleArn, RoleKey, Scope, Time, VpcId};
 
 /// Up to this many functions are read one by one; beyond, the listing with its 50 a page costs fewer calls.
@@ -34,8 +34,19 @@ pub struct Needs {
 pub struct FunctionNeeds {
     /// The policies that it may have to get.
     pub policies: Arc<[PolicyName]>,
-    /// Whether a simulation helps where one of them is missing.
-    pub simulate: bool,
+    /// When a simulation is to be asked.
+    pub simulate: Simulate,
+}
+
+/// When a simulation is asked whether a role has the right, unless an earlier answer still counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Simulate {
+    /// Not at all.
+    Never,
+    /// Where one of the policies is not on the role.
+    WherePolicyMissing,
+    /// In any case, to find out why Lambda refuses.
+    Always,
 }
 
 /// What a sweep of one scope found.
@@ -127,7 +138,7 @@ impl FunctionNeeds {
     /// What both of two functions need of the role that they share.
     fn with(&self, other: &Self) -> Self {
         let policies: BTreeSet<&PolicyName> = self.policies.iter().chain(other.policies.iter()).collect();
-        Self { policies: policies.into_iter().cloned().collect(), simulate: self.simulate || other.simulate }
+        Self { policies: policies.into_iter().cloned().collect(), simulate: self.simulate.max(other.simulate) }
     }
 }
 
@@ -168,6 +179,13 @@ async fn networks(cloud: &dyn Read, scope: &Scope, ids: &[VpcId]) -> Result<BTre
         |group| groups.push(group),
     )
     .await?;
-    let assemble = |vpc: crate::cloud::Vpc| (vpc.id.clone(), VpcFacts::assemble(vpc, &subnets, &tables, &groups));
+    let mut interfaces = Vec::new();
+    let listed = all_pages(
+        Operation::DescribeNetworkInterfaces,
+        |from| cloud.describe_interfaces(scope, ids, from),
+        |interface| interfaces.push(interface),
+    );
+    let interfaces = listed.await.map(|()| interfaces);
+    let assemble = |vpc: Vpc| (vpc.id.clone(), VpcFacts::assemble(vpc, &subnets, &tables, &groups, &interfaces));
     Ok(vpcs.into_iter().map(assemble).collect())
 }

@@ -6,7 +6,7 @@ use super::reason::{Reason, Why};
 use crate::cloud::SecurityGroup;
 use crate::desired::{Intent, Pick};
 use crate::live::{SubnetFacts, VpcFacts};
-use crate::names::{Network, SecurityGroupId, SubnetId};
+use crate::names::{AccountId, Network, SecurityGroupId, SubnetId};
 
 /// An intent, bound: the exact configuration, and what is doubtful about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +17,23 @@ pub struct Bound {
     pub warnings: Vec<String>,
 }
 
-/// Binds an intent against a VPC as it is.
-pub fn bind(intent: &Intent, facts: &VpcFacts) -> Result<Bound, Why> {
+/// The zones, by id, in which Lambda makes no interfaces. No call tells them, and AWS publishes no list; this one is known
+/// from what people report of us-east-1 ("The provided subnets contain availability zone Lambda doesn't support").
+const REFUSED_ZONES: &[&str] = &["use1-az3"];
+
+/// Binds an intent of an account against a VPC as it is.
+pub fn bind(intent: &Intent, facts: &VpcFacts, account: &AccountId) -> Result<Bound, Why> {
+    let shared = facts.vpc.owner.as_ref().filter(|owner| *owner != account);
+    bind_own(intent, facts).map_err(|why| match (shared, why.reason) {
+        (Some(owner), Reason::SubnetNotFound | Reason::NoUsableSubnet | Reason::SecurityGroupNotFound) => {
+            let hint = format!("the VPC is shared by account {owner}, whose names and tags cannot be seen: give ids");
+            Why::new(why.reason, format!("{}; {hint}", why.detail))
+        }
+        _ => why,
+    })
+}
+
+fn bind_own(intent: &Intent, facts: &VpcFacts) -> Result<Bound, Why> {
     if facts.vpc.dedicated {
         return Err(Why::new(Reason::DedicatedTenancy, facts.vpc.id.to_string()));
     }
@@ -48,10 +63,12 @@ pub fn bind(intent: &Intent, facts: &VpcFacts) -> Result<Bound, Why> {
 }
 
 fn subnets<'a>(intent: &Intent, facts: &'a VpcFacts, warnings: &mut Vec<String>) -> Result<Vec<&'a SubnetFacts>, Why> {
-    let usable: Vec<&SubnetFacts> = facts.subnets.iter().filter(|subnet| subnet.subnet.available).collect();
+    let available = facts.subnets.iter().filter(|subnet| subnet.subnet.available);
+    let (lost, usable): (Vec<&SubnetFacts>, Vec<&SubnetFacts>) = available.partition(|subnet| refused(subnet));
     let picked: Vec<&SubnetFacts> = match &intent.subnets {
         Pick::Default => {
             let private: Vec<&SubnetFacts> = usable.iter().copied().filter(|subnet| !subnet.public).collect();
+            leave_out(lost.iter().filter(|subnet| !subnet.public), warnings);
             if private.is_empty() && !usable.is_empty() {
                 warnings.push(format!("{} has no private subnet: all its subnets are used", intent.vpc));
                 usable
@@ -62,13 +79,16 @@ fn subnets<'a>(intent: &Intent, facts: &'a VpcFacts, warnings: &mut Vec<String>)
         Pick::Ids(ids) => each(ids, |id: &SubnetId| {
             let found = facts.subnets.iter().find(|subnet| subnet.subnet.id == *id);
             match found {
-                Some(subnet) if subnet.subnet.available => Ok(subnet),
-                Some(_) => Err(Why::new(Reason::SubnetNotFound, format!("{id} is not available"))),
+                Some(subnet) if !subnet.subnet.available => {
+                    Err(Why::new(Reason::SubnetNotFound, format!("{id} is not available")))
+                }
+                Some(subnet) => in_usable_zone(subnet),
                 None => Err(Why::new(Reason::SubnetNotFound, format!("{} has no subnet {id}", intent.vpc))),
             }
         })?,
         Pick::Names(names) => each(names, |name: &String| {
-            let named = usable.iter().copied().filter(|subnet| subnet.subnet.tags.get("Name") == Some(name));
+            let all = usable.iter().chain(&lost).copied();
+            let named = all.filter(|subnet| subnet.subnet.tags.get("Name") == Some(name));
             // EC2 tells them in any order; without one of our own, two namesakes would be exchanged for ever.
             let named: BTreeMap<&SubnetId, &SubnetFacts> = named.map(|subnet| (&subnet.subnet.id, subnet)).collect();
             let none = || Why::new(Reason::SubnetNotFound, format!("{} has no subnet named {name}", intent.vpc));
@@ -77,10 +97,12 @@ fn subnets<'a>(intent: &Intent, facts: &'a VpcFacts, warnings: &mut Vec<String>)
                 let ids: Vec<&str> = named.keys().map(|id| id.as_str()).collect();
                 warnings.push(format!("{} are all named {name}: {first} is used; name ids or tags", ids.join(", ")));
             }
-            Ok(*subnet)
+            in_usable_zone(subnet)
         })?,
         Pick::Tags(tags) => {
-            usable.into_iter().filter(|subnet| tags.iter().all(|(k, v)| subnet.subnet.tags.get(k) == Some(v))).collect()
+            let tagged = |subnet: &&SubnetFacts| tags.iter().all(|(k, v)| subnet.subnet.tags.get(k) == Some(v));
+            leave_out(lost.iter().filter(|subnet| tagged(subnet)), warnings);
+            usable.into_iter().filter(tagged).collect()
         }
     };
     if picked.is_empty() {
@@ -93,6 +115,25 @@ fn subnets<'a>(intent: &Intent, facts: &'a VpcFacts, warnings: &mut Vec<String>)
         warnings.push(text);
     }
     Ok(picked)
+}
+
+/// Subnets that were not named by anybody, and are in a zone that Lambda refuses.
+fn leave_out<'a>(lost: impl Iterator<Item = &'a &'a SubnetFacts>, warnings: &mut Vec<String>) {
+    for SubnetFacts { subnet, .. } in lost {
+        let (id, zone) = (&subnet.id, &subnet.zone);
+        warnings.push(format!("{id} is left out: Lambda does not work in the availability zone {zone}"));
+    }
+}
+
+fn in_usable_zone(subnet: &SubnetFacts) -> Result<&SubnetFacts, Why> {
+    match refused(subnet) {
+        true => Err(Why::new(Reason::ZoneRefused, format!("{} is in {}", subnet.subnet.id, subnet.subnet.zone))),
+        false => Ok(subnet),
+    }
+}
+
+fn refused(subnet: &SubnetFacts) -> bool {
+    REFUSED_ZONES.contains(&subnet.subnet.zone.as_str())
 }
 
 fn security_groups<'a>(

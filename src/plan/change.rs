@@ -3,11 +3,12 @@
 use serde::Serialize;
 
 use super::reason::{Outcome, Reason, Why};
-use super::{World, bind};
+use super::rollout::new_pairs;
+use super::{World, bind, preflight};
 use crate::cloud::{Exclusion, Function, Simulated, State};
 use crate::desired::{AttachPolicy, Entry, Want};
 use crate::live::{Fault, RoleFacts, Seen};
-use crate::names::{FunctionKey, Network, PolicyArn, RoleArn};
+use crate::names::{FunctionKey, Network, Pair, PolicyArn, RoleArn};
 
 /// What differs for one function: printed, counted, agreed to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -99,6 +100,8 @@ pub struct Comparison {
     pub verdict: Verdict,
     /// What is doubtful, in sentences.
     pub warnings: Vec<String>,
+    /// The pairs of the network to come for which no interface is known to be there.
+    pub new_pairs: Vec<Pair>,
 }
 
 /// The result of a comparison.
@@ -114,7 +117,7 @@ pub enum Verdict {
 
 impl Comparison {
     fn stuck(outcome: Outcome) -> Self {
-        Self { verdict: Verdict::Stuck(outcome), warnings: Vec::new() }
+        Self { verdict: Verdict::Stuck(outcome), warnings: Vec::new(), new_pairs: Vec::new() }
     }
 }
 
@@ -137,14 +140,21 @@ fn try_compare(w: &World<'_>, entry: &Entry) -> Result<Comparison, Outcome> {
         false => (Vec::new(), Vec::new()),
     };
     if !attaching && attach.is_empty() {
-        return Ok(Comparison { verdict: Verdict::InSync, warnings });
+        return Ok(Comparison { verdict: Verdict::InSync, warnings, new_pairs: Vec::new() });
     }
     allowed(w, entry, &to, &attach)?;
+    let new_pairs = if attaching { new_pairs(w, entry, &to) } else { Vec::new() };
+    if let (Want::Attached(intent), false) = (&entry.want, new_pairs.is_empty())
+        && let Seen::Present(vpc) = w.facts.vpc(&entry.key.scope, &intent.vpc)
+    {
+        let doubts = preflight::check(vpc, &new_pairs).map_err(|why| Outcome::Blocked { why, until: None })?;
+        warnings.extend(doubts);
+    }
     let attach_if_refused = attach_if_refused.into_iter().filter(|attach| policy_allowed(w, attach)).collect();
     let cause = w.memory.cause(entry, &to);
     let network = attaching.then(|| NetworkChange { from: function.network.clone(), to });
     let change = Change { key: entry.key.clone(), cause, attach, attach_if_refused, network };
-    Ok(Comparison { verdict: Verdict::Differs(change), warnings })
+    Ok(Comparison { verdict: Verdict::Differs(change), warnings, new_pairs })
 }
 
 /// Nothing is believed, and so nothing decided, where the credentials have not been seen to be of the entry's account.
@@ -188,7 +198,8 @@ fn target(w: &World<'_>, entry: &Entry) -> Result<(Network, Vec<String>), Outcom
     let Want::Attached(intent) = &entry.want else { return Ok((Network::none(), Vec::new())) };
     let vpc = w.facts.vpc(&entry.key.scope, &intent.vpc);
     let vpc = known(vpc, || Why::new(Reason::VpcNotFound, format!("{} in {}", intent.vpc, entry.key.scope)))?;
-    let bound = bind::bind(intent, vpc).map_err(|why| Outcome::Blocked { why, until: None })?;
+    let bound =
+        bind::bind(intent, vpc, &entry.key.scope.account).map_err(|why| Outcome::Blocked { why, until: None })?;
     Ok((bound.network, bound.warnings))
 }
 

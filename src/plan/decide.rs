@@ -4,17 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::change::missing;
-use super::memory::waits_for_iam;
+use super::memory::{PROPAGATION, waits_for_iam};
 use super::reason::{Outcome, Reason, Why};
+use super::rollout::turn;
 use super::{Admitted, Answer, Attach, Change, NetworkChange, Step, Verdict, World, Writable};
-use crate::cloud::{Class, CloudError, Function, State, Update};
+use crate::cloud::{Class, CloudError, Function, Overruler, Simulated, State, Update};
 use crate::desired::{AttachPolicy, Entry};
-use crate::live::Seen;
+use crate::live::{RoleFacts, Seen};
 use crate::names::{FunctionKey, Time};
 use crate::settings::Mode;
 
-/// How long IAM may take to spread a change before a refusal counts as one. Terraform waits as long.
-const PROPAGATION: Duration = Duration::from_secs(5 * 60);
 /// The pause between attaching a policy and the first try: sooner, Lambda has refused every time that was reported.
 const FIRST_TRY: Duration = Duration::from_secs(2);
 /// How long a missing `LastUpdateStatus` counts as an update in progress.
@@ -44,7 +43,7 @@ pub fn decide(w: &World<'_>, entry: &Arc<Entry>, verdict: &Verdict) -> Decision 
         return Decision::Rest(wait);
     }
     let Verdict::Differs(change) = verdict else { return Decision::Rest(Outcome::InSync) };
-    match gate(w, entry, change) {
+    match gate(w, entry, change).or_else(|| turn(w, entry, change)) {
         Some(outcome) => Decision::Rest(outcome),
         None => next_step(w, function, change),
     }
@@ -89,6 +88,9 @@ pub fn gate(w: &World<'_>, entry: &Arc<Entry>, change: &Change) -> Option<Outcom
         && !agreed.get(&entry.key).is_some_and(|agreed| agreed.covers(change))
     {
         return Some(Outcome::waiting(Reason::NotAdmitted, ""));
+    }
+    if let Some(until) = w.memory.flapping(change, w.now) {
+        return Some(Outcome::Blocked { why: Why::new(Reason::Flapping, ""), until: Some(until) });
     }
     let Seen::Present(function) = w.facts.function(&entry.key) else { return None };
     let modified = function.modified.filter(|modified| !w.memory.ours(&entry.key, *modified))?;
@@ -173,6 +175,32 @@ fn denied(w: &World<'_>, key: &FunctionKey, error: &CloudError) -> Outcome {
     let since = [w.memory.last_attach(function.role.key()), w.memory.refused_since(key)].into_iter().flatten().max();
     match since.is_none_or(|since| w.now.since(since) < PROPAGATION) {
         true => Outcome::Waiting { why: Why::new(Reason::RolePropagation, error.to_string()), until: None },
+        false if error.class == Class::RoleDenied => {
+            let why = Why::answered(error);
+            let detail = format!("{}; {}", diagnosis(w.facts.role(function.role.key())), why.detail);
+            Outcome::Blocked { why: Why::new(why.reason, detail), until: None }
+        }
         false => Outcome::Blocked { why: Why::answered(error), until: None },
+    }
+}
+
+/// Why a role is refused that has the policy, as far as a simulation can tell.
+fn diagnosis(role: &Seen<RoleFacts>) -> &'static str {
+    let said = match role {
+        Seen::Present(role) => role.simulation.map(|simulation| simulation.said),
+        Seen::Absent | Seen::Unknown(_) => None,
+    };
+    match said {
+        Some(Simulated::Overruled(Overruler::Boundary)) => "the role's permissions boundary overrules its policies",
+        Some(Simulated::Overruled(Overruler::Organisation)) => {
+            "a policy of the organisation (SCP) overrules the role's"
+        }
+        Some(Simulated::Overruled(Overruler::Denial)) => "a statement of the role's policies denies it explicitly",
+        Some(Simulated::Missing) => "no policy on the role allows it, according to a simulation",
+        Some(Simulated::Allowed) => {
+            "a simulation allows it, so look for what that does not see: conditions such as ec2:Vpc, or a policy of the \
+             organisation (SCP)"
+        }
+        Some(Simulated::Unclear) | None => "a simulation could not tell why",
     }
 }

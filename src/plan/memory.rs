@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::reason::{Outcome, Pace, Reason, Why};
-use super::{Cause, Step};
-use crate::cloud::{Class, CloudError, Function, Update};
+use super::rollout::Rollouts;
+use super::setbacks::{SetBacks, Thing};
+use super::{Cause, Change, Step};
+use crate::cloud::{Class, CloudError, Failure, Function, Update};
 use crate::desired::Entry;
+use crate::live::RoleFacts;
 use crate::names::{FunctionKey, Network, PolicyArn, RevisionId, RoleKey, Time};
 
 /// What AWS answered to a step; or the journal's error, if the step was not made because it could not be recorded.
@@ -21,6 +24,12 @@ pub enum Answer {
     NotJournaled(String),
 }
 
+/// How long IAM may take to spread a change before a refusal counts as one. Terraform waits as long.
+pub(super) const PROPAGATION: Duration = Duration::from_secs(5 * 60);
+/// When a refusal has lasted so long, it is worth asking IAM why.
+const DIAGNOSIS: Duration = Duration::from_secs(2 * 60);
+/// How long an update is not tried again that AWS refuses for the function's runtime, unless the function changes.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a refusal that somebody has to mend keeps us from trying the very same again.
 const COOL_DOWN: Duration = Duration::from_secs(30 * 60);
 /// The same where it is a matter of quotas and addresses, or of rights that are mended elsewhere.
@@ -36,12 +45,23 @@ const SKEW: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     in_flight: BTreeMap<FunctionKey, Step>,
-    attached: BTreeMap<(RoleKey, PolicyArn), Time>,
+    attached: BTreeMap<(RoleKey, PolicyArn), Attached>,
     not_attached: BTreeMap<(RoleKey, PolicyArn), Refusal>,
     refused: BTreeMap<FunctionKey, (Time, Class)>,
     sent: BTreeMap<FunctionKey, Sent>,
     refusals: BTreeMap<FunctionKey, Refused>,
     agreed: BTreeMap<FunctionKey, (Arc<Entry>, Network)>,
+    set_backs: SetBacks,
+    /// Who goes first.
+    pub rollouts: Rollouts,
+}
+
+/// A policy that IAM has accepted from us.
+#[derive(Clone, Copy, Debug)]
+struct Attached {
+    at: Time,
+    /// Whether somebody has taken it off again.
+    set_back: bool,
 }
 
 /// An update that Lambda has accepted from us.
@@ -49,7 +69,10 @@ pub struct Memory {
 struct Sent {
     to: Network,
     at: Time,
+    /// Whether it has not been seen to end.
     open: bool,
+    /// Whether somebody has set another network since.
+    set_back: bool,
 }
 
 /// A network that was refused for a function as it was then.
@@ -82,6 +105,9 @@ impl Refusal {
 impl Memory {
     /// A step is about to be made.
     pub fn begin(&mut self, step: &Step) {
+        if let Step::SetVpc { key, to, .. } = step {
+            self.rollouts.sending(key, to);
+        }
         self.in_flight.insert(step.key().clone(), step.clone());
     }
 
@@ -93,7 +119,7 @@ impl Memory {
             (Step::AttachPolicy { role, policy, .. }, Answer::Done) => {
                 let key = (role.key().clone(), policy.clone());
                 self.not_attached.remove(&key);
-                self.attached.insert(key, now);
+                self.attached.insert(key, Attached { at: now, set_back: false });
             }
             (Step::AttachPolicy { role, policy, .. }, Answer::Failed(error)) => {
                 if let Some(refusal) = refusal(Why::attaching(error), now) {
@@ -103,15 +129,17 @@ impl Memory {
             (Step::SetVpc { key, to, .. }, Answer::Done) => {
                 self.refused.remove(key);
                 self.refusals.remove(key);
-                self.sent.insert(key.clone(), Sent { to: to.clone(), at: now, open: true });
+                self.sent.insert(key.clone(), Sent { to: to.clone(), at: now, open: true, set_back: false });
+                self.rollouts.accepted(key, now);
             }
             (Step::SetVpc { key, .. }, Answer::Failed(error)) if waits_for_iam(error.class) => {
-                let first = self.refused.get(key).filter(|(_, class)| *class == error.class).map_or(now, |(at, _)| *at);
-                self.refused.insert(key.clone(), (first, error.class));
+                let since = self.refuses(key, error.class, now);
+                self.rollouts.refused(key, error, since);
             }
             // The next look sees whether the function is there; a new one of that name was never refused.
             (Step::SetVpc { .. }, Answer::Failed(error)) if error.class == Class::NotFound => {}
             (Step::SetVpc { key, to, revision, .. }, Answer::Failed(error)) => {
+                self.rollouts.refused(key, error, now);
                 if let Some(refusal) = refusal(Why::answered(error), now) {
                     let (to, revision) = (to.clone(), revision.clone());
                     self.refusals.insert(key.clone(), Refused { to, revision, refusal });
@@ -120,28 +148,74 @@ impl Memory {
         }
     }
 
-    /// A function was looked at: an update of ours may have come to its end.
+    /// A function was looked at: an update of ours may have come to its end, or been overtaken.
     pub fn looked(&mut self, key: &FunctionKey, function: &Function, now: Time) {
+        self.rollouts.looked(key, function, now);
+        let update = function.life.as_ref().map(|life| &life.update);
+        if !matches!(update, Some(Update::Failed(_))) {
+            self.seen(key, function, now);
+        }
         let Some(sent) = self.sent.get_mut(key).filter(|sent| sent.open) else { return };
-        match function.life.as_ref().map(|life| &life.update) {
+        match update {
             Some(Update::Successful) => sent.open = false,
             Some(Update::Failed(failure)) => {
                 sent.open = false;
-                let passing = matches!(
-                    failure.code.as_str(),
-                    "EC2RequestLimitExceeded"
-                        | "InternalError"
-                        | "InsufficientCapacity"
-                        | "InsufficientRolePermissions"
-                );
-                let why = Why::new(Reason::UpdateFailed, format!("{}: {}", failure.code, failure.text));
-                let until = now + if passing { MOMENT } else { SHORT_COOL_DOWN };
-                let refusal = Refusal { why, until, passing };
-                let (to, revision) = (sent.to.clone(), function.revision.clone());
-                self.refusals.insert(key.clone(), Refused { to, revision, refusal });
+                let to = sent.to.clone();
+                self.update_failed(key, function, to, failure, now);
             }
-            _ => {}
+            Some(Update::InProgress | Update::Unsaid) | None => {}
         }
+    }
+
+    /// An update of ours was accepted, and then given up by Lambda.
+    fn update_failed(&mut self, key: &FunctionKey, function: &Function, to: Network, failure: &Failure, now: Time) {
+        let why = Why::failed(failure);
+        let (why, passing) = match failure.class() {
+            Class::Server | Class::Ec2Throttled => (why, true),
+            class @ Class::RoleDenied => {
+                let first = self.refuses(key, class, now);
+                let since = self.last_attach(function.role.key()).map_or(first, |attached| attached.max(first));
+                match now.since(since) < PROPAGATION {
+                    true => (Why::new(Reason::RolePropagation, why.detail), true),
+                    false => (why, false),
+                }
+            }
+            _ => (why, false),
+        };
+        let until = now + if passing { MOMENT } else { SHORT_COOL_DOWN };
+        let refusal = Refusal { why, until, passing };
+        let revision = function.revision.clone();
+        self.refusals.insert(key.clone(), Refused { to, revision, refusal });
+    }
+
+    /// A function was seen, in a sweep or by itself: somebody may have set another network than we did.
+    pub fn seen(&mut self, key: &FunctionKey, function: &Function, now: Time) {
+        let Some(sent) = self.sent.get_mut(key) else { return };
+        // A listing does not show whether an update of ours has failed, and an answer that is older than ours tells nothing.
+        let told = function.life.is_some() || !sent.open;
+        let newer = function.modified.is_none_or(|modified| modified + SKEW >= sent.at);
+        if told && newer && !sent.set_back && function.network != sent.to {
+            (sent.set_back, sent.open) = (true, false);
+            self.set_backs.note(Thing::Network(key.clone()), now);
+        }
+    }
+
+    /// The policies of a role were read: somebody may have taken off what we attached.
+    pub fn role_seen(&mut self, role: &RoleKey, facts: &RoleFacts, now: Time) {
+        for ((of, policy), attached) in &mut self.attached {
+            let gone = of == role && facts.at > attached.at + READ_LAG && !facts.attached.contains(policy);
+            if gone && !attached.set_back {
+                attached.set_back = true;
+                self.set_backs.note(Thing::Policy(role.clone(), policy.clone()), now);
+            }
+        }
+    }
+
+    /// Lambda refuses this function for its role's sake; returns since when it does.
+    fn refuses(&mut self, key: &FunctionKey, class: Class, now: Time) -> Time {
+        let first = self.refused.get(key).filter(|(_, before)| *before == class).map_or(now, |(at, _)| *at);
+        self.refused.insert(key.clone(), (first, class));
+        first
     }
 
     /// A function was found in sync.
@@ -151,14 +225,22 @@ impl Memory {
         self.agreed.insert(entry.key.clone(), (Arc::clone(entry), network.clone()));
     }
 
+    /// The entry of a function is another one now.
+    pub fn edited(&mut self, key: &FunctionKey) {
+        self.set_backs.forget(key);
+        self.rollouts.left(key);
+    }
+
     /// Somebody asked to try everything again now.
     pub fn forget_refusals(&mut self) {
+        self.rollouts.forgive();
         self.not_attached.clear();
         self.refusals.clear();
     }
 
     /// A function left the file.
     pub fn forget(&mut self, key: &FunctionKey) {
+        self.edited(key);
         self.refused.remove(key);
         self.sent.remove(key);
         self.refusals.remove(key);
@@ -175,12 +257,12 @@ impl Memory {
 
     /// Whether this process attached a policy to a role so lately that a read at `read` need not show it yet.
     pub(super) fn just_attached(&self, role: &RoleKey, policy: &PolicyArn, read: Time) -> bool {
-        self.attached.get(&(role.clone(), policy.clone())).is_some_and(|at| read <= *at + READ_LAG)
+        self.attached.get(&(role.clone(), policy.clone())).is_some_and(|attached| read <= attached.at + READ_LAG)
     }
 
     /// When this process last attached anything to a role.
     pub(super) fn last_attach(&self, role: &RoleKey) -> Option<Time> {
-        self.attached.iter().filter(|((of, _), _)| of == role).map(|(_, at)| *at).max()
+        self.attached.iter().filter(|((of, _), _)| of == role).map(|(_, attached)| attached.at).max()
     }
 
     /// Why a policy could not be attached to a role, as long as it is not to be tried again.
@@ -196,6 +278,19 @@ impl Memory {
     /// Whether Lambda's last refusal says that the role lacks the right to make interfaces.
     pub fn shown_to_lack_right(&self, key: &FunctionKey) -> bool {
         self.refused.get(key).is_some_and(|(_, class)| *class == Class::RoleDenied)
+    }
+
+    /// Whether Lambda refuses the role of this function for so long that it is worth asking IAM why.
+    pub fn wants_diagnosis(&self, key: &FunctionKey, now: Time) -> bool {
+        let refused = self.refused.get(key).filter(|(_, class)| *class == Class::RoleDenied);
+        refused.is_some_and(|(since, _)| now.since(*since) >= DIAGNOSIS)
+    }
+
+    /// Until when a function is left alone, since somebody sets back again and again what would be changed.
+    pub(super) fn flapping(&self, change: &Change, now: Time) -> Option<Time> {
+        let network = change.network.iter().map(|_| Thing::Network(change.key.clone()));
+        let policies = change.attach.iter().map(|it| Thing::Policy(it.role.key().clone(), it.policy.clone()));
+        network.chain(policies).filter_map(|thing| self.set_backs.left_alone(&thing, now)).max()
     }
 
     /// Whether an update that Lambda accepted from us has not been seen to end.
@@ -243,9 +338,10 @@ fn refusal(why: Why, now: Time) -> Option<Refusal> {
     let cool_down = match why.reason.pace() {
         // A matter of the whole scope: with new ones every function goes on.
         _ if why.reason == Reason::Credentials => return None,
+        _ if why.reason == Reason::RuntimeRetired => DAY,
         Pace::Invalid => COOL_DOWN,
         Pace::Quota | Pace::Denied => SHORT_COOL_DOWN,
-        Pace::Poll | Pace::Propagation | Pace::Throttled | Pace::Server => return None,
+        Pace::Poll | Pace::Propagation | Pace::Throttled | Pace::Server | Pace::Turn => return None,
     };
     Some(Refusal { why, until: now + cool_down, passing: false })
 }

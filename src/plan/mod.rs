@@ -1,6 +1,7 @@
 //! Every decision, and nothing but decisions: no clock, no IO, no log. The same world gives the same answer.
 //!
 //! - [`plan`] looks at the whole fleet and says what differs.
+//! - [`turn`] says who goes first: waves, and a leader for each new pair.
 //! - [`decide`] says what to do now for one function that was just looked at: one step, or none and why.
 //! - [`conclude`] says what an answer of AWS means.
 //!
@@ -22,13 +23,18 @@ mod bind;
 mod change;
 mod decide;
 mod memory;
+mod preflight;
 mod reason;
+mod rollout;
+mod setbacks;
 
 pub use bind::{Bound, bind};
 pub use change::{Attach, Cause, Change, Comparison, Evidence, NetworkChange, Verdict, compare};
 pub use decide::{Decision, conclude, decide, gate, may_be_unfinished};
 pub use memory::{Answer, Memory};
+pub use preflight::NewInterfaces;
 pub use reason::{Outcome, Pace, Reason, State, Why};
+pub use rollout::{Rollouts, turn};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -158,6 +164,8 @@ impl Step {
 pub struct Plan {
     /// Every function of the file, in its order.
     pub lines: Vec<Line>,
+    /// The network interfaces that Lambda would have to make.
+    pub interfaces: Vec<NewInterfaces>,
     /// A digest of the exact changes and their before-values.
     pub id: Digest,
 }
@@ -209,7 +217,8 @@ pub fn plan(w: &World<'_>) -> Plan {
     };
     let lines: Vec<Line> = w.desired.entries.iter().map(line).collect();
     let id = plan_id(lines.iter().filter_map(Line::change));
-    Plan { lines, id }
+    let interfaces = preflight::new_interfaces(w, &lines);
+    Plan { lines, interfaces, id }
 }
 
 /// The digest of what would be changed and from what; why it differs, and how that is known, makes no difference.

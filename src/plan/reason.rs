@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::cloud::{Class, CloudError};
+use crate::cloud::{Class, CloudError, Failure};
 use crate::live::Fault;
 use crate::names::Time;
 
@@ -53,6 +53,9 @@ reasons! {
     RoleBusy, Progressing, Propagation, "The same policy is being attached to this role for another function; the controller waits for that.";
     Settling, Progressing, Poll, "Somebody changed this function moments ago; the controller leaves it alone until that has settled.";
     RevisionConflict, Progressing, Propagation, "Somebody changed this function at the same moment; the controller reads it again and decides anew.";
+    RolloutTurn, Progressing, Turn, "Others of the same VPC entry go first: one, then ten, then the rest; the controller goes on when they are in sync.";
+    PairLead, Progressing, Turn, "Another function leads: Lambda makes the network interface for it that this function will share, which takes minutes the first time.";
+    RolloutStopped, Held, Turn, "A function of the same VPC entry that went first is blocked, so the others are held back; mend that one, or observe it or take it out of the file.";
     // Wanted so.
     Observed, Drifted, Invalid, "This function is only observed (mode = \"observe\"); set mode = \"enforce\" to put it right.";
     NotAdmitted, Held, Invalid, "This is not what was agreed to; run `plan` again and look at what changed meanwhile.";
@@ -82,12 +85,14 @@ reasons! {
     TooManySubnets, Blocked, Invalid, "Lambda takes at most 16 subnets; name fewer.";
     SecurityGroupNotFound, Blocked, Invalid, "A security group that the file asks for is not in this VPC; correct the entry.";
     TooManySecurityGroups, Blocked, Invalid, "Lambda takes at most 5 security groups; name fewer.";
+    ZoneRefused, Blocked, Invalid, "Lambda does not work in the availability zone of this subnet; name subnets in other zones.";
+    NoFreeAddress, Blocked, Quota, "A subnet has no free address for the network interface that Lambda would have to make; free some, or name other subnets.";
     DedicatedTenancy, Blocked, Invalid, "Lambda cannot use a VPC with dedicated tenancy; choose another VPC.";
     NotDualStack, Blocked, Invalid, "ipv6 = true needs an IPv6 range in every subnet; leave it out, or name dual-stack subnets.";
     RoleNotFound, Blocked, Denied, "The function's execution role does not exist; create it, or give the function another.";
     RoleElsewhere, Blocked, Invalid, "The function's execution role belongs to another account, where nothing may be attached.";
     RoleUnmodifiable, Blocked, Invalid, "The function's execution role belongs to an AWS service and cannot be changed; give the function another role.";
-    RoleDenied, Blocked, Denied, "The role may still not make network interfaces although the policy is on it; look for a permissions boundary or an organisation policy.";
+    RoleDenied, Blocked, Denied, "The role may still not make network interfaces although the policy is on it; something overrules or narrows it, as the diagnosis says.";
     RoleNotAssumable, Blocked, Denied, "Lambda may not assume the execution role; let its trust policy name lambda.amazonaws.com.";
     PolicyMissing, Blocked, Denied, "The role may not make network interfaces, and attach_policy = \"never\" forbids to change that; attach the policy yourself.";
     PolicyNotFound, Blocked, Invalid, "The policy does not exist or cannot be attached; correct `policies` in the file.";
@@ -95,10 +100,18 @@ reasons! {
     InterfaceQuota, Blocked, Quota, "The quota of Lambda's network interfaces is used up; have it raised, or share subnets and groups.";
     NetworkRefused, Blocked, Invalid, "Lambda refuses these subnets and groups; correct the entry.";
     KmsGrant, Blocked, Denied, "Lambda may not use the function's KMS key; check the key and its policy.";
-    RuntimeRetired, Blocked, Invalid, "AWS no longer updates functions on this runtime; move the function to a newer one.";
+    Flapping, Blocked, Invalid, "Somebody sets this function or its role back again and again; find out who, and let only one of the two decide. It is tried again after an hour.";
+    RuntimeRetired, Excluded, Invalid, "AWS no longer updates functions on this runtime; move the function to a newer one.";
     UpdateFailed, Blocked, Quota, "Lambda gave the update up, and what was before stays in force; see its reason.";
     Refused, Blocked, Invalid, "AWS refuses the change; see its answer.";
     NotJournaled, Blocked, Server, "The change could not be recorded first, so it was not made; mend the audit trail.";
+}
+
+impl Reason {
+    /// Whether this is a matter of the whole account and region, and no fault of a single function.
+    pub fn of_scope(self) -> bool {
+        matches!(self, Self::Credentials | Self::Unreachable | Self::WrongAccount)
+    }
 }
 
 /// How soon it is worth looking again; the backoff of each is in `engine::backoff`.
@@ -116,6 +129,8 @@ pub enum Pace {
     Quota,
     /// Rights are missing, which is mended elsewhere.
     Denied,
+    /// Another function must come to its end first, which then wakes this one.
+    Turn,
     /// The entry or AWS must change first.
     Invalid,
 }
@@ -202,6 +217,7 @@ impl Why {
             Class::RoleNotAssumable => Reason::RoleNotAssumable,
             Class::KmsGrant => Reason::KmsGrant,
             Class::Network => Reason::NetworkRefused,
+            Class::NoAddress => Reason::NoFreeAddress,
             Class::InterfaceQuota => Reason::InterfaceQuota,
             Class::PolicyQuota => Reason::PolicyQuota,
             Class::RoleUnmodifiable => Reason::RoleUnmodifiable,
@@ -209,7 +225,24 @@ impl Why {
             Class::Runtime => Reason::RuntimeRetired,
             Class::NotFound | Class::Invalid => Reason::Refused,
         };
-        Self::new(reason, error.to_string())
+        match error.class {
+            Class::AccessDenied => Self::new(reason, format!("{}; {error}", error.missing_right())),
+            _ => Self::new(reason, error.to_string()),
+        }
+    }
+
+    /// What it means that Lambda accepted an update and then gave it up.
+    pub fn failed(failure: &Failure) -> Self {
+        let reason = match failure.class() {
+            Class::NoAddress => Reason::NoFreeAddress,
+            Class::InterfaceQuota => Reason::InterfaceQuota,
+            Class::RoleDenied => Reason::RoleDenied,
+            Class::Runtime => Reason::RuntimeRetired,
+            Class::Server => Reason::ServerError,
+            Class::Ec2Throttled => Reason::Ec2Throttled,
+            _ => Reason::UpdateFailed,
+        };
+        Self::new(reason, failure.to_string())
     }
 }
 
@@ -288,7 +321,9 @@ impl Outcome {
     pub fn rests(&self) -> bool {
         match self {
             Self::InSync | Self::Blocked { .. } => true,
-            Self::Waiting { why, .. } => matches!(why.reason, Reason::Observed | Reason::NotAdmitted),
+            Self::Waiting { why, .. } => {
+                matches!(why.reason, Reason::Observed | Reason::NotAdmitted | Reason::RolloutStopped)
+            }
             Self::Retry { why, .. } => why.reason.pace() == Pace::Denied,
         }
     }

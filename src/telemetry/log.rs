@@ -117,7 +117,13 @@ impl Log {
             }
             return;
         };
-        // What a whole scope suffers from is told once, by its sweep.
+        // What a whole scope suffers from is told once, by its sweep or by the first function that meets it.
+        if why.reason.of_scope() {
+            if self.faults.insert(key.scope.clone(), why.reason) != Some(why.reason) {
+                tracing::error!(scope = %key.scope, reason = why.reason.name(), "{why}");
+            }
+            return;
+        }
         if before == Some(why.reason) || self.faults.get(&key.scope) == Some(&why.reason) {
             return;
         }

@@ -12,6 +12,9 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use crate::cloud::error::NO_CODE;
 use crate::cloud::{Class, CloudError, Operation};
 
+/// The longest time that is waited for at AWS's request.
+const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+
 /// What every error of an operation can do.
 pub(super) trait SdkFailure: ProvideErrorMetadata + Error + Send + Sync + 'static {}
 impl<E: ProvideErrorMetadata + Error + Send + Sync + 'static> SdkFailure for E {}
@@ -54,9 +57,11 @@ pub(super) fn convert<E: SdkFailure>(operation: Operation, error: Sdk<E>) -> Clo
     }
 }
 
-/// `Retry-After` in seconds, as Lambda sends it with a 429.
+/// `Retry-After` in seconds, as Lambda sends it with a 429. What asks for more than an hour is taken for an hour: the
+/// header may come from a proxy, and nobody is to be forgotten for its sake.
 fn retry_after(raw: &HttpResponse) -> Option<Duration> {
-    raw.headers().get("retry-after").and_then(|text| text.trim().parse().ok()).map(Duration::from_secs)
+    let seconds: f64 = raw.headers().get("retry-after")?.trim().parse().ok()?;
+    Duration::try_from_secs_f64(seconds.min(LONGEST_WAIT.as_secs_f64())).ok()
 }
 
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

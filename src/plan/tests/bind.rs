@@ -9,7 +9,7 @@ use crate::desired::Want;
 fn check(selectors: &str, done: impl FnOnce(&mut VpcFacts), expected: &str, warnings: &[&str]) {
     let mut vpc = vpc();
     done(&mut vpc);
-    let (found, warned) = match super::bind(&intent(selectors), &vpc) {
+    let (found, warned) = match super::bind(&intent(selectors), &vpc, &account()) {
         Ok(Bound { network, warnings }) => (in_words(&network), warnings),
         Err(why) => (format!("{:?}", why.reason), Vec::new()),
     };
@@ -192,6 +192,36 @@ fn a_vpc_with_dedicated_tenancy_is_refused() {
 }
 
 #[test]
+fn subnets_in_a_zone_that_lambda_refuses_are_left_out_unless_they_were_named() {
+    let old = |vpc: &mut VpcFacts| vpc.subnets[0].subnet.zone = "use1-az3".to_owned();
+    let rest = "subnet-b/sg-default";
+    let left_out = &["subnet-a is left out", "one availability zone"];
+    check("", old, rest, left_out);
+    check("subnets = { tags = { tier = 'private' } }", old, rest, left_out);
+    check("subnets = { tags = { Name = 'a' } }", old, "NoUsableSubnet", &[]);
+    check("subnets = { ids = ['subnet-a', 'subnet-b'] }", old, "ZoneRefused", &[]);
+    check("subnets = { names = ['a'] }", old, "ZoneRefused", &[]);
+    check("subnets = { ids = ['subnet-b'] }", old, rest, &["one availability zone"]);
+    // A public one would not have been taken anyway.
+    check("", |vpc| vpc.subnets[2].subnet.zone = "use1-az3".to_owned(), HOME, &[]);
+}
+
+#[test]
+fn in_a_vpc_that_another_account_shares_what_is_not_found_by_name_has_a_hint() {
+    let mut shared = vpc();
+    shared.vpc.owner = AccountId::parse("210987654321").ok();
+    for selectors in
+        ["subnets = { names = ['x'] }", "subnets = { tags = { x = 'y' } }", "security_groups = { names = ['x'] }"]
+    {
+        for (vpc, hinted) in [(&shared, true), (&vpc(), false)] {
+            let why = super::bind(&intent(selectors), vpc, &account()).unwrap_err();
+            assert_eq!(why.detail.contains("is shared by account 210987654321"), hinted, "{}", why.detail);
+        }
+    }
+    assert!(super::bind(&intent("subnets = { ids = ['subnet-a'] }"), &shared, &account()).is_ok());
+}
+
+#[test]
 fn ipv6_needs_a_range_in_every_subnet_that_is_used() {
     let dual = |vpc: &mut VpcFacts| vpc.subnets.iter_mut().for_each(|s| s.subnet.ipv6 = !s.public);
     let half = |vpc: &mut VpcFacts| vpc.subnets[0].subnet.ipv6 = true;
@@ -212,7 +242,7 @@ fn what_cannot_be_bound_says_which_thing_is_meant() {
         ("ipv6 = true", "subnet-a has no IPv6 range"),
     ];
     for (selectors, part) in cases {
-        let why = super::bind(&intent(selectors), &vpc()).unwrap_err();
+        let why = super::bind(&intent(selectors), &vpc(), &account()).unwrap_err();
         assert!(why.detail.contains(part), "`{}` does not say `{part}`", why.detail);
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::cloud::Simulated;
 
-const CLASSES: [Class; 21] = [
+const CLASSES: [Class; 22] = [
     Class::NotFound,
     Class::AccessDenied,
     Class::Credentials,
@@ -19,6 +19,7 @@ const CLASSES: [Class; 21] = [
     Class::RoleNotAssumable,
     Class::KmsGrant,
     Class::Network,
+    Class::NoAddress,
     Class::InterfaceQuota,
     Class::PolicyQuota,
     Class::RoleUnmodifiable,
@@ -46,6 +47,7 @@ fn expected(class: Class) -> [&'static str; 2] {
         Class::RoleNotAssumable => ["blocked RoleNotAssumable", "waiting RolePropagation"],
         Class::KmsGrant => ["blocked KmsGrant", "waiting RolePropagation"],
         Class::Network => ["blocked NetworkRefused"; 2],
+        Class::NoAddress => ["blocked NoFreeAddress"; 2],
         Class::InterfaceQuota => ["blocked InterfaceQuota"; 2],
         Class::PolicyQuota => ["blocked PolicyQuota"; 2],
         Class::RoleUnmodifiable => ["blocked RoleUnmodifiable"; 2],
@@ -72,7 +74,7 @@ fn nothing_that_passes_by_itself_is_a_matter_for_people() {
         for step in [attach_step(), set_step()] {
             let mut scene = scene(ORDERS);
             let outcome = scene.answer(&step, failed(class));
-            let blocked = outcome.state() == State::Blocked;
+            let blocked = matches!(outcome.state(), State::Blocked | State::Excluded);
             assert_eq!(blocked, matches!(outcome, Outcome::Blocked { .. }), "{class:?} to {}", step.name());
             // An outcome that is tried again soon is not held back by what is remembered of it.
             if !blocked {
@@ -207,4 +209,38 @@ fn a_policy_that_this_process_attached_is_not_called_missing_while_reads_lag() {
     scene.answer(&attach_step(), Answer::Done);
     refused_at(&mut scene, Class::RoleDenied, 3, "waiting RolePropagation");
     assert_eq!(decided(scene.decide().as_ref(), scene.now), "set none -> subnet-a,subnet-b/sg-default");
+}
+
+#[test]
+fn a_role_that_is_refused_for_long_although_it_has_the_policy_gets_a_diagnosis() {
+    use crate::cloud::Overruler;
+    for (said, part) in [
+        (Some(Simulated::Overruled(Overruler::Boundary)), "permissions boundary overrules"),
+        (Some(Simulated::Overruled(Overruler::Organisation)), "policy of the organisation (SCP) overrules"),
+        (Some(Simulated::Overruled(Overruler::Denial)), "denies it explicitly"),
+        (Some(Simulated::Missing), "no policy on the role allows it"),
+        (Some(Simulated::Allowed), "look for what that does not see"),
+        (Some(Simulated::Unclear), "could not tell why"),
+        (None, "could not tell why"),
+    ] {
+        let mut scene = scene(ORDERS);
+        scene.answer(&set_step(), failed(Class::RoleDenied));
+        assert!(!scene.memory.wants_diagnosis(&key("api"), scene.now));
+        scene.wait(120);
+        assert!(scene.memory.wants_diagnosis(&key("api"), scene.now));
+        scene.role().simulation = said.map(|said| Simulation { said, at: NOW });
+        scene.wait(180);
+        let outcome = scene.answer(&set_step(), failed(Class::RoleDenied));
+        assert_eq!(told(&outcome, scene.now), "blocked RoleDenied");
+        assert!(outcome.why().unwrap().detail.contains(part), "{:?}", outcome.why());
+    }
+}
+
+#[test]
+fn what_the_controller_may_not_do_is_said_first() {
+    let text = "User: x is not authorized to perform: lambda:UpdateFunctionConfiguration on resource: arn:x";
+    let denied = CloudError { text: text.to_owned(), ..error(Class::AccessDenied) };
+    let outcome = scene(ORDERS).answer(&set_step(), Answer::Failed(denied));
+    let detail = &outcome.why().unwrap().detail;
+    assert!(detail.starts_with("lambda:UpdateFunctionConfiguration on arn:x; "), "{detail}");
 }

@@ -277,7 +277,7 @@ fn one_attach_per_role_however_many_functions_need_it() {
 fn a_refused_network_is_not_tried_again_until_it_has_cooled_down() {
     for (class, reason, cool_down) in [
         (Class::Network, "NetworkRefused", 1800),
-        (Class::Runtime, "RuntimeRetired", 1800),
+        (Class::Runtime, "RuntimeRetired", 24 * 60 * 60),
         (Class::Invalid, "Refused", 1800),
         (Class::InterfaceQuota, "InterfaceQuota", 300),
         (Class::AccessDenied, "AccessDenied", 300),
@@ -368,12 +368,13 @@ fn a_policy_that_could_not_be_attached_is_not_tried_again_for_any_function_of_th
 #[test]
 fn an_update_of_ours_that_lambda_gave_up_is_tried_again_later() {
     for (code, cool_down, expected) in [
-        ("SubnetOutOfIPAddresses", 300, "blocked UpdateFailed for 300s"),
-        ("EniLimitExceeded", 300, "blocked UpdateFailed for 300s"),
+        ("SubnetOutOfIPAddresses", 300, "blocked NoFreeAddress for 300s"),
+        ("EniLimitExceeded", 300, "blocked InterfaceQuota for 300s"),
+        ("InvalidSubnet", 300, "blocked UpdateFailed for 300s"),
         ("a code that nobody knows", 300, "blocked UpdateFailed for 300s"),
-        ("InternalError", 30, "retry UpdateFailed after 30s"),
-        ("EC2RequestLimitExceeded", 30, "retry UpdateFailed after 30s"),
-        ("InsufficientRolePermissions", 30, "retry UpdateFailed after 30s"),
+        ("InternalError", 30, "retry ServerError after 30s"),
+        ("EC2RequestLimitExceeded", 30, "retry Ec2Throttled after 30s"),
+        ("InsufficientRolePermissions", 30, "retry RolePropagation after 30s"),
     ] {
         let mut scene = scene(ORDERS);
         scene.answer(&set_step(), Answer::Done);
@@ -384,6 +385,8 @@ fn an_update_of_ours_that_lambda_gave_up_is_tried_again_later() {
         scene.memory.looked(&key("api"), &seen, scene.now);
         assert!(!scene.memory.awaits_update(&key("api")));
         decides(&scene, expected);
+        let said = scene.decide().map(|decision| format!("{decision:?}")).unwrap_or_default();
+        assert!(said.contains(&format!("{code}: text")), "{said}");
         scene.wait(cool_down);
         // A second look at the same failure is not a second failure.
         scene.memory.looked(&key("api"), &seen, scene.now);

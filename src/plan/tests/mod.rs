@@ -6,7 +6,10 @@ mod bind;
 mod change;
 mod conclude;
 mod decide;
+mod others;
+mod preflight;
 mod properties;
+mod rollout;
 
 use crate::cloud::Simulated;
 use crate::live::Simulation;
@@ -259,6 +262,7 @@ fn vpc() -> VpcFacts {
         vpc: Vpc { id: vpc_id("vpc-1"), owner: Some(account()), tags: Tags::new(), dedicated: false },
         subnets: vec![subnet("a", false), subnet("b", false), subnet("public", true)],
         security_groups: vec![group("default"), group("lambda")],
+        interfaces: Seen::Present(home().pairs().collect()),
     }
 }
 

@@ -1,0 +1,194 @@
+//! In what order a fleet is changed: in waves, and with one leader for each new pair.
+//!
+//! A mistake in a VPC entry shows with the first function that is moved into it; so of the functions of one entry one
+//! goes first, then ten, then the rest, and a wave in which something is blocked stops the next one. And since Lambda
+//! makes one network interface for each pair of subnet and set of groups, which takes minutes the first time and is
+//! shared by all afterwards, of the functions that need the same new pair one leads and the others wait: they then take
+//! seconds, and EC2 is not asked a hundred times for the same interface.
+//!
+//! A function that is selected for a pass reserves its place, so that no look is spent on one whose turn it is not.
+
+mod leads;
+mod waves;
+
+use std::collections::BTreeSet;
+
+use self::leads::Leads;
+use self::waves::{Group, Place, Waves};
+use super::reason::{Outcome, Pace, Reason, State};
+use super::{Change, World};
+use crate::cloud::{CloudError, Function, Update};
+use crate::desired::{Entry, Want};
+use crate::live::{Seen, VpcFacts};
+use crate::names::{FunctionKey, Network, Pair, Scope, Time};
+
+/// Who goes first: what this process has begun, and whom it has told to wait.
+#[derive(Clone, Debug, Default)]
+pub struct Rollouts {
+    waves: Waves,
+    leads: Leads,
+    /// Where something has ended, so that somebody else may go.
+    moved: BTreeSet<Scope>,
+}
+
+/// Why a change is not to be begun now: others go first. None if it may be begun.
+pub fn turn(w: &World<'_>, entry: &Entry, change: &Change) -> Option<Outcome> {
+    let to = &change.network.as_ref()?.to;
+    let rollouts = &w.memory.rollouts;
+    match rollouts.waves.place(&Group::of(entry), &entry.key) {
+        Place::Now => {}
+        Place::Later => return Some(Outcome::waiting(Reason::RolloutTurn, "")),
+        Place::Stopped(failed, reason) => {
+            return Some(Outcome::waiting(Reason::RolloutStopped, format!("{}: {}", failed.name, reason.name())));
+        }
+    }
+    if !change.attach.is_empty() {
+        return None;
+    }
+    let new = new_pairs(w, entry, to);
+    let leader = rollouts.leads.leader(&entry.key, &new, w.now)?;
+    Some(Outcome::waiting(Reason::PairLead, leader.name.to_string()))
+}
+
+/// The pairs of a network for which no interface is known to be there.
+pub(super) fn new_pairs(w: &World<'_>, entry: &Entry, network: &Network) -> Vec<Pair> {
+    let Want::Attached(intent) = &entry.want else { return Vec::new() };
+    let Scope { account, .. } = &entry.key.scope;
+    let there = match w.facts.vpc(&entry.key.scope, &intent.vpc) {
+        Seen::Present(VpcFacts { interfaces: Seen::Present(pairs), .. }) => Some(pairs),
+        _ => None,
+    };
+    let seen = |pair: &Pair| there.is_some_and(|pairs| pairs.contains(pair));
+    let known = |pair: &Pair| seen(pair) || w.memory.rollouts.leads.made(account, pair, w.now);
+    network.pairs().filter(|pair| !known(pair)).collect()
+}
+
+impl Rollouts {
+    /// Reserves the place of a function whose turn it is.
+    pub fn reserve(&mut self, entry: &Entry, change: &Change, now: Time) {
+        let Some(network) = &change.network else { return };
+        self.waves.admit(Group::of(entry), &entry.key);
+        if change.attach.is_empty() {
+            self.leads.reserve(&entry.key, &network.to, now);
+        }
+    }
+
+    /// An update is being sent.
+    pub(super) fn sending(&mut self, key: &FunctionKey, to: &Network) {
+        self.leads.sending(key, to);
+    }
+
+    /// Lambda has accepted an update.
+    pub(super) fn accepted(&mut self, key: &FunctionKey, now: Time) {
+        self.leads.accepted(key, now);
+    }
+
+    /// Lambda has refused an update, or has not answered.
+    pub(super) fn refused(&mut self, key: &FunctionKey, error: &CloudError, since: Time) {
+        // Without an answer it may have been carried out.
+        match super::memory::waits_for_iam(error.class) || error.status.is_none() {
+            true => self.leads.hesitates(key, since),
+            false => self.lead_ends(key),
+        }
+    }
+
+    /// A function was looked at: its update may go on, though this process did not begin it, or have come to its end.
+    pub(super) fn looked(&mut self, key: &FunctionKey, function: &Function, now: Time) {
+        match function.life.as_ref().map(|life| &life.update) {
+            Some(Update::InProgress | Update::Unsaid) => self.may_lead(key, function, now),
+            Some(Update::Successful) => {
+                self.leads.arrived(key, &function.network, now);
+                self.lead_ends(key);
+            }
+            Some(Update::Failed(_)) => self.lead_ends(key),
+            None => {}
+        }
+    }
+
+    /// An update of this function may be under way, so that it leads if nobody else does.
+    pub fn may_lead(&mut self, key: &FunctionKey, function: &Function, now: Time) {
+        self.leads.found_under_way(key, &function.network, function.modified.unwrap_or(now), now);
+    }
+
+    /// It is known how a function stands.
+    pub fn concluded(&mut self, entry: &Entry, outcome: &Outcome) {
+        let (group, key) = (Group::of(entry), &entry.key);
+        match Step::of(outcome) {
+            Step::Arrived => self.waves.done(&group, key),
+            Step::UnderWay => self.waves.under_way(&group, key),
+            Step::Waits => self.waves.waits(group, key),
+            Step::Failed(reason) => self.waves.failed(&group, key, reason),
+            Step::Left => self.waves.left(key),
+        }
+        if !matches!(Step::of(outcome), Step::UnderWay | Step::Waits) {
+            self.lead_ends(key);
+            self.moved.insert(key.scope.clone());
+        }
+    }
+
+    /// A function left the file, or its entry is another one now.
+    pub fn left(&mut self, key: &FunctionKey) {
+        self.waves.left(key);
+        self.lead_ends(key);
+        self.moved.insert(key.scope.clone());
+    }
+
+    /// Whoever failed may try again, and holds up nobody until it has.
+    pub(super) fn forgive(&mut self) {
+        self.moved.extend(self.waves.forgive());
+    }
+
+    /// Where somebody's turn may have come since this was last asked.
+    pub fn moved(&mut self, now: Time) -> BTreeSet<Scope> {
+        self.moved.extend(self.leads.expire(now));
+        std::mem::take(&mut self.moved)
+    }
+
+    /// When a leader that is not heard of is replaced.
+    pub fn next_expiry(&self) -> Option<Time> {
+        self.leads.next_expiry()
+    }
+
+    /// Those in a scope that wait for others.
+    pub fn waiting(&self, scope: &Scope) -> Vec<FunctionKey> {
+        self.waves.waiting(scope)
+    }
+
+    fn lead_ends(&mut self, key: &FunctionKey) {
+        if self.leads.ends(key) {
+            self.moved.insert(key.scope.clone());
+        }
+    }
+}
+
+/// What an outcome means for the rollout that a function may be part of.
+enum Step {
+    Arrived,
+    UnderWay,
+    Waits,
+    Failed(Reason),
+    /// Nothing is being done about it, for reasons that say nothing about its VPC entry.
+    Left,
+}
+
+impl Step {
+    fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::InSync => Self::Arrived,
+            Outcome::Waiting { why, .. } if why.reason.pace() == Pace::Turn => Self::Waits,
+            Outcome::Waiting { why, .. }
+                if why.reason.state() == State::Progressing && why.reason != Reason::Settling =>
+            {
+                Self::UnderWay
+            }
+            Outcome::Waiting { .. } => Self::Left,
+            Outcome::Retry { .. } if outcome.rests() => Self::Left,
+            Outcome::Retry { .. } => Self::UnderWay,
+            Outcome::Blocked { why, .. } => match why.reason {
+                Reason::FunctionNotFound | Reason::Flapping => Self::Left,
+                _ if outcome.state() == State::Excluded => Self::Left,
+                reason => Self::Failed(reason),
+            },
+        }
+    }
+}

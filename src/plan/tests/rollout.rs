@@ -1,0 +1,273 @@
+//! Who goes first: waves by VPC entry, and leaders for new pairs.
+
+use super::*;
+
+/// A file with this many functions, `f00` and so on, of which none is in the VPC `orders`; no interface is there yet.
+fn fleet(number: usize) -> Scene {
+    let entries: String = (0..number).map(|i| format!("[[function]]\nname = 'f{i:02}'\nvpc = 'orders'\n")).collect();
+    let text = format!(
+        "defaults = {{ region = 'eu-west-1', account = '{ACCOUNT}' }}\n\
+         vpc = [{{ name = 'orders', id = 'vpc-1' }}, {{ name = 'again', id = 'vpc-1' }}]\n{entries}"
+    );
+    let mut scene = Scene { desired: reading(&text), ..scene(ORDERS) };
+    for i in 0..number {
+        scene.add(&format!("f{i:02}"), "api");
+    }
+    scene.vpc().interfaces = Seen::Present(BTreeSet::new());
+    scene
+}
+
+impl Scene {
+    fn entry(&self, name: &str) -> Arc<Entry> {
+        Arc::clone(self.desired.get(&key(name)).unwrap())
+    }
+
+    /// What a function waits for: none if it may go.
+    fn waits(&self, name: &str) -> Option<String> {
+        let entry = self.entry(name);
+        let Verdict::Differs(change) = compare(&self.world(), &entry).verdict else { panic!("{name} does not differ") };
+        let outcome = turn(&self.world(), &entry, &change)?;
+        Some(format!("{} {}", told(&outcome, self.now), outcome.why().unwrap().detail).trim_end().to_owned())
+    }
+
+    /// Of these, the functions that may go now, one after the other, each with its place reserved.
+    fn go(&mut self, names: impl IntoIterator<Item = String>) -> Vec<String> {
+        let mut gone = Vec::new();
+        for name in names {
+            let entry = self.entry(&name);
+            let Verdict::Differs(change) = compare(&self.world(), &entry).verdict else { continue };
+            match turn(&self.world(), &entry, &change) {
+                Some(outcome) => self.memory.rollouts.concluded(&entry, &outcome),
+                None => {
+                    self.memory.rollouts.reserve(&entry, &change, self.now);
+                    gone.push(name);
+                }
+            }
+        }
+        gone
+    }
+
+    fn concludes(&mut self, name: &str, outcome: &Outcome) {
+        let entry = self.entry(name);
+        if *outcome == Outcome::InSync {
+            self.function(name).network = home();
+        }
+        self.memory.rollouts.concluded(&entry, outcome);
+    }
+
+    /// The update of this function is accepted.
+    fn sends(&mut self, name: &str) {
+        let step = Step::SetVpc { key: key(name), from: Network::none(), to: home(), revision: None };
+        self.answer(&step, Answer::Done);
+    }
+}
+
+fn names(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|i| format!("f{i:02}")).collect()
+}
+
+/// The interfaces are there, so that nobody has to lead.
+fn with_interfaces(number: usize) -> Scene {
+    let mut scene = fleet(number);
+    scene.vpc().interfaces = Seen::Present(home().pairs().collect());
+    scene
+}
+
+#[test]
+fn one_goes_first_then_ten_then_the_rest() {
+    let mut scene = with_interfaces(30);
+    assert_eq!(scene.go(names(0..30)), names(0..1));
+    assert_eq!(scene.waits("f01").unwrap(), "waiting RolloutTurn");
+    assert_eq!(scene.go(names(0..30)), names(0..1), "its place stays its own");
+    scene.concludes("f00", &Outcome::InSync);
+    assert_eq!(scene.go(names(0..30)), names(1..11));
+    for name in names(1..10) {
+        scene.concludes(&name, &Outcome::InSync);
+        assert_eq!(scene.waits("f11").unwrap(), "waiting RolloutTurn", "{name} is not the last of its wave");
+    }
+    scene.concludes("f10", &Outcome::InSync);
+    assert_eq!(scene.go(names(0..30)), names(11..30));
+}
+
+#[test]
+fn a_wave_in_which_something_is_blocked_stops_the_next_and_says_so() {
+    let mut scene = with_interfaces(30);
+    scene.go(names(0..30));
+    scene.concludes("f00", &Outcome::InSync);
+    scene.go(names(0..30));
+    scene.concludes("f03", &Outcome::blocked(Reason::NetworkRefused, ""));
+    for name in names(1..11).iter().filter(|name| *name != "f03") {
+        scene.concludes(name, &Outcome::InSync);
+    }
+    assert_eq!(scene.go(names(4..30)), names(0..0));
+    assert_eq!(scene.waits("f20").unwrap(), "waiting RolloutStopped f03: NetworkRefused");
+    assert_eq!(scene.waits("f03"), None, "who is blocked may try again when that is due");
+    scene.concludes("f03", &Outcome::InSync);
+    assert_eq!(scene.go(names(4..30)), names(11..30));
+}
+
+#[test]
+fn a_stopped_rollout_goes_on_when_the_one_that_failed_is_edited_or_taken_out_or_somebody_asks() {
+    let undo: [fn(&mut Scene); 3] = [
+        |scene| scene.memory.edited(&key("f00")),
+        |scene| scene.memory.forget(&key("f00")),
+        |scene| scene.memory.forget_refusals(),
+    ];
+    for undo in undo {
+        let mut scene = with_interfaces(3);
+        scene.go(names(0..3));
+        scene.concludes("f00", &Outcome::blocked(Reason::UpdateFailed, ""));
+        assert_eq!(scene.waits("f01").unwrap(), "waiting RolloutStopped f00: UpdateFailed");
+        undo(&mut scene);
+        assert_eq!(scene.go(names(1..3)), names(1..2), "again one goes first");
+        assert!(scene.memory.rollouts.moved(scene.now).contains(&scope()), "nobody would be woken");
+    }
+}
+
+#[test]
+fn what_says_nothing_about_the_vpc_stops_nobody() {
+    let observed = || Outcome::waiting(Reason::Observed, "");
+    let denied = || Outcome::Retry { why: Why::new(Reason::AccessDenied, ""), after: None };
+    for outcome in [
+        Outcome::blocked(Reason::FunctionNotFound, ""),
+        Outcome::blocked(Reason::Flapping, ""),
+        Outcome::blocked(Reason::RuntimeRetired, ""),
+        Outcome::waiting(Reason::Settling, ""),
+        observed(),
+        denied(),
+    ] {
+        let mut scene = with_interfaces(3);
+        scene.go(names(0..3));
+        scene.concludes("f00", &outcome);
+        assert_eq!(scene.go(names(1..3)), names(1..2), "{outcome:?}");
+    }
+}
+
+#[test]
+fn what_is_still_going_on_holds_up_the_next_wave() {
+    let throttled = || Outcome::Retry { why: Why::new(Reason::Throttled, ""), after: None };
+    for outcome in [
+        Outcome::waiting(Reason::UpdateInProgress, ""),
+        Outcome::waiting(Reason::RolePropagation, ""),
+        Outcome::waiting(Reason::PolicyNeeded, ""),
+        throttled(),
+    ] {
+        let mut scene = with_interfaces(3);
+        scene.go(names(0..3));
+        scene.concludes("f00", &outcome);
+        assert_eq!(scene.go(names(1..3)), names(0..0), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_rollout_that_is_over_leaves_nothing_behind() {
+    let mut scene = with_interfaces(13);
+    scene.go(names(0..1));
+    scene.concludes("f00", &Outcome::InSync);
+    assert_eq!(scene.go(names(1..13)), names(1..2), "the next one begins with one again");
+    scene.concludes("f01", &Outcome::InSync);
+    for name in names(2..13) {
+        scene.concludes(&name, &Outcome::InSync);
+    }
+    assert!(scene.memory.rollouts.waiting(&scope()).is_empty());
+}
+
+#[test]
+fn functions_that_are_to_leave_their_vpc_are_a_group_of_their_own() {
+    let mut scene =
+        scene("vpc = 'none'\n[[function]]\nname = 'b'\nvpc = 'none'\n[[function]]\nname = 'c'\nvpc = 'orders'");
+    scene.function("api").network = home();
+    scene.function("b").network = home();
+    let of = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(scene.go(of(&["api", "b", "c"])), of(&["api", "c"]));
+}
+
+#[test]
+fn of_those_that_need_the_same_new_pair_one_leads() {
+    let mut scene = fleet(12);
+    scene.go(names(0..12));
+    scene.sends("f00");
+    scene.concludes("f00", &Outcome::InSync);
+    // The pair did not come about: f00 was in sync for another reason.
+    assert_eq!(scene.go(names(1..12)), names(1..2));
+    assert_eq!(scene.waits("f02").unwrap(), "waiting PairLead f01");
+    scene.sends("f01");
+    scene.wait(300);
+    assert_eq!(scene.waits("f02").unwrap(), "waiting PairLead f01");
+    let mut arrived = scene.function("f01").clone();
+    arrived.network = home();
+    scene.memory.looked(&key("f01"), &arrived, scene.now);
+    scene.concludes("f01", &Outcome::InSync);
+    assert_eq!(scene.go(names(2..12)), names(2..11), "the pair is there, and nobody leads any more");
+}
+
+#[test]
+fn a_leader_that_is_blocked_or_refused_for_long_or_not_heard_of_is_replaced() {
+    let wave_of_ten = || {
+        let mut scene = fleet(12);
+        scene.go(names(0..1));
+        scene.concludes("f01", &Outcome::waiting(Reason::RolloutTurn, ""));
+        scene.concludes("f00", &Outcome::InSync);
+        assert_eq!(scene.go(names(1..12)), names(1..2));
+        scene
+    };
+    let mut blocked = wave_of_ten();
+    blocked.concludes("f01", &Outcome::blocked(Reason::PolicyQuota, ""));
+    assert_eq!(blocked.go(names(2..12)), names(2..3));
+
+    let mut silent = wave_of_ten();
+    silent.sends("f01");
+    silent.wait(599);
+    assert_eq!(silent.waits("f02").unwrap(), "waiting PairLead f01");
+    silent.wait(1);
+    assert_eq!(silent.memory.rollouts.next_expiry(), Some(silent.now));
+    assert!(silent.memory.rollouts.moved(silent.now).contains(&scope()), "nobody would be woken");
+    assert_eq!(silent.go(names(2..12)), names(2..3));
+
+    let mut refused = wave_of_ten();
+    let step = Step::SetVpc { key: key("f01"), from: Network::none(), to: home(), revision: None };
+    refused.answer(&step, failed(Class::RoleDenied));
+    refused.wait(29);
+    refused.answer(&step, failed(Class::RoleDenied));
+    assert_eq!(refused.waits("f02").unwrap(), "waiting PairLead f01");
+    refused.wait(1);
+    assert_eq!(refused.go(names(2..12)), names(2..3));
+
+    let mut reserved = wave_of_ten();
+    reserved.wait(60);
+    assert_eq!(reserved.go(names(2..12)), names(2..3), "it never sent anything");
+}
+
+#[test]
+fn a_policy_is_attached_without_waiting_for_a_leader() {
+    let mut scene = fleet(3);
+    scene.sends("f00");
+    assert_eq!(scene.waits("f01").unwrap(), "waiting PairLead f00");
+    *scene.role() = RoleFacts { attached: BTreeSet::new(), ..role_facts() };
+    let simulation = Some(Simulation { said: Simulated::Missing, at: NOW });
+    scene.role().simulation = simulation;
+    assert_eq!(scene.waits("f01"), None);
+}
+
+#[test]
+fn an_update_that_was_found_under_way_leads_although_this_process_did_not_begin_it() {
+    let mut scene = fleet(3);
+    let mut found = scene.function("f02").clone();
+    (found.network, found.modified) = (home(), Some(ago(60)));
+    scene.memory.rollouts.may_lead(&key("f02"), &found, NOW);
+    assert_eq!(scene.waits("f00").unwrap(), "waiting PairLead f02");
+    found.life = Some(Life { state: Lambda::Active, update: Update::Successful });
+    scene.memory.looked(&key("f02"), &found, NOW);
+    assert_eq!(scene.waits("f00"), None);
+    let Verdict::Differs(_) = compare(&scene.world(), &scene.entry("f00")).verdict else { panic!() };
+    assert!(compare(&scene.world(), &scene.entry("f00")).new_pairs.is_empty(), "its interfaces are there");
+}
+
+#[test]
+fn a_pair_whose_interface_is_there_needs_no_leader() {
+    let mut scene = with_interfaces(2);
+    scene.sends("f00");
+    assert_eq!(scene.waits("f01"), None);
+    scene.vpc().interfaces = Seen::Unknown(Fault::Unread);
+    assert_eq!(scene.waits("f01").unwrap(), "waiting PairLead f00", "nobody can say, so one goes first");
+}
