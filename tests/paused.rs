@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lambda_vpc_controller::apply::{Applier, Journal, Order};
+use lambda_vpc_controller::apply::{Answered, Applier, Call, Journal, Recording};
 use lambda_vpc_controller::desired::LoadFailure;
 use lambda_vpc_controller::engine::{self, Cadence, Controller, Event, Load, Loading, Notice, Observer, Ports, Signal};
 use lambda_vpc_controller::file::Unusable;
 use lambda_vpc_controller::names::{Clock, Digest};
-use lambda_vpc_controller::plan::{Answer, Limits, Outcome};
+use lambda_vpc_controller::plan::{Limits, Outcome};
 use lambda_vpc_controller::simulator::{Door, World};
 use lambda_vpc_controller::telemetry::Telemetry;
 use tokio::sync::mpsc;
@@ -39,13 +39,13 @@ impl Load for File {
 struct Full(Mutex<u32>);
 
 impl Journal for Full {
-    fn intent(&self, _: &Order) -> std::io::Result<()> {
+    fn intent<'a>(&'a self, _: &'a Call<'a>) -> Recording<'a> {
         let mut left = self.0.lock().unwrap();
-        *left = left.checked_sub(1).ok_or_else(|| std::io::Error::other("no space left on device"))?;
-        Ok(())
+        let room = left.checked_sub(1).ok_or_else(|| std::io::Error::other("no space left on device"));
+        Box::pin(std::future::ready(room.map(|rest| *left = rest)))
     }
-    fn result(&self, _: &Order, _: &Answer, _: Duration) -> std::io::Result<()> {
-        Ok(())
+    fn result<'a>(&'a self, _: &'a Call<'a>, _: &'a Answered) -> Recording<'a> {
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 

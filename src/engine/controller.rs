@@ -409,6 +409,7 @@ impl Controller {
             return self.queue.done(&key);
         };
         let digest = world.desired.digest.clone();
+        let (was_in, goes_into) = (world.facts.vpc_of(&key).cloned(), entry.want.vpc().cloned());
         let verdict = plan::compare(&world, entry).verdict;
         let decision = plan::decide(&world, entry, &verdict);
         let change = match verdict {
@@ -424,7 +425,7 @@ impl Controller {
             Decision::Do(step) => {
                 self.memory.begin(&step);
                 let cause = change.map_or(Cause::File, |change| change.cause);
-                effects.push(Effect::Do(Order { step, cause, digest }));
+                effects.push(Effect::Do(Order { step, cause, digest, was_in, goes_into }));
             }
         }
     }
