@@ -170,13 +170,14 @@ impl<'a> Change<'a> {
     fn comment(&self, scope: &Scope) -> String {
         let Record { function, time, cause, file_digest, .. } = self.record;
         let why = match cause {
-            Cause::File => "since the file asked for it",
-            Cause::Live => "since somebody had changed the function itself",
-            Cause::Network => "since somebody had changed the VPC",
+            Cause::File => "the file asked for it",
+            Cause::Live => "somebody had changed the function or its role",
+            Cause::Network => "somebody had changed the VPC",
         };
         let mut text = format!(
             "# Takes back the change of {function} in account {}, {}, of {time}.\n\
-             # It was made {why} (cause: {}; SHA-256 of the file: {}).\n",
+             # Cause: {} ({why}). SHA-256 of the file:\n\
+             # {}\n",
             scope.account,
             scope.region,
             cause.name(),
@@ -388,7 +389,9 @@ mod tests {
         let lines = [attach("2"), ended(&attach("2"), "done"), attach("3"), change.clone(), ended(&change, "done")];
         let text = undo(&lines, (None, None)).unwrap();
         let digest = Digest::of(b"");
-        for words in ["2026-11-23T07:00:00Z", "cause: live", digest.as_str(), "in place of"] {
+        for words in
+            ["2026-11-23T07:00:00Z", "Cause: live (somebody had changed the function", digest.as_str(), "in place of"]
+        {
             assert!(text.contains(words), "`{words}` is missing in:\n{text}");
         }
         let detach = format!("aws iam detach-role-policy --role-name orders-role --policy-arn {POLICY}\n");
