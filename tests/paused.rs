@@ -49,6 +49,18 @@ impl Journal for Full {
     }
 }
 
+/// A journal that loses what came of a call.
+struct Forgetful;
+
+impl Journal for Forgetful {
+    fn intent<'a>(&'a self, _: &'a Call<'a>) -> Recording<'a> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+    fn result<'a>(&'a self, _: &'a Call<'a>, _: &'a Answered) -> Recording<'a> {
+        Box::pin(std::future::ready(Err(std::io::Error::other("no space left on device"))))
+    }
+}
+
 struct Daemon {
     door: Door,
     file: File,
@@ -143,6 +155,17 @@ async fn what_cannot_be_recorded_is_not_done() {
     assert_eq!(operations, ["AttachRolePolicy"], "the journal had room for one change");
     assert!(daemon.telemetry.metrics_text().contains("reason=\"NotJournaled\",region=\"eu-west-1\"} 1"));
     daemon.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_that_cannot_be_recorded_is_a_result_all_the_same() {
+    let daemon = Daemon::start(Forgetful);
+    sleep(Duration::from_secs(1800)).await;
+    let accepted = daemon.door.changes().into_iter().filter(|call| call.refused.is_none());
+    let accepted: Vec<_> = accepted.map(|call| call.operation).collect();
+    assert_eq!(accepted, ["AttachRolePolicy", "UpdateFunctionConfiguration"], "nothing is done twice");
+    let controller = daemon.stop().await;
+    assert_eq!(controller.board().get(&key("orders-api")).unwrap().outcome, Outcome::InSync);
 }
 
 #[tokio::test(start_paused = true)]
