@@ -1,10 +1,13 @@
 //! A step becomes a call. The only holder of [`Write`], behind a journal: what cannot be recorded is not done.
 
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cloud::Write;
-use crate::names::{Clock, Digest};
+use crate::cloud::{CloudError, Receipt, Write};
+use crate::names::{Clock, Digest, Time, VpcId};
 use crate::plan::{Answer, Cause, Step};
 
 /// A step with what it is made for.
@@ -16,15 +19,44 @@ pub struct Order {
     pub cause: Cause,
     /// The digest of the file that asks for it.
     pub digest: Digest,
+    /// The VPC that the function was in when it was looked at.
+    pub was_in: Option<VpcId>,
+    /// The VPC that the file says.
+    pub goes_into: Option<VpcId>,
 }
 
-/// Records every step before it is made, and what came of it.
-pub trait Journal: Send + Sync {
-    /// A step is about to be made. On an error it is not made.
-    fn intent(&self, order: &Order) -> std::io::Result<()>;
+/// One try of an order.
+#[derive(Clone, Debug)]
+pub struct Call<'a> {
+    /// Tells it from every other: 32 hexadecimal digits, by chance.
+    pub id: String,
+    /// When it was about to be made.
+    pub at: Time,
+    /// What it is for.
+    pub order: &'a Order,
+}
 
-    /// A step was answered after this time. An error is told; what was done is done.
-    fn result(&self, order: &Order, answer: &Answer, took: Duration) -> std::io::Result<()>;
+/// What came of a call.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// When.
+    pub at: Time,
+    /// How long AWS took.
+    pub took: Duration,
+    /// What AWS said.
+    pub answer: Result<Receipt, CloudError>,
+}
+
+/// A record on its way, to be awaited.
+pub type Recording<'a> = Pin<Box<dyn Future<Output = io::Result<()>> + Send + 'a>>;
+
+/// Records every call before it is made, and what came of it.
+pub trait Journal: Send + Sync {
+    /// A call is about to be made. On an error it is not made.
+    fn intent<'a>(&'a self, call: &'a Call<'a>) -> Recording<'a>;
+
+    /// A call has ended. An error is told; what was done is done.
+    fn result<'a>(&'a self, call: &'a Call<'a>, answered: &'a Answered) -> Recording<'a>;
 }
 
 /// Makes steps.
@@ -42,19 +74,22 @@ impl Applier {
 
     /// Records the step, makes the call, and records the answer. Returns it with the time that the call took.
     pub async fn make(&self, order: &Order) -> (Answer, Duration) {
-        if let Err(error) = self.journal.intent(order) {
+        let id = format!("{:032x}", fastrand::u128(..));
+        let call = Call { id, at: (self.clock)(), order };
+        if let Err(error) = self.journal.intent(&call).await {
             return (Answer::NotJournaled(error.to_string()), Duration::ZERO);
         }
         let begun = (self.clock)();
-        let answered = match &order.step {
+        let answer = match &order.step {
             Step::AttachPolicy { role, policy, .. } => self.write.attach_policy(role, policy).await,
             Step::SetVpc { key, to, revision, .. } => self.write.set_vpc(key, to, revision.as_ref()).await,
         };
-        let answer = answered.map_or_else(Answer::Failed, |_| Answer::Done);
-        let took = (self.clock)().since(begun);
-        if let Err(error) = self.journal.result(order, &answer, took) {
+        let at = (self.clock)();
+        let answered = Answered { at, took: at.since(begun), answer };
+        if let Err(error) = self.journal.result(&call, &answered).await {
             tracing::error!(%error, "the answer to a change could not be recorded");
         }
-        (answer, took)
+        let Answered { took, answer, .. } = answered;
+        (answer.map_or_else(Answer::Failed, |_| Answer::Done), took)
     }
 }

@@ -5,7 +5,7 @@
 //!                    ├─▶ plan ──▶ apply ──▶ AWS
 //!  AWS  ──▶ live ────┤     │        │
 //!           memory ──┘     ▼        ▼
-//!                       outcome ──▶ board ──▶ metrics · log
+//!                       outcome ──▶ board ──▶ metrics · log · audit
 //!             engine: one loop owns all state; tasks around it do the IO
 //! ```
 //!

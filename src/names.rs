@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::Digest as _;
 
 /// A text that is not what it should be: what was expected, what was given and the rule it breaks.
@@ -47,6 +47,12 @@ macro_rules! name {
             }
         }
 
+        impl<'de> Deserialize<'de> for $Name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                parsed(deserializer, Self::parse)
+            }
+        }
+
         impl fmt::Display for $Name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.pad(&self.0)
@@ -59,6 +65,14 @@ macro_rules! name {
             }
         }
     };
+}
+
+/// Reads a text and parses it: what a program wrote is checked as what a person wrote.
+fn parsed<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    parse: impl FnOnce(&str) -> Result<T, NameError>,
+) -> Result<T, D::Error> {
+    parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
 name!(
@@ -274,6 +288,18 @@ impl RoleArn {
     }
 }
 
+impl Serialize for RoleArn {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for RoleArn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer, Self::parse)
+    }
+}
+
 impl fmt::Debug for RoleArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -357,7 +383,7 @@ impl fmt::Display for PolicyName {
 }
 
 /// A VPC configuration: what a function has, or shall have. Both lists are sets; empty means not in a VPC.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Network {
     /// The subnets, one network interface in each.
     pub subnets: BTreeSet<SubnetId>,
@@ -413,6 +439,16 @@ impl Digest {
         Self(hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
     }
 
+    /// Parses the 64 digits.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let digit = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+        if text.len() == 64 && text.bytes().all(digit) {
+            return Ok(Self(text.into()));
+        }
+        let rule = "it has 64 hexadecimal digits, in small letters";
+        Err(NameError { expected: "a SHA-256 digest", given: text.to_owned(), rule })
+    }
+
     /// All 64 digits.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -421,6 +457,12 @@ impl Digest {
     /// The first twelve digits: enough for a person to compare.
     pub fn short(&self) -> &str {
         &self.0[..12]
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer, Self::parse)
     }
 }
 

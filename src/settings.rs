@@ -37,6 +37,39 @@ pub struct Settings {
     pub accounts: Vec<Account>,
     /// What is exported.
     pub metrics: Metrics,
+    /// Where every change is recorded; `None` where nothing was said.
+    pub audit: Option<Audit>,
+}
+
+/// Where every change is recorded, before and after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Audit {
+    /// On the standard output.
+    Stdout,
+    /// In a file, which is only ever appended to.
+    File(PathBuf),
+}
+
+impl Audit {
+    /// Parses `stdout`, or a path.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let rule = "write the path of a file, or \"stdout\"";
+        match text {
+            "stdout" => Ok(Self::Stdout),
+            _ if text.trim().is_empty() => {
+                Err(NameError { expected: "a place for the audit trail", given: text.to_owned(), rule })
+            }
+            _ => Ok(Self::File(PathBuf::from(text))),
+        }
+    }
+
+    /// The same, where a relative path begins at this folder.
+    fn within(self, folder: &Path) -> Self {
+        match self {
+            Self::Stdout => Self::Stdout,
+            Self::File(path) => Self::File(folder.join(path)),
+        }
+    }
 }
 
 /// Whether differences are put right or only shown.
@@ -115,6 +148,8 @@ pub struct Overrides {
     pub resync: Option<Duration>,
     /// `--settle`, `LAMBDA_VPC_SETTLE`.
     pub settle: Option<Duration>,
+    /// `--audit`, `LAMBDA_VPC_AUDIT`; relative to the working directory.
+    pub audit: Option<Audit>,
 }
 
 /// The settings file as it is written.
@@ -131,6 +166,8 @@ pub struct RawSettings {
     resync: Option<Field<String>>,
     /// How long a function that somebody else just changed is left alone, such as "60s".
     settle: Option<Field<String>>,
+    /// Where every change is recorded: "stdout", or the path of a file. A relative path begins at this file's folder.
+    audit: Option<Field<String>>,
     /// How fast, and how much at once.
     limits: Option<Field<RawLimits>>,
     /// What no desired file may exceed.
@@ -244,17 +281,19 @@ impl Settings {
             guard: Guard { allow_detach: false, allowed_policies: vec![PolicyName::vpc_access()], allowed_vpcs: None },
             accounts: Vec::new(),
             metrics: Metrics { per_function: true },
+            audit: None,
         };
         defaults.overridden(overrides)
     }
 
     fn overridden(mut self, by: &Overrides) -> Self {
-        let Overrides { desired, mode, listen, resync, settle } = by.clone();
+        let Overrides { desired, mode, listen, resync, settle, audit } = by.clone();
         self.desired = desired.unwrap_or(self.desired);
         self.mode = mode.unwrap_or(self.mode);
         self.listen = listen.unwrap_or(self.listen);
         self.resync = resync.unwrap_or(self.resync);
         self.settle = settle.unwrap_or(self.settle);
+        self.audit = audit.or(self.audit);
         self
     }
 }
@@ -275,6 +314,7 @@ impl Reader<'_> {
         set(&mut into.listen, self.parse(&raw.listen, |text| text.parse::<SocketAddr>().map_err(|_| listen(text))));
         set(&mut into.resync, self.parse(&raw.resync, |text| parse_resync(text)));
         set(&mut into.settle, self.parse(&raw.settle, |text| parse_duration(text)));
+        into.audit = self.parse(&raw.audit, |text| Audit::parse(text)).map(|audit| audit.within(&folder));
         if let Some(limits) = self.get(&raw.limits) {
             let rate = self.parse(&limits.requests_per_second, |number| requests_per_second(*number));
             set(&mut into.limits.requests_per_second, rate);
@@ -391,6 +431,23 @@ mod tests {
         assert_eq!(settings.resync, Duration::from_secs(5400));
         let over = Overrides { resync: Some(Duration::from_secs(9)), ..Overrides::default() };
         assert_eq!(settings.overridden(&over).resync, Duration::from_secs(9));
+    }
+
+    #[test]
+    fn the_audit_trail_goes_to_a_file_beside_the_settings_or_to_stdout_and_a_flag_goes_over_both() {
+        for (text, expected) in [
+            ("audit = 'audit.jsonl'", Some(Audit::File("conf/audit.jsonl".into()))),
+            ("audit = '/var/log/audit.jsonl'", Some(Audit::File("/var/log/audit.jsonl".into()))),
+            ("audit = 'stdout'", Some(Audit::Stdout)),
+            ("mode = 'observe'", None),
+        ] {
+            let settings = check(text).unwrap();
+            assert_eq!(settings.audit, expected, "{text}");
+            let flag = Some(Audit::File("here.jsonl".into()));
+            let over = Overrides { audit: flag.clone(), ..Overrides::default() };
+            assert_eq!(settings.overridden(&over).audit, flag, "{text}");
+        }
+        assert!(check("audit = ''").unwrap_err().contains("is not a place for the audit trail"));
     }
 
     #[test]

@@ -286,3 +286,75 @@ fn help_teaches_and_a_version_is_told() {
     let output = program().arg("--version").output().unwrap();
     assert_says(&out(&output), &[env!("CARGO_PKG_VERSION")]);
 }
+
+/// The records of an audit trail: phase, step and result of each.
+fn records(text: &str) -> Vec<String> {
+    let lines = text.lines().filter(|line| line.starts_with("{\"version\":1,"));
+    let told = |record: Value| {
+        let words = ["phase", "step", "result"].map(|key| record[key].as_str().unwrap_or_default().to_owned());
+        words.join(" ").trim_end().to_owned()
+    };
+    lines.map(|line| told(serde_json::from_str(line).unwrap())).collect()
+}
+
+#[test]
+fn apply_records_its_changes_on_stderr_or_in_the_file_that_is_named() {
+    let file = IN_SYNC.replace("'subnet-0a1a1a1a1a1a1a1a1', ", "");
+    let expected = ["intent set_vpc", "result set_vpc done"];
+    let apply = ["apply", "--yes", "--timeout", "1s"];
+    for more in [&[] as &[&str], &["--audit", "stdout"]] {
+        let desk = Desk::new(&file);
+        let output = desk.run(&[&apply[..], more].concat());
+        assert_eq!(records(&err(&output)), expected, "{}", err(&output));
+        assert_eq!(records(&out(&output)), [] as [&str; 0], "stdout is the plan");
+    }
+    let desk = Desk::new(&file);
+    desk.write("controller.toml", "audit = 'settings.jsonl'");
+    let settings = ["--config", "controller.toml"];
+    let trail = |name: &str| records(&fs::read_to_string(desk.folder.path().join(name)).unwrap_or_default());
+    let output = desk.run(&[&apply[..], &settings, &["--audit", "flag.jsonl"]].concat());
+    assert_eq!((trail("flag.jsonl"), trail("settings.jsonl").len()), (expected.map(str::to_owned).to_vec(), 0));
+    assert_eq!(records(&err(&output)), [] as [&str; 0]);
+}
+
+#[test]
+fn a_trail_that_cannot_be_opened_or_written_means_that_nothing_is_changed() {
+    let desk = Desk::new(&ORDERS.replace("[defaults]", "[defaults]\naccount = '123456789012'"));
+    for command in [&["run"] as &[&str], &["apply", "--yes"]] {
+        for (path, words) in [("nowhere/audit.jsonl", "No such file"), (".", "directory")] {
+            let output = desk.run(&[command, &["--audit", path]].concat());
+            assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+            assert_says(&err(&output), &["cannot write the audit trail", path, words, "--audit"]);
+        }
+        let output = desk.run_with(command, &[("LAMBDA_VPC_AUDIT", "nowhere/audit.jsonl")]);
+        assert_says(&err(&output), &["cannot write the audit trail nowhere/audit.jsonl"]);
+    }
+    let output = desk.run(&["apply", "--yes", "--timeout", "5s", "--audit", "/dev/full"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_says(&out(&output), &["NotJournaled", "/dev/full", "No space left on device"]);
+    assert_eq!(desk.account.door.changes(), []);
+}
+
+#[test]
+fn undo_prints_the_entry_alone_and_says_on_stderr_what_it_skipped() {
+    let desk = Desk::new(&IN_SYNC.replace("'subnet-0a1a1a1a1a1a1a1a1', ", ""));
+    desk.run(&["apply", "--yes", "--timeout", "1s", "--audit", "audit.jsonl"]);
+    let trail = fs::read_to_string(desk.folder.path().join("audit.jsonl")).unwrap();
+    desk.write("audit.jsonl", &(trail + "{\"version\":1,\"ti"));
+    let output = desk.run(&["undo", "--audit", "audit.jsonl", "--function", "legacy-report"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert_eq!(err(&output), "audit.jsonl: line 3 is no audit record and was skipped\n");
+    desk.write("undo.toml", &out(&output));
+    assert_eq!(desk.run(&["validate", "undo.toml"]).status.code(), Some(0));
+    assert_says(&out(&output), &["ids = [\"subnet-0a1a1a1a1a1a1a1a1\", \"subnet-0b2b2b2b2b2b2b2b2\"]"]);
+    for (file, name, words) in [
+        ("nowhere.jsonl", "legacy-report", "cannot read nowhere.jsonl"),
+        (".", "legacy-report", "cannot read ."),
+        ("audit.jsonl", "legacy-repotr", "did you mean legacy-report?"),
+        ("functions.toml", "legacy-report", "nothing is told of a function"),
+    ] {
+        let output = desk.run(&["undo", "--audit", file, "--function", name]);
+        assert_eq!((output.status.code(), out(&output)), (Some(1), String::new()));
+        assert_says(&err(&output), &[words]);
+    }
+}

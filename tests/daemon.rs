@@ -7,6 +7,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::served::aws_environment;
 use crate::support::program;
 
@@ -90,6 +92,10 @@ struct Stage {
 impl Stage {
     /// A quick account and a daemon that works on this file.
     fn open(file: &str) -> Self {
+        Self::open_with(file, SETTINGS)
+    }
+
+    fn open_with(file: &str, settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let quick = "[timings]\nupdate = 0.1\nnew_interface = 0.2\npropagation = 0.3\npending = 0.1";
         let (head, rest) = WORLD.split_once("[timings]").unwrap();
@@ -99,7 +105,7 @@ impl Stage {
         let account = Process::start(program().args(["simulate", "--listen", "127.0.0.1:0", "--world"]).arg(world));
         let url = account.told("is served at ", ' ');
         fs::write(folder.path().join("functions.toml"), file).unwrap();
-        fs::write(folder.path().join("controller.toml"), SETTINGS).unwrap();
+        fs::write(folder.path().join("controller.toml"), settings).unwrap();
         let daemon = Self::daemon(&folder, &url);
         Self { folder, account, daemon, url }
     }
@@ -113,6 +119,12 @@ impl Stage {
 
     fn file(&self) -> PathBuf {
         self.folder.path().join("functions.toml")
+    }
+
+    /// The records of an audit trail.
+    fn audit(text: &str) -> Vec<Value> {
+        let records = text.lines().filter(|line| line.starts_with("{\"version\":1,"));
+        records.map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     fn get(&self, path: &str) -> Result<String, ureq::Error> {
@@ -262,4 +274,80 @@ fn without_a_network_the_daemon_lives_is_not_in_sync_and_says_so_once() {
     let output = daemon.output();
     assert_eq!(output.matches("cannot be read").count(), 1, "{output}");
     assert!(output.contains("AWS cannot be reached"), "{output}");
+}
+
+const BLOCKED: &str = "lambda_vpc_function_blocked{account=\"123456789012\",function=\"orders-api\",\
+                       reason=\"NotJournaled\",region=\"eu-west-1\"}";
+
+/// Demands a whole trail: after each intent its result, both of one call, and in the end the function is in its VPC.
+#[track_caller]
+fn assert_tells_all(records: &[Value]) {
+    let (calls, rest) = records.as_chunks::<2>();
+    assert!(rest.is_empty(), "an intent without a result: {rest:#?}");
+    for [intent, result] in calls {
+        assert_eq!((&intent["phase"], &result["phase"]), (&"intent".into(), &"result".into()));
+        for key in ["id", "function", "account", "region", "step", "cause", "file_digest", "before", "after", "role"] {
+            assert_eq!(intent[key], result[key], "{key}");
+        }
+        assert_eq!((&intent["function"], &intent["cause"]), (&"orders-api".into(), &"file".into()));
+        assert!(result["request_id"].as_str().is_some_and(|id| !id.is_empty()), "{result}");
+        assert!(result["duration_ms"].is_u64(), "{result}");
+        assert_eq!(result["result"] == "done", result["error"].is_null(), "{result}");
+    }
+    let first = &calls[0][1];
+    assert_eq!((&first["step"], &first["result"]), (&"attach_policy".into(), &"done".into()));
+    let last = &calls[calls.len() - 1][1];
+    assert_eq!((&last["step"], &last["result"]), (&"set_vpc".into(), &"done".into()));
+    assert_eq!(last["before"], serde_json::json!({"vpc": null, "subnets": [], "security_groups": [], "ipv6": false}));
+    assert_eq!(last["after"]["vpc"], "vpc-0a1b2c3d4e5f60718");
+    let done = calls.iter().filter(|[_, result]| result["result"] == "done").count();
+    assert_eq!(done, 2, "all others were refused while IAM had not noticed");
+}
+
+#[test]
+fn each_call_leaves_its_intent_and_its_result_on_stdout_or_in_the_file_that_the_settings_name() {
+    let in_sync = "lambda_vpc_functions{account=\"123456789012\",region=\"eu-west-1\",state=\"in_sync\"}";
+    let stage = Stage::open(FILE);
+    stage.until(in_sync, 1.0);
+    // What was written before the metric may still be on its way to us.
+    let last = |records: &Vec<Value>| {
+        records.last().is_some_and(|record| record["step"] == "set_vpc" && record["result"] == "done")
+    };
+    assert_tells_all(&eventually("the last record", || Some(Stage::audit(&stage.daemon.output())).filter(last)));
+    assert!(stage.daemon.output().contains("about to change"), "the log tells of it as well");
+
+    let mut stage = Stage::open_with(FILE, &format!("audit = 'audit.jsonl'\n{SETTINGS}"));
+    stage.until(in_sync, 1.0);
+    stage.daemon.signal("TERM");
+    assert_eq!(stage.daemon.ended().code(), Some(0));
+    assert_tells_all(&Stage::audit(&fs::read_to_string(stage.folder.path().join("audit.jsonl")).unwrap()));
+    assert_eq!(Stage::audit(&stage.daemon.output()), [] as [Value; 0], "stdout has nothing of it then");
+}
+
+#[test]
+fn what_the_trail_cannot_record_is_not_changed_until_it_can() {
+    let stage = Stage::open_with(FILE, &format!("audit = '/dev/full'\n{SETTINGS}"));
+    stage.until(BLOCKED, 1.0);
+    assert!(!stage.functions().contains("subnet-0a1a1a1a1a1a1a1a1"));
+    for step in ["attach_policy", "set_vpc"] {
+        for result in ["success", "failure"] {
+            let changes = format!("lambda_vpc_changes_total{{result=\"{result}\",step=\"{step}\"}}");
+            assert_eq!(stage.metric(&changes).unwrap_or_default(), 0.0, "{changes}");
+        }
+    }
+    assert!(stage.daemon.output().contains("No space left on device"), "{}", stage.daemon.output());
+
+    let folder = tempfile::tempdir().unwrap();
+    let (away, trail) = (folder.path().join("away"), folder.path().join("audit"));
+    fs::create_dir(&trail).unwrap();
+    let settings = format!("audit = '{}'\n{SETTINGS}", trail.join("audit.jsonl").display());
+    let stage = Stage::open_with("[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n", &settings);
+    stage.until("lambda_vpc_desired_valid", 1.0);
+    fs::rename(&trail, &away).unwrap();
+    fs::write(stage.file(), FILE).unwrap();
+    stage.until(BLOCKED, 1.0);
+    assert!(!stage.functions().contains("subnet-0a1a1a1a1a1a1a1a1"));
+    fs::rename(&away, &trail).unwrap();
+    stage.until("lambda_vpc_functions{account=\"123456789012\",region=\"eu-west-1\",state=\"in_sync\"}", 1.0);
+    assert_tells_all(&Stage::audit(&fs::read_to_string(trail.join("audit.jsonl")).unwrap()));
 }

@@ -8,6 +8,8 @@ use lambda_vpc_controller::desired::{Accounts, DesiredState};
 use lambda_vpc_controller::file::Source;
 use lambda_vpc_controller::names::AccountId;
 use lambda_vpc_controller::settings::{Overrides, Settings};
+use lambda_vpc_controller::telemetry::audit::Line;
+use serde_json::Value;
 
 fn check(text: &str) -> Result<DesiredState, String> {
     let source = Source::from_bytes(Path::new("functions.toml"), text.as_bytes().to_vec())
@@ -70,5 +72,19 @@ fn the_toml_of_the_readme_is_valid() {
             let source = Source::from_bytes(Path::new("README.md"), block.as_bytes().to_vec()).unwrap();
             Settings::check(&source, &Overrides::default()).unwrap_or_else(|said| panic!("{}", said.render(false)));
         }
+    }
+}
+
+/// Every JSON block of the README is a record of the audit trail.
+#[test]
+fn the_audit_record_of_the_readme_is_one() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let blocks: Vec<&str> = readme.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let Line::Record(record) = Line::parse(block.as_bytes()) else { panic!("no record: {block}") };
+        let (shown, written): (Value, Value) =
+            (serde_json::from_str(block).unwrap(), serde_json::from_str(&record.line().unwrap()).unwrap());
+        assert_eq!(shown, written, "the README shows exactly the fields that are written");
     }
 }

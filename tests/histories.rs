@@ -1,5 +1,6 @@
 //! Whole histories: the pure controller and the simulated account, in one thread, with time that is set.
 
+use std::fs;
 use std::time::Duration;
 
 use lambda_vpc_controller::engine::{Effect, Event, Notice, Signal};
@@ -7,6 +8,7 @@ use lambda_vpc_controller::plan::{Limits, Outcome, Reason, State, Writable};
 use lambda_vpc_controller::simulator::{UpdateFunctionConfiguration, VpcConfigRequest, World};
 
 use crate::support::history::{History, desired, key, settings};
+use crate::support::program;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -387,4 +389,57 @@ fn somebody_detaches(history: &History, name: &str) {
     history.door.with(|aws, now| {
         aws.update_function_configuration(&key(name).scope, name, &request, now).unwrap();
     });
+}
+
+/// What `undo` prints for a function.
+fn undo(history: &History, name: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let trail = folder.path().join("audit.jsonl");
+    fs::write(&trail, history.audit()).unwrap();
+    let output = program().args(["undo", "--function", name, "--audit"]).arg(&trail).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A file for legacy-report alone.
+fn legacy_report(subnet: &str) -> String {
+    format!(
+        "[[function]]\nname = 'legacy-report'\nregion = 'eu-west-1'\naccount = '123456789012'\n\
+         vpc = 'vpc-0a1b2c3d4e5f60718'\nsubnets = {{ ids = ['{subnet}'] }}\n"
+    )
+}
+
+#[test]
+fn what_was_applied_is_taken_back_by_the_entry_that_undo_prints() {
+    let mut history = History::attended();
+    let before = history.network("legacy-report");
+    history.load(&legacy_report("subnet-0a1a1a1a1a1a1a1a1"));
+    history.until_rest(10 * MINUTE);
+    let between = history.network("legacy-report");
+    assert!(before != between && before.is_attached());
+    history.load(&undo(&history, "legacy-report"));
+    history.until_rest(10 * MINUTE);
+    assert_eq!(history.network("legacy-report"), before);
+    history.assert_nothing_left_to_do();
+    // Taking that back again gives what was between.
+    history.load(&undo(&history, "legacy-report"));
+    history.until_rest(10 * MINUTE);
+    assert_eq!(history.network("legacy-report"), between);
+}
+
+#[test]
+fn a_function_that_was_in_no_vpc_is_taken_out_again_but_keeps_its_policy() {
+    let mut history =
+        History::new(Limits { writable: Writable::Shown, allow_detach: true, ..Limits::attended(&settings()) });
+    history.load(ORDERS);
+    history.until_rest(10 * MINUTE);
+    let text = undo(&history, "orders-api");
+    assert!(text.contains("aws iam detach-role-policy --role-name orders-role"), "{text}");
+    history.load(&text);
+    history.until_rest(10 * MINUTE);
+    assert!(!history.network("orders-api").is_attached());
+    let attached = "AttachRolePolicy orders-role";
+    assert_eq!(history.accepted().iter().filter(|call| *call == attached).count(), 1);
+    assert!(!history.calls().iter().any(|call| call.contains("Detach")));
+    assert!(history.network("orders-worker").is_attached(), "its entry left the file: it stays as it is");
 }

@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lambda_vpc_controller::apply::{Applier, Journal, Order};
+use lambda_vpc_controller::apply::{Answered, Applier, Call, Journal, Recording};
 use lambda_vpc_controller::desired::LoadFailure;
 use lambda_vpc_controller::engine::{self, Cadence, Controller, Event, Load, Loading, Notice, Observer, Ports, Signal};
 use lambda_vpc_controller::file::Unusable;
 use lambda_vpc_controller::names::{Clock, Digest};
-use lambda_vpc_controller::plan::{Answer, Limits, Outcome};
+use lambda_vpc_controller::plan::{Limits, Outcome};
 use lambda_vpc_controller::simulator::{Door, World};
 use lambda_vpc_controller::telemetry::Telemetry;
 use tokio::sync::mpsc;
@@ -39,13 +39,25 @@ impl Load for File {
 struct Full(Mutex<u32>);
 
 impl Journal for Full {
-    fn intent(&self, _: &Order) -> std::io::Result<()> {
+    fn intent<'a>(&'a self, _: &'a Call<'a>) -> Recording<'a> {
         let mut left = self.0.lock().unwrap();
-        *left = left.checked_sub(1).ok_or_else(|| std::io::Error::other("no space left on device"))?;
-        Ok(())
+        let room = left.checked_sub(1).ok_or_else(|| std::io::Error::other("no space left on device"));
+        Box::pin(std::future::ready(room.map(|rest| *left = rest)))
     }
-    fn result(&self, _: &Order, _: &Answer, _: Duration) -> std::io::Result<()> {
-        Ok(())
+    fn result<'a>(&'a self, _: &'a Call<'a>, _: &'a Answered) -> Recording<'a> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// A journal that loses what came of a call.
+struct Forgetful;
+
+impl Journal for Forgetful {
+    fn intent<'a>(&'a self, _: &'a Call<'a>) -> Recording<'a> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+    fn result<'a>(&'a self, _: &'a Call<'a>, _: &'a Answered) -> Recording<'a> {
+        Box::pin(std::future::ready(Err(std::io::Error::other("no space left on device"))))
     }
 }
 
@@ -143,6 +155,17 @@ async fn what_cannot_be_recorded_is_not_done() {
     assert_eq!(operations, ["AttachRolePolicy"], "the journal had room for one change");
     assert!(daemon.telemetry.metrics_text().contains("reason=\"NotJournaled\",region=\"eu-west-1\"} 1"));
     daemon.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_that_cannot_be_recorded_is_a_result_all_the_same() {
+    let daemon = Daemon::start(Forgetful);
+    sleep(Duration::from_secs(1800)).await;
+    let accepted = daemon.door.changes().into_iter().filter(|call| call.refused.is_none());
+    let accepted: Vec<_> = accepted.map(|call| call.operation).collect();
+    assert_eq!(accepted, ["AttachRolePolicy", "UpdateFunctionConfiguration"], "nothing is done twice");
+    let controller = daemon.stop().await;
+    assert_eq!(controller.board().get(&key("orders-api")).unwrap().outcome, Outcome::InSync);
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::{Operation, Service};
 
 /// What kind of error it is, as far as it makes a difference to what happens next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Class {
     /// The thing that was asked for does not exist.
     NotFound,

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::plan::{Session, Silent};
 use super::print::{self, Summary};
 use super::run::told_to_stop;
-use super::{ApplyArgs, Failure, exit};
+use super::{ApplyArgs, Failure, audit, exit};
 use crate::cloud::Unobserved;
 use crate::engine::{self, Controller, Event, Notice, Observer, Signal};
 use crate::names::FunctionKey;
@@ -19,7 +19,7 @@ use crate::plan::{Admitted, Answer, Change, Line, Outcome, State};
 use crate::settings::Settings;
 
 pub(super) async fn run(settings: Settings, args: &ApplyArgs) -> Result<ExitCode, Failure> {
-    let session = Session::begin(&settings, Arc::new(Unobserved)).await;
+    let session = Session::begin(&settings, Arc::new(Unobserved), audit::of_apply(&settings)?).await;
     let (mut controller, plan) = session.look(&settings, Arc::new(Silent)).await?;
     let Some(desired) = controller.desired() else { return Ok(exit::ERROR) };
     print::out(&print::plan(&plan, desired, controller.facts()))?;

@@ -18,7 +18,7 @@ use crate::cloud::aws::Endpoint;
 use crate::engine::{Controller, Notice, Observer, Signal};
 use crate::names::FunctionName;
 use crate::plan::{Answer, Outcome, State, Step};
-use crate::settings::{Overrides, Settings};
+use crate::settings::{Audit, Overrides, Settings};
 use crate::simulator::{Door, UpdateFunctionConfiguration, VpcConfigRequest, World, http};
 
 const FUNCTIONS: &str = include_str!("../../config/demo/functions.toml");
@@ -36,7 +36,8 @@ pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let (aws_at, metrics_at) = (address(&simulated)?, address(&metrics)?);
     let clock = clock();
     let door = World::demo().and_then(|world| simulate::open(&world, clock)).map_err(simulate::wrong)?;
-    let overrides = Overrides { listen: Some(metrics_at), ..Overrides::default() };
+    let audit = Some(Audit::File(folder.audit()));
+    let overrides = Overrides { listen: Some(metrics_at), audit, ..Overrides::default() };
     let settings = Settings::load(Some(&folder.settings()), &overrides)?;
 
     let (send, signals) = mpsc::channel(8);
@@ -45,6 +46,7 @@ pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
         aws: format!("http://{aws_at}"),
         metrics: metrics_at,
         file: folder.file(),
+        audit: folder.audit(),
         told: Told::default(),
     });
     story.begin();
@@ -114,6 +116,10 @@ impl Folder {
     fn settings(&self) -> PathBuf {
         self.path.join("controller.toml")
     }
+
+    fn audit(&self) -> PathBuf {
+        self.path.join("audit.jsonl")
+    }
 }
 
 impl Drop for Folder {
@@ -131,6 +137,7 @@ struct Story {
     aws: String,
     metrics: SocketAddr,
     file: PathBuf,
+    audit: PathBuf,
     told: Told,
 }
 
@@ -158,7 +165,7 @@ impl Story {
 
     /// Once everything rests for the first time: what to try, and a first interference by the demo itself.
     fn invite(&self) {
-        let Self { aws, metrics, file, .. } = self;
+        let Self { aws, metrics, file, audit, .. } = self;
         say(format!(
             "\nEverything is as the file says. Now try:\n\
              \n\
@@ -169,8 +176,11 @@ impl Story {
              \x20     aws lambda update-function-configuration --function-name orders-api \\\n\
              \x20     --vpc-config SubnetIds=[],SecurityGroupIds=[]\n\
              * look at the metrics: curl -s http://{metrics}/metrics | grep lambda_vpc_\n\
+             * take the last change of a function back: what this prints goes into the file\n\
+             \x20   lambda-vpc-controller undo --audit {} --function orders-api\n\
              * end with Ctrl-C\n",
-            file.display()
+            file.display(),
+            audit.display()
         ));
         let door = self.door.clone();
         tokio::spawn(async move {

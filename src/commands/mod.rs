@@ -1,12 +1,14 @@
 //! The commands, one file each, and what they share: arguments, connection, exit codes.
 
 mod apply;
+mod audit;
 mod connect;
 mod demo;
 mod plan;
 mod print;
 mod run;
 mod simulate;
+mod undo;
 mod validate;
 
 use std::net::SocketAddr;
@@ -17,7 +19,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::file::Unusable;
-use crate::settings::{self, Mode, Overrides, Settings};
+use crate::names::{AccountId, FunctionName, Region};
+use crate::settings::{self, Audit, Mode, Overrides, Settings};
 use crate::telemetry::LogFormat;
 
 /// Keeps AWS Lambda functions attached to the VPCs that a file says.
@@ -67,6 +70,11 @@ enum Command {
     ///
     /// Every mistake is shown with its place and what to write instead. Exit code: 0 if all are valid, 1 otherwise.
     Validate(ValidateArgs),
+    /// Print the entry that takes back a function's last change, as an audit trail has it. Changes nothing.
+    ///
+    /// Put the entry into the desired file in place of the function's present one: what is done in AWS is done by `run`
+    /// or `apply`. Exit code: 0, or 1 if there is nothing to take back.
+    Undo(UndoArgs),
     /// Try it out: a simulated AWS account, the daemon and its metrics in one process, and a file to edit.
     Demo(DemoArgs),
     /// Serve a simulated AWS account, for any AWS client: set AWS_ENDPOINT_URL to its address.
@@ -84,6 +92,9 @@ struct RunArgs {
     /// How long a function that somebody else just changed is left alone [default: 60s].
     #[arg(long, value_name = "TIME", env = "LAMBDA_VPC_SETTLE", hide_env_values = true, value_parser = settings::parse_duration)]
     settle: Option<Duration>,
+    /// Where every change is recorded before and after: a file, or `stdout` [default: stdout].
+    #[arg(long, value_name = "FILE", env = "LAMBDA_VPC_AUDIT", hide_env_values = true, value_parser = Audit::parse)]
+    audit: Option<Audit>,
 }
 
 /// How a result is printed.
@@ -110,6 +121,9 @@ struct ApplyArgs {
     /// Give up after this time; what was begun in AWS goes on there.
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = settings::parse_duration)]
     timeout: Duration,
+    /// Where every change is recorded before and after [default: stderr, where that is no terminal].
+    #[arg(long, value_name = "FILE", env = "LAMBDA_VPC_AUDIT", hide_env_values = true, value_parser = Audit::parse)]
+    audit: Option<Audit>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -120,6 +134,22 @@ struct ValidateArgs {
     /// How the result is printed.
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+struct UndoArgs {
+    /// The audit trail that the change is in.
+    #[arg(long, value_name = "FILE")]
+    audit: PathBuf,
+    /// The function.
+    #[arg(long, value_name = "NAME", value_parser = FunctionName::parse)]
+    function: FunctionName,
+    /// Its account, where the trail tells of several.
+    #[arg(long, value_name = "ID", value_parser = AccountId::parse)]
+    account: Option<AccountId>,
+    /// Its region, where the trail tells of several.
+    #[arg(long, value_name = "REGION", value_parser = Region::parse)]
+    region: Option<Region>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -189,7 +219,9 @@ impl Cli {
     pub fn log_level(&self) -> &'static str {
         match self.command {
             Command::Demo(_) => "off",
-            Command::Plan(_) | Command::Apply(_) | Command::Validate(_) => "error,lambda_vpc_controller=warn",
+            Command::Plan(_) | Command::Apply(_) | Command::Validate(_) | Command::Undo(_) => {
+                "error,lambda_vpc_controller=warn"
+            }
             Command::Run(_) | Command::Simulate(_) => "error,lambda_vpc_controller=info",
         }
     }
@@ -199,8 +231,8 @@ impl Cli {
         let overrides = Overrides { desired: self.desired, mode: self.mode, ..Overrides::default() };
         let settings = |overrides: &Overrides| Settings::load(self.config.as_deref(), overrides).map_err(Failure::from);
         let result = match self.command {
-            Command::Run(RunArgs { listen, resync, settle }) => {
-                match settings(&Overrides { listen, resync, settle, ..overrides }) {
+            Command::Run(RunArgs { listen, resync, settle, audit }) => {
+                match settings(&Overrides { listen, resync, settle, audit, ..overrides }) {
                     Ok(settings) => run::run(settings).await,
                     Err(failure) => Err(failure),
                 }
@@ -209,11 +241,12 @@ impl Cli {
                 Ok(settings) => plan::run(settings, &args).await,
                 Err(failure) => Err(failure),
             },
-            Command::Apply(args) => match settings(&overrides) {
+            Command::Apply(args) => match settings(&Overrides { audit: args.audit.clone(), ..overrides }) {
                 Ok(settings) => apply::run(settings, &args).await,
                 Err(failure) => Err(failure),
             },
             Command::Validate(args) => settings(&overrides).and_then(|settings| validate::run(&settings, &args)),
+            Command::Undo(args) => undo::run(&args),
             Command::Demo(args) => demo::run(&args).await,
             Command::Simulate(args) => simulate::run(&args).await,
         };

@@ -19,7 +19,7 @@ use crate::settings::Settings;
 use crate::telemetry::LogJournal;
 
 pub(super) async fn run(settings: Settings, args: &PlanArgs) -> Result<ExitCode, Failure> {
-    let session = Session::begin(&settings, Arc::new(Unobserved)).await;
+    let session = Session::begin(&settings, Arc::new(Unobserved), LogJournal::alone()).await;
     let (controller, plan) = session.look(&settings, Arc::new(Silent)).await?;
     let Some(desired) = controller.desired() else { return Ok(exit::ERROR) };
     match args.output {
@@ -50,13 +50,14 @@ impl Observer for Silent {
 pub(super) struct Session {
     aws: Arc<Aws>,
     clock: Clock,
+    journal: Arc<dyn Journal>,
 }
 
 impl Session {
-    pub(super) async fn begin(settings: &Settings, observer: Arc<dyn CallObserver>) -> Self {
+    pub(super) async fn begin(settings: &Settings, observer: Arc<dyn CallObserver>, journal: LogJournal) -> Self {
         let clock = connect::clock();
         let aws = connect::aws(settings, &Endpoint::Environment, observer, Arc::clone(&clock)).await;
-        Self { aws, clock }
+        Self { aws, clock, journal: Arc::new(journal) }
     }
 
     /// Reads the file and sweeps, admitting no change; then says what would be changed.
@@ -79,10 +80,9 @@ impl Session {
     }
 
     pub(super) fn ports(&self, settings: &Settings, observer: Arc<dyn Observer>) -> Ports {
-        let journal: Arc<dyn Journal> = Arc::new(LogJournal);
         let (aws, clock) = (Arc::clone(&self.aws), Arc::clone(&self.clock));
         Ports {
-            applier: Arc::new(Applier::new(aws.clone(), journal, Arc::clone(&clock))),
+            applier: Arc::new(Applier::new(aws.clone(), Arc::clone(&self.journal), Arc::clone(&clock))),
             load: Arc::new(Loader::new(settings, aws.region(), aws.clone())),
             read: aws,
             clock,

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::connect::{self, Loader};
-use super::{Failure, exit};
+use super::{Failure, audit, exit};
 use crate::apply::Applier;
 use crate::cloud::aws::Endpoint;
 use crate::desired::{Accounts, DesiredState, Watch};
@@ -19,7 +19,7 @@ use crate::engine::{self, Cadence, Controller, Event, Notice, Observer, Ports, S
 use crate::http;
 use crate::plan::Limits;
 use crate::settings::Settings;
-use crate::telemetry::{LogJournal, Telemetry};
+use crate::telemetry::Telemetry;
 
 /// How long requests in hand may take at the end.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
@@ -80,6 +80,7 @@ pub(super) async fn daemon(
     signals: mpsc::Receiver<Signal>,
     listening: Option<Arc<dyn Observer>>,
 ) -> Result<(), Failure> {
+    let journal = audit::of_daemon(settings)?;
     let clock = connect::clock();
     let telemetry = Telemetry::new(settings.metrics.per_function, Arc::clone(&clock));
     let telemetry = Arc::new(telemetry.map_err(|error| Failure::Other(format!("the metrics are wrong: {error}")))?);
@@ -94,7 +95,7 @@ pub(super) async fn daemon(
         let _ = http_stopped.await;
     }));
     let ports = Ports {
-        applier: Arc::new(Applier::new(aws.clone(), Arc::new(LogJournal), Arc::clone(&clock))),
+        applier: Arc::new(Applier::new(aws.clone(), Arc::new(journal), Arc::clone(&clock))),
         load: Arc::new(Loader::new(settings, aws.region(), aws.clone())),
         read: aws,
         clock,

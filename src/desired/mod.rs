@@ -78,6 +78,16 @@ pub enum Want {
     Attached(Arc<Intent>),
 }
 
+impl Want {
+    /// The VPC; none where the function belongs into none.
+    pub fn vpc(&self) -> Option<&VpcId> {
+        match self {
+            Self::Detached => None,
+            Self::Attached(intent) => Some(&intent.vpc),
+        }
+    }
+}
+
 /// A place in a VPC, in the words of the file: to be bound against what EC2 says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intent {

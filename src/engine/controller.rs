@@ -494,6 +494,7 @@ impl Controller {
         };
         let entry = &entry;
         let digest = world.desired.digest.clone();
+        let (was_in, goes_into) = (world.facts.vpc_of(&key).cloned(), entry.want.vpc().cloned());
         let verdict = plan::compare(&world, entry).verdict;
         let decision = plan::decide(&world, entry, &verdict);
         let change = match verdict {
@@ -512,7 +513,7 @@ impl Controller {
                 }
                 self.memory.begin(&step);
                 let cause = change.map_or(Cause::File, |change| change.cause);
-                effects.push(Effect::Do(Order { step, cause, digest }));
+                effects.push(Effect::Do(Order { step, cause, digest, was_in, goes_into }));
             }
         }
     }

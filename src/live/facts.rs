@@ -147,6 +147,14 @@ impl Facts {
         scope.and_then(|scope| scope.functions.get(&key.name)).unwrap_or(&Seen::Unknown(Fault::Unread))
     }
 
+    /// The VPC that a function was last seen in.
+    pub fn vpc_of(&self, key: &FunctionKey) -> Option<&VpcId> {
+        match self.function(key) {
+            Seen::Present(function) => function.vpc.as_ref(),
+            Seen::Absent | Seen::Unknown(_) => None,
+        }
+    }
+
     /// What is known of a VPC.
     pub fn vpc(&self, scope: &Scope, id: &VpcId) -> &Seen<VpcFacts> {
         let scope = self.scopes.get(scope);

@@ -68,7 +68,7 @@ pub struct NetworkChange {
 }
 
 /// Why live differs from desired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The entry is new or was edited. Also where this process has not seen the function in sync yet.

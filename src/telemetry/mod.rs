@@ -1,6 +1,6 @@
 //! What the daemon tells of itself: metrics, the log, and whether it is alive and ready.
 
-mod audit;
+pub mod audit;
 mod log;
 mod metrics;
 
@@ -9,7 +9,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-pub use audit::LogJournal;
+pub use audit::{AuditTrail, LogJournal};
 pub use log::{LogFormat, init};
 pub use metrics::Metrics;
 

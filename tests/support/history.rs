@@ -2,20 +2,21 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use lambda_vpc_controller::apply::{Applier, Journal, Order};
+use lambda_vpc_controller::apply::{Answered, Applier, Call, Journal, Recording};
 use lambda_vpc_controller::cloud::{Function, Life, Read as _, Update};
 use lambda_vpc_controller::desired::{Accounts, DesiredState};
 use lambda_vpc_controller::engine::{Cadence, Controller, Effect, Event, Notice, Signal};
 use lambda_vpc_controller::file::Source;
 use lambda_vpc_controller::live;
 use lambda_vpc_controller::names::{AccountId, FunctionKey, FunctionName, Network, Region, Scope, Time};
-use lambda_vpc_controller::plan::{Answer, Limits, Outcome, Writable};
+use lambda_vpc_controller::plan::{Limits, Outcome, Writable};
 use lambda_vpc_controller::settings::{Overrides, Settings};
 use lambda_vpc_controller::simulator::{Door, StillClock, World};
+use lambda_vpc_controller::telemetry::audit::Record;
 
 /// The moment at which every history begins.
 pub(crate) const BEGINNING: Time = Time(1_795_417_200_000);
@@ -26,18 +27,27 @@ pub(crate) struct History {
     pub(crate) door: Door,
     pub(crate) controller: Controller,
     pub(crate) notices: Vec<Notice>,
+    trail: Arc<Trail>,
     applier: Applier,
 }
 
-/// A journal that records anything.
-struct Blank;
+/// An audit trail in memory.
+#[derive(Default)]
+struct Trail(Mutex<String>);
 
-impl Journal for Blank {
-    fn intent(&self, _: &Order) -> std::io::Result<()> {
-        Ok(())
+impl Trail {
+    fn append(&self, record: &Record) -> Recording<'static> {
+        self.0.lock().unwrap().push_str(&record.line().unwrap());
+        Box::pin(std::future::ready(Ok(())))
     }
-    fn result(&self, _: &Order, _: &Answer, _: Duration) -> std::io::Result<()> {
-        Ok(())
+}
+
+impl Journal for Trail {
+    fn intent<'a>(&'a self, call: &'a Call<'a>) -> Recording<'a> {
+        self.append(&Record::intent(call))
+    }
+    fn result<'a>(&'a self, call: &'a Call<'a>, answered: &'a Answered) -> Recording<'a> {
+        self.append(&Record::result(call, answered))
     }
 }
 
@@ -66,8 +76,9 @@ impl History {
         let door = Door::new(world.build(BEGINNING).unwrap(), clock.clock());
         clock.pass(Duration::from_secs(24 * 3600));
         let cadence = Cadence { resync: Some(Duration::from_secs(300)), poll: None, workers: 16, seed: 1 };
-        let applier = Applier::new(Arc::new(door.clone()), Arc::new(Blank), clock.clock());
-        Self { clock, door, controller: Controller::new(limits, cadence), notices: Vec::new(), applier }
+        let trail = Arc::<Trail>::default();
+        let applier = Applier::new(Arc::new(door.clone()), Arc::<Trail>::clone(&trail), clock.clock());
+        Self { clock, door, controller: Controller::new(limits, cadence), notices: Vec::new(), trail, applier }
     }
 
     /// The limits of a person at a terminal: no settling, any account.
@@ -155,6 +166,11 @@ impl History {
 
     pub(crate) fn function(&self, name: &str) -> Function {
         self.door.get_function(&key(name)).now_or_never().unwrap().unwrap()
+    }
+
+    /// The audit trail so far.
+    pub(crate) fn audit(&self) -> String {
+        self.trail.0.lock().unwrap().clone()
     }
 
     /// The changing calls so far: operation, subject, and the code of a refusal.
