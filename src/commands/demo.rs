@@ -19,7 +19,7 @@ use crate::engine::{Controller, Notice, Observer, Signal};
 use crate::names::FunctionName;
 use crate::plan::{Answer, Outcome, State, Step};
 use crate::settings::{Overrides, Settings};
-use crate::simulator::{Door, UpdateFunctionConfiguration, VpcConfigRequest, World, http};
+use crate::simulator::{Door, UpdateFunctionConfiguration, VpcConfigRequest, World, fast, http};
 
 const FUNCTIONS: &str = include_str!("../../config/demo/functions.toml");
 const SETTINGS: &str = include_str!("../../config/demo/controller.toml");
@@ -34,7 +34,7 @@ pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let simulated = bind(args.simulate, SIMULATED).await?;
     let metrics = bind(args.listen, METRICS).await?;
     let (aws_at, metrics_at) = (address(&simulated)?, address(&metrics)?);
-    let clock = clock();
+    let clock = fast(clock(), args.time_scale.unwrap_or(1));
     let door = World::demo().and_then(|world| simulate::open(&world, clock)).map_err(simulate::wrong)?;
     let overrides = Overrides { listen: Some(metrics_at), ..Overrides::default() };
     let settings = Settings::load(Some(&folder.settings()), &overrides)?;
@@ -248,11 +248,7 @@ impl Observer for Story {
 /// Somebody takes a function out of its VPC by hand.
 fn interfere(door: &Door) {
     let request = UpdateFunctionConfiguration {
-        vpc_config: Some(VpcConfigRequest {
-            subnet_ids: Some(Vec::new()),
-            security_group_ids: Some(Vec::new()),
-            ipv6_allowed_for_dual_stack: Some(false),
-        }),
+        vpc_config: Some(VpcConfigRequest::none()),
         ..UpdateFunctionConfiguration::default()
     };
     let done = door.with(|aws, now| {

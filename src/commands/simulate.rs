@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::connect::clock;
 use super::{Failure, SimulateArgs, exit, run};
 use crate::names::{Clock, Time};
-use crate::simulator::{Door, World, WorldError, http};
+use crate::simulator::{Door, World, WorldError, fast, http};
 
 /// A simulated world is this old when it is first seen, so that nothing in it looks freshly changed.
 const AGE: Duration = Duration::from_secs(24 * 3600);
@@ -19,7 +19,8 @@ pub(super) async fn run(args: &SimulateArgs) -> Result<ExitCode, Failure> {
         (None, None) => World::demo(),
     };
     let listener = run::listen(args.listen).await?;
-    let door = world.and_then(|world| open(&world, clock())).map_err(wrong)?;
+    let clock = fast(clock(), args.time_scale);
+    let door = world.and_then(|world| open(&world, clock)).map_err(wrong)?;
     let at = listener.local_addr().map_err(|error| Failure::Other(format!("no address to listen on: {error}")))?;
     super::print::out(&format!("a simulated AWS account is served at http://{at}\n"))?;
     anstream::eprintln!("{}", how_to_use(&format!("http://{at}")));

@@ -1,4 +1,5 @@
-//! A clock that stands still until it is told to go on, so that hours can pass in a test without anybody waiting.
+//! Clocks for a simulated world: one that stands still until it is told to go on, so that hours can pass in a test
+//! without anybody waiting, and one that runs fast, so that a person sees minutes of AWS in seconds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,5 +33,27 @@ impl StillClock {
     pub fn clock(&self) -> Clock {
         let clock = self.clone();
         Arc::new(move || clock.now())
+    }
+}
+
+/// A clock that shows the same time as another one now, and runs `times` as fast from here on.
+pub fn fast(clock: Clock, times: u32) -> Clock {
+    let begin = clock();
+    Arc::new(move || begin + clock().since(begin) * times)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fast_clock_begins_with_the_other_one_and_not_before_its_beginning() {
+        let slow = StillClock::at(Time(1_000_000));
+        let fast = fast(slow.clock(), 60);
+        assert_eq!(fast(), Time(1_000_000));
+        slow.pass(Duration::from_millis(1500));
+        assert_eq!(fast(), Time(1_090_000));
+        slow.millis.store(0, Ordering::SeqCst);
+        assert_eq!(fast(), Time(1_000_000));
     }
 }

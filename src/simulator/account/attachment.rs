@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::function::out_of_addresses;
+use super::function::{out_of_addresses, out_of_interfaces};
 use super::{Aws, AwsError, Interface, Quotas, Regional, VpcConfig};
 use crate::cloud::{Failure, Service};
 use crate::names::{FunctionKey, RoleArn, SecurityGroupId, SubnetId, Time};
@@ -23,6 +23,27 @@ pub struct VpcConfigRequest {
     pub security_group_ids: Option<Vec<String>>,
     /// Whether outbound IPv6 is allowed.
     pub ipv6_allowed_for_dual_stack: Option<bool>,
+}
+
+impl VpcConfigRequest {
+    /// No network at all.
+    pub fn none() -> Self {
+        let (subnet_ids, security_group_ids) = (Some(Vec::new()), Some(Vec::new()));
+        Self { subnet_ids, security_group_ids, ipv6_allowed_for_dual_stack: Some(false) }
+    }
+
+    /// Whether a function that has this network would have it still after the request.
+    pub(super) fn is_met_by(&self, has: &VpcConfig) -> bool {
+        fn same<T: ToString>(wanted: &Option<Vec<String>>, has: &[T]) -> bool {
+            let sorted = |ids: &mut dyn Iterator<Item = String>| ids.collect::<BTreeSet<_>>();
+            wanted.as_ref().is_none_or(|wanted| {
+                sorted(&mut wanted.iter().cloned()) == sorted(&mut has.iter().map(ToString::to_string))
+            })
+        }
+        same(&self.subnet_ids, &has.subnets)
+            && same(&self.security_group_ids, &has.security_groups)
+            && self.ipv6_allowed_for_dual_stack.is_none_or(|ipv6| ipv6 == has.ipv6)
+    }
 }
 
 /// What one network interface is made for.
@@ -154,6 +175,13 @@ impl Regional {
     pub(super) fn has_interfaces(&self, config: Option<&VpcConfig>) -> bool {
         pairs(config).all(|pair| self.interfaces.contains_key(&pair))
     }
+
+    /// Whether the interfaces that this network still lacks can be made where a VPC has at most so many.
+    fn has_room(&self, config: &VpcConfig, most: usize) -> bool {
+        let lacking = pairs(Some(config)).filter(|pair| !self.interfaces.contains_key(pair)).count();
+        let there = self.interfaces.values().filter(|interface| Some(&interface.vpc) == config.vpc.as_ref()).count();
+        lacking == 0 || there + lacking <= most
+    }
 }
 
 /// The ids without repetition, in their order.
@@ -180,9 +208,33 @@ impl Aws {
     ) -> Result<VpcConfig, AwsError> {
         let config = self.existing_network(key, request, current, now)?;
         if config.vpc.is_some() {
+            self.check_zones(key, &config)?;
             self.check_role(role, now)?;
+            self.check_room(key, &config)?;
         }
         Ok(config)
+    }
+
+    fn check_zones(&mut self, key: &FunctionKey, config: &VpcConfig) -> Result<(), AwsError> {
+        let refused = self.refused_zones.clone();
+        let Some(regional) = self.stored_region(&key.scope) else { return Ok(()) };
+        let zones = config.subnets.iter().filter_map(|id| regional.subnets.get(id)).map(|subnet| &subnet.zone_id);
+        match zones.into_iter().any(|zone| refused.contains(zone)) {
+            false => Ok(()),
+            true => Err(invalid(
+                "The provided subnets contain availability zone Lambda doesn't support. \
+                 Please use a different set of subnets.",
+            )),
+        }
+    }
+
+    /// Whether the interfaces that this network still lacks are within the quota of its VPC.
+    fn check_room(&mut self, key: &FunctionKey, config: &VpcConfig) -> Result<(), AwsError> {
+        let most = self.quotas.interfaces_per_vpc;
+        match self.stored_region(&key.scope).is_none_or(|regional| regional.has_room(config, most)) {
+            true => Ok(()),
+            false => Err(invalid(out_of_interfaces().text)),
+        }
     }
 
     /// The network that a request asks for, if it exists and fits together.
@@ -200,7 +252,7 @@ impl Aws {
     /// Lambda tries the role by calling EC2 with it, so that any policy which allows it will do.
     fn check_role(&self, role: &RoleArn, now: Time) -> Result<(), AwsError> {
         for action in NEEDED {
-            if !self.role_may(role.key(), &format!("ec2:{action}"), now, self.timings.propagation) {
+            if !self.role_may(role.key(), &format!("ec2:{action}"), now) {
                 return Err(invalid(format!(
                     "The provided execution role does not have permissions to call {action} on EC2"
                 )));
@@ -209,14 +261,19 @@ impl Aws {
         Ok(())
     }
 
-    /// Makes the interfaces that this network still lacks: all of them, or none if a subnet has no address left.
+    /// Makes the interfaces that this network still lacks: all of them, or none if a subnet has no address left or the
+    /// quota is used up by now.
     pub(super) fn make_interfaces(
         &mut self,
         key: &FunctionKey,
         config: Option<&VpcConfig>,
         at: Time,
     ) -> Result<(), Failure> {
+        let most = self.quotas.interfaces_per_vpc;
         let Some(regional) = self.stored_region(&key.scope) else { return Ok(()) };
+        if config.is_some_and(|config| !regional.has_room(config, most)) {
+            return Err(out_of_interfaces());
+        }
         let missing: Vec<Pair> = pairs(config).filter(|pair| !regional.interfaces.contains_key(pair)).collect();
         let exhausted = |pair: &&Pair| regional.subnets.get(&pair.subnet).is_none_or(|it| it.free_addresses == 0);
         if let Some(pair) = missing.iter().find(exhausted) {
