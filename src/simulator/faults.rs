@@ -268,3 +268,148 @@ pub(super) struct Met {
     line: usize,
     pub(super) answer: Misbehaviour,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(text: &str) -> AccountId {
+        AccountId::parse(text).unwrap()
+    }
+
+    fn of(operation: &'static str) -> Service {
+        match operation {
+            _ if operation.starts_with("Describe") => Service::Ec2,
+            "AttachRolePolicy" => Service::Iam,
+            "AssumeRole" => Service::Sts,
+            _ => Service::Lambda,
+        }
+    }
+
+    /// What a call of this operation, about this subject, gets at this second.
+    fn meet(faults: &mut Faults, operation: &'static str, subject: &str, second: u64) -> Option<Misbehaviour> {
+        let (account, region) = (account("123456789012"), Region::parse("eu-west-1").unwrap());
+        let service = of(operation);
+        let region = matches!(service, Service::Lambda | Service::Ec2).then_some(&region);
+        let asked = Asked { service, operation, account: &account, region, subject: Some(subject) };
+        faults.meet(&asked, Duration::from_secs(second)).map(|met| met.answer)
+    }
+
+    fn script(lines: impl IntoIterator<Item = Fault>) -> Faults {
+        let mut faults = Faults::default();
+        lines.into_iter().for_each(|line| faults.add(line));
+        faults
+    }
+
+    #[test]
+    fn a_fault_meets_the_calls_that_all_its_conditions_fit() {
+        let when = Match::default;
+        for (when, update, attach, describe) in [
+            (when(), true, true, true),
+            (Match { service: Some(Service::Lambda), ..when() }, true, false, false),
+            (Match { service: Some(Service::Sts), ..when() }, false, false, false),
+            (Match { operation: Some("UpdateFunctionConfiguration".into()), ..when() }, true, false, false),
+            (Match { operation: Some("*Role*".into()), ..when() }, false, true, false),
+            (Match { operation: Some("Update".into()), ..when() }, false, false, false),
+            (Match { subject: Some("orders-*".into()), ..when() }, true, true, false),
+            (Match { subject: Some("orders-api".into()), ..when() }, true, false, false),
+            (Match { account: Some(account("123456789012")), ..when() }, true, true, true),
+            (Match { account: Some(account("222222222222")), ..when() }, false, false, false),
+            (Match { region: Some(Region::parse("eu-west-1").unwrap()), ..when() }, true, false, true),
+            (Match { region: Some(Region::parse("us-east-1").unwrap()), ..when() }, false, false, false),
+            (Match { from: Duration::from_secs(11), ..when() }, false, false, false),
+            (Match { from: Duration::from_secs(10), ..when() }, true, true, true),
+            (Match { until: Some(Duration::from_secs(10)), ..when() }, false, false, false),
+            (Match { until: Some(Duration::from_secs(11)), ..when() }, true, true, true),
+        ] {
+            let shown = format!("{when:?}");
+            let mut faults = script([Fault { when, ..Fault::always(Misbehaviour::Reset) }]);
+            let met = [
+                meet(&mut faults, UPDATE, "orders-api", 10),
+                meet(&mut faults, "AttachRolePolicy", "orders-role", 10),
+                meet(&mut faults, "DescribeSubnets", "", 10),
+            ];
+            assert_eq!(met.map(|answer| answer.is_some()), [update, attach, describe], "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_fault_is_over_after_its_times_and_the_next_one_follows() {
+        let mut faults = script([
+            Fault::always(Misbehaviour::ServerError).on(UPDATE).times(2),
+            Fault::always(Misbehaviour::Reset).times(1),
+        ]);
+        assert_eq!(faults.left().count(), 2);
+        let met: Vec<_> = (0..4).map(|_| meet(&mut faults, UPDATE, "f", 0)).collect();
+        let expected = [Misbehaviour::ServerError, Misbehaviour::ServerError, Misbehaviour::Reset];
+        assert_eq!(met[..3], expected.map(Some));
+        assert_eq!((met[3].clone(), faults.left().count()), (None, 0));
+    }
+
+    #[test]
+    fn a_percentage_is_kept_on_the_whole_and_the_same_seed_draws_the_same() {
+        let draws = |seed, percent| {
+            let mut faults = Faults::seeded(seed);
+            faults.add(Fault::always(Misbehaviour::Reset).percent(percent));
+            (0..10_000).map(|_| meet(&mut faults, "ListFunctions", "", 0).is_some()).collect::<Vec<_>>()
+        };
+        let met = |draws: &[bool]| draws.iter().filter(|met| **met).count();
+        assert!((400..600).contains(&met(&draws(1, 5.0))), "{}", met(&draws(1, 5.0)));
+        assert_eq!((met(&draws(1, 0.0)), met(&draws(1, 100.0))), (0, 10_000));
+        assert_eq!(draws(1, 5.0), draws(1, 5.0));
+        assert_ne!(draws(1, 5.0), draws(2, 5.0));
+    }
+
+    #[test]
+    fn faults_of_updates_meet_nothing_else() {
+        let failure = Failure { code: "InvalidSubnet".to_owned(), text: String::new() };
+        for answer in [Misbehaviour::Ec2Throttled, Misbehaviour::UpdateFails(failure)] {
+            let mut faults = script([Fault::always(answer.clone())]);
+            assert_eq!(meet(&mut faults, "GetFunctionConfiguration", "f", 0), None);
+            assert_eq!(meet(&mut faults, "DescribeSubnets", "", 0), None);
+            assert_eq!(meet(&mut faults, UPDATE, "f", 0), Some(answer));
+        }
+    }
+
+    #[test]
+    fn each_service_misbehaves_in_its_own_words() {
+        use Misbehaviour::{Denied, Ec2Throttled, Expired, ServerError, Throttled};
+        let (attach, describe) = ("AttachRolePolicy", "DescribeSubnets");
+        for (operation, answer, status, code, text) in [
+            (UPDATE, Throttled(None), 429, "TooManyRequestsException", "Rate exceeded"),
+            (attach, Throttled(None), 400, "Throttling", "Rate exceeded"),
+            ("AssumeRole", Throttled(None), 400, "Throttling", "Rate exceeded"),
+            (describe, Throttled(None), 503, "RequestLimitExceeded", "Request limit exceeded."),
+            (UPDATE, Ec2Throttled, 400, "InvalidParameterValueException", "Your request has been throttled by EC2"),
+            (UPDATE, ServerError, 500, "ServiceException", "internal error"),
+            (attach, ServerError, 500, "ServiceFailure", "internal error"),
+            (describe, ServerError, 500, "InternalError", "internal error"),
+            (UPDATE, Expired, 403, "ExpiredTokenException", "is expired"),
+            (attach, Expired, 403, "ExpiredToken", "is expired"),
+            (describe, Expired, 400, "RequestExpired", "Request has expired."),
+            (
+                UPDATE,
+                Denied,
+                403,
+                "AccessDeniedException",
+                "is not authorized to perform: lambda:UpdateFunctionConfiguration on resource: \
+                 arn:aws:lambda:eu-west-1:123456789012:function:x because no identity-based policy allows the \
+                 lambda:UpdateFunctionConfiguration action",
+            ),
+            (attach, Denied, 403, "AccessDenied", "perform: iam:AttachRolePolicy on resource: role x because"),
+            (describe, Denied, 403, "UnauthorizedOperation", "perform: ec2:DescribeSubnets because"),
+        ] {
+            let (account, region) = (account("123456789012"), Region::parse("eu-west-1").unwrap());
+            let asked = Asked {
+                service: of(operation),
+                operation,
+                account: &account,
+                region: Some(&region),
+                subject: Some("x"),
+            };
+            let error = answer.error(&asked).unwrap();
+            assert_eq!((error.status, error.code.as_ref()), (status, code), "{operation} {answer:?}");
+            assert!(error.message.contains(text), "`{}` does not contain `{text}`", error.message);
+        }
+    }
+}

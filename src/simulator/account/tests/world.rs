@@ -88,6 +88,55 @@ fn a_mistake_is_told_with_its_place() {
 }
 
 #[test]
+fn a_mistake_in_what_is_to_go_wrong_is_told_with_its_place() {
+    for (text, parts) in [
+        ("[[fault]]\n", &["line 1", "missing field `answer`"][..]),
+        ("[[fault]]\nanswer = 'explode'\n", &["line 2", "unknown variant `explode`", "`reset`"]),
+        ("[[fault]]\nanswer = 'reset'\nservice = 's3'\n", &["line 3", "unknown variant `s3`", "`lambda`"]),
+        ("[[fault]]\nanswer = 'reset'\nfunction = 'f'\n", &["line 3", "unknown field `function`", "`subject`"]),
+        ("[[fault]]\nanswer = 'reset'\npercent = 101\n", &["fault 1", "0 to 100"]),
+        ("[[fault]]\nanswer = 'reset'\nfrom = -1\n", &["fault 1", "-1 is no number of seconds"]),
+        ("[[fault]]\nanswer = 'reset'\naccount = '12'\n", &["fault 1", "twelve digits"]),
+        ("[[fault]]\nanswer = 'reset'\n[[fault]]\nanswer = 'slow'\n", &["fault 2", "needs `seconds`"]),
+        ("[[fault]]\nanswer = 'update_fails'\n", &["fault 1", "needs `code`"]),
+        ("[[fault]]\nanswer = 'error'\ncode = 'X'\n", &["fault 1", "needs `status`"]),
+        ("[[fault]]\nanswer = 'error'\ncode = 'X'\nstatus = 200\n", &["fault 1", "400 to 599"]),
+        ("[[fault]]\nanswer = 'lost'\nretry_after = 1\n", &["fault 1", "`retry_after` does not go with this answer"]),
+        ("[quotas]\nec2_page = 0\n", &["quotas", "at least 1"]),
+        ("[quotas]\nlambda_requests = 15\n", &["line 2", "lambda_requests"]),
+        ("[[role]]\nname = 'r'\noverruled = 'me'\n", &["line 3", "\"boundary\", \"organisation\", \"scoped\""]),
+        (
+            "[[role]]\nname = 'r'\n[[function]]\nname = 'f'\nrole = 'r'\nstate_reason = 'x'\n",
+            &["function `f`", "Failed"],
+        ),
+        ("[[meddler]]\nfunction = 'f'\nnetwork = 'none'\nevery = 60\n", &["meddler 1", "f is not declared"]),
+        ("[[meddler]]\nrole = 'r'\ndetach = 'X'\nevery = 60\n", &["meddler 1", "r is not declared"]),
+        ("[[meddler]]\nrole = 'r'\ndetach = 'X'\n", &["meddler 1", "`every`"]),
+        ("[[meddler]]\nevery = 60\nrole = 'r'\n", &["meddler 1", "give either `function`"]),
+        ("[[vpc]]\nid = 'vpc-1'\nowner = 'x'\n", &["vpc `vpc-1`", "twelve digits"]),
+    ] {
+        wrong(text, parts);
+    }
+    let function = "[[role]]\nname = 'r'\n[[function]]\nname = 'f'\nrole = 'r'\n";
+    let meddler = format!("{function}[[meddler]]\nfunction = 'f'\nevery = 60\nsubnets = ['subnet-1']\n");
+    wrong(&meddler, &["meddler 1", "both `subnets` and `security_groups`"]);
+}
+
+#[test]
+fn true_and_false_say_whether_the_organisation_overrules_a_role() {
+    for (text, expected) in [
+        ("true", Some(Overruler::Organisation)),
+        ("false", None),
+        ("'boundary'", Some(Overruler::Boundary)),
+        ("'organisation'", Some(Overruler::Organisation)),
+        ("'scoped'", Some(Overruler::Scoped)),
+    ] {
+        let world = World::parse(&format!("[[role]]\nname = 'r'\noverruled = {text}\n"), "test").unwrap();
+        assert_eq!(world.roles[0].overruled, expected, "{text}");
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let error = World::read(std::path::Path::new("no/such/world.toml")).unwrap_err().to_string();
     assert!(error.contains("no/such/world.toml"), "{error}");
