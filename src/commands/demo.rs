@@ -13,13 +13,13 @@ use tokio::sync::mpsc;
 use super::connect::clock;
 use super::run::{daemon, told_to_stop};
 use super::{DemoArgs, Failure, exit, simulate};
-use crate::cloud::Class;
 use crate::cloud::aws::Endpoint;
+use crate::cloud::{Class, Operation};
 use crate::engine::{Controller, Notice, Observer, Signal};
 use crate::names::FunctionName;
 use crate::plan::{Answer, Outcome, State, Step};
 use crate::settings::{Overrides, Settings};
-use crate::simulator::{Door, UpdateFunctionConfiguration, VpcConfigRequest, World, fast, http};
+use crate::simulator::{Door, Fault, Misbehaviour, UpdateFunctionConfiguration, VpcConfigRequest, World, fast, http};
 
 const FUNCTIONS: &str = include_str!("../../config/demo/functions.toml");
 const SETTINGS: &str = include_str!("../../config/demo/controller.toml");
@@ -38,6 +38,9 @@ pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let door = World::demo().and_then(|world| simulate::open(&world, clock)).map_err(simulate::wrong)?;
     let overrides = Overrides { listen: Some(metrics_at), ..Overrides::default() };
     let settings = Settings::load(Some(&folder.settings()), &overrides)?;
+    let throttled = Misbehaviour::Throttled(Some(Duration::from_secs(1)));
+    let fault = Fault::always(throttled).on(Operation::UpdateFunctionConfiguration.name()).times(1);
+    door.with(|aws, _| aws.faults.add(fault));
 
     let (send, signals) = mpsc::channel(8);
     let story = Arc::new(Story {
@@ -197,6 +200,11 @@ impl Story {
                     say(format!("{name}: Lambda refuses: the role's new right has not reached it yet; trying again"));
                     refused.push(name.clone());
                 }
+            }
+            (_, Answer::Failed(error)) if error.class == Class::Throttled => {
+                say(format!(
+                    "{name}: Lambda says that it is called too often (the demo makes it say so once); trying again"
+                ));
             }
             (_, Answer::Failed(error)) => say(format!("{name}: {error}")),
             (_, Answer::NotJournaled(error)) => say(format!("{name}: not recorded, so not done: {error}")),
