@@ -1,17 +1,18 @@
 //! What goes wrong on purpose, as both doors and the bare wire show it.
 
 use std::collections::HashMap;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::{Child, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use lambda_vpc_controller::cloud::aws::{Access, Aws, Endpoint};
 use lambda_vpc_controller::cloud::{
-    Class, Cloud, CloudError, Exclusion, Read as _, Simulated, State, Unobserved, Update,
+    Class, Cloud, CloudError, Exclusion, Failure, Read as _, Simulated, State, Unobserved, Update, Write as _,
 };
 use lambda_vpc_controller::names::{
-    AccountId, Clock, FunctionKey, FunctionName, Network, PolicyArn, Region, RoleArn, Scope, Time, VpcId,
+    AccountId, Clock, FunctionKey, FunctionName, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, Time, VpcId,
 };
 use lambda_vpc_controller::simulator::{
     Fault, Meddler, Meddling, Misbehaviour, Overruler, Quotas, VpcConfigRequest, World,
@@ -19,6 +20,7 @@ use lambda_vpc_controller::simulator::{
 use serde_json::{Value, json};
 
 use crate::served::Served;
+use crate::support::program;
 
 fn at() -> Scope {
     let account = AccountId::parse("123456789012").unwrap();
@@ -192,7 +194,7 @@ fn an_answer_after_the_deadline_is_none() {
 fn an_update_that_is_to_fail_is_accepted_and_fails_with_any_code() {
     for code in ["EniLimitExceeded", "SomethingThatNoListHas"] {
         let served = Served::demo();
-        let failure = lambda_vpc_controller::cloud::Failure { code: code.to_owned(), text: "Because.".to_owned() };
+        let failure = Failure { code: code.to_owned(), text: "Because.".to_owned() };
         let fault = Fault::always(Misbehaviour::UpdateFails(failure.clone())).about("legacy-*").times(1);
         served.door.with(|aws, _| aws.faults.add(fault));
         runtime().block_on(async {
@@ -218,12 +220,11 @@ fn an_update_that_is_to_fail_is_accepted_and_fails_with_any_code() {
 #[test]
 fn a_refused_update_does_not_use_up_the_failure_of_an_accepted_one() {
     let served = Served::demo();
-    let failure = lambda_vpc_controller::cloud::Failure { code: "InvalidSubnet".to_owned(), text: String::new() };
+    let failure = Failure { code: "InvalidSubnet".to_owned(), text: String::new() };
     served.door.with(|aws, _| aws.faults.add(Fault::always(Misbehaviour::UpdateFails(failure)).times(1)));
-    let stale = lambda_vpc_controller::names::RevisionId::parse("0").unwrap();
+    let stale = RevisionId::parse("0").unwrap();
     runtime().block_on(async {
-        use lambda_vpc_controller::cloud::Read as _;
-        let refused = (&served.door as &dyn Cloud).set_vpc(&key("legacy-report"), &Network::none(), Some(&stale)).await;
+        let refused = served.door.set_vpc(&key("legacy-report"), &Network::none(), Some(&stale)).await;
         assert_eq!(refused.map(drop).unwrap_err().class, Class::StaleRevision);
         Ask::Update.of(&served.door).await.unwrap();
         served.clock.pass(Duration::from_secs(10));
@@ -306,7 +307,11 @@ fn a_meddlers_changes_are_nobodys_calls() {
 
 /// The bytes that come back for a request, until the connection is closed.
 fn bytes(served: &Served, request: &str) -> String {
-    let mut stream = TcpStream::connect(served.url.trim_start_matches("http://")).unwrap();
+    bytes_from(&served.url, request)
+}
+
+fn bytes_from(url: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = Vec::new();
     // A connection that is reset has no more bytes either.
@@ -314,10 +319,21 @@ fn bytes(served: &Served, request: &str) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
+/// A signed request, as it goes over the wire.
+fn signed(service: &str, method: &str, path: &str, body: &str) -> String {
+    format!(
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\nauthorization: \
+         AWS4-HMAC-SHA256 Credential=AKIA/20261123/eu-west-1/{service}/aws4_request, SignedHeaders=host, \
+         Signature=0\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Where Lambda has a function's configuration.
+const CONFIGURATION: &str = "/2015-03-31/functions/orders-api/configuration";
+
 fn get_function() -> String {
-    "GET /2015-03-31/functions/orders-api/configuration HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: \
-     AWS4-HMAC-SHA256 Credential=AKIA/20261123/eu-west-1/lambda/aws4_request, SignedHeaders=host, Signature=0\r\n\r\n"
-        .to_owned()
+    signed("lambda", "GET", CONFIGURATION, "")
 }
 
 fn with_fault(answer: Misbehaviour) -> String {
@@ -396,13 +412,7 @@ fn the_quota_of_policies_is_in_the_accounts_summary() {
 }
 
 fn iam(served: &Served, body: &str) -> String {
-    let request = format!(
-        "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/x-www-form-urlencoded\r\n\
-         content-length: {}\r\nauthorization: AWS4-HMAC-SHA256 Credential=AKIA/20261123/us-east-1/iam/aws4_request, \
-         SignedHeaders=host, Signature=0\r\n\r\n{body}",
-        body.len()
-    );
-    bytes(served, &request)
+    bytes(served, &signed("iam", "POST", "/", body))
 }
 
 /// A request to the look from outside: its status and its body.
@@ -465,4 +475,39 @@ fn tests_in_other_processes_make_things_go_wrong_and_end_it() {
         assert!(status == 400 && text.contains(part), "{status} `{text}` does not contain `{part}`");
     }
     assert_eq!(ask(), None, "what is refused adds nothing");
+}
+
+/// A process that ends with the test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_fast_clock_lets_minutes_pass_in_moments() {
+    let world = tempfile::NamedTempFile::new().unwrap();
+    let text =
+        "[timings]\npending = 600\nupdate = 600\n[[role]]\nname = 'r'\n[[function]]\nname = 'orders-api'\nrole = 'r'\n";
+    std::fs::write(world.path(), text).unwrap();
+    let mut process = program();
+    process.args(["simulate", "--listen", "127.0.0.1:0", "--time-scale", "3600", "--world"]).arg(world.path());
+    let mut process = Ended(process.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
+    let mut line = String::new();
+    BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let url = line.trim().rsplit(' ').next().unwrap();
+    let update = signed("lambda", "PUT", CONFIGURATION, r#"{"MemorySize":512}"#);
+    let answer = bytes_from(url, &update);
+    assert!(answer.contains(r#""LastUpdateStatus":"InProgress""#), "{answer}");
+    let begun = Instant::now();
+    while !bytes_from(url, &get_function()).contains(r#""LastUpdateStatus":"Successful""#) {
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "ten minutes at 3600 times the speed take a sixth of a second"
+        );
+    }
 }

@@ -141,7 +141,8 @@ struct DemoArgs {
     /// End by itself after this time.
     #[arg(long, value_name = "TIME", value_parser = settings::parse_duration)]
     duration: Option<Duration>,
-    /// How many times as fast the account's clock runs [default: 1].
+    /// How many times as fast the account's clock runs [default: 1]. What others change then seems to lie in the future,
+    /// and is put right late.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3600))]
     time_scale: Option<u32>,
 }
@@ -154,8 +155,8 @@ struct SimulateArgs {
     /// What the account holds at the start: a TOML file [default: the world of the demo].
     #[arg(long, value_name = "FILE", conflicts_with = "functions")]
     world: Option<PathBuf>,
-    /// How many times as fast the account's clock runs, beginning with the time of day. What it shows as LastModified
-    /// runs ahead of other clocks then.
+    /// How many times as fast the account's clock runs, beginning with the time of day. LastModified and the end of
+    /// credentials run ahead of other clocks then, so that a controller leaves alone for long what others changed.
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=3600))]
     time_scale: u32,
     /// A large world instead, with this many functions: a role for each 20, a VPC for each 500.

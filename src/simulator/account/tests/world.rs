@@ -61,6 +61,34 @@ fn accounts_and_regions_are_kept_apart() {
 }
 
 #[test]
+fn a_vpc_that_another_account_shares_shows_its_owner_and_no_tags() {
+    let mut world = World::demo().unwrap();
+    for (owner, tagged) in [(None, true), (Some("123456789012"), true), (Some("210987654321"), false)] {
+        world.vpcs[0].owner = owner.map(str::to_owned);
+        world.security_groups[0].tags.insert("team".to_owned(), "orders".to_owned());
+        let mut stage = Stage::of(&world);
+        let (at, now, all) = (stage.at.clone(), stage.now, Describe::default());
+        let vpcs = stage.aws.describe_vpcs(&at, &all, now).unwrap().items;
+        let subnets = stage.aws.describe_subnets(&at, &all, now).unwrap().items;
+        let groups = stage.aws.describe_security_groups(&at, &all, now).unwrap().items;
+        let tables = stage.aws.describe_route_tables(&at, &all, now).unwrap().items;
+        let owners: BTreeSet<&str> = (vpcs.iter().map(|it| it.owner.as_str()))
+            .chain(subnets.iter().map(|it| it.owner.as_str()))
+            .chain(groups.iter().map(|it| it.owner.as_str()))
+            .chain(tables.iter().map(|it| it.owner.as_str()))
+            .collect();
+        assert_eq!(owners, BTreeSet::from([owner.unwrap_or("123456789012")]));
+        let tags = |found: bool| assert_eq!(found, tagged, "{owner:?}");
+        tags(vpcs.iter().any(|it| !it.tags.is_empty()));
+        tags(subnets.iter().any(|it| !it.tags.is_empty()));
+        tags(groups.iter().any(|it| !it.tags.is_empty()));
+        let by_tag = stage.aws.describe_subnets(&at, &Describe::by("tag:tier", ["private"]), now).unwrap().items;
+        tags(!by_tag.is_empty());
+        assert_eq!(tables.len(), 2);
+    }
+}
+
+#[test]
 fn timings_are_seconds() {
     let aws = World::parse("[timings]\nupdate = 0.5\n", "test").unwrap().build(Time::default()).unwrap();
     assert_eq!(aws.timings, Timings { update: Duration::from_millis(500), ..Timings::default() });
