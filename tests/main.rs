@@ -12,6 +12,7 @@ mod python;
 mod served;
 mod simulator_cli;
 mod simulator_doors;
+mod simulator_faults;
 mod simulator_wire;
 mod structure;
 mod support;

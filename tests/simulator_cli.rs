@@ -108,6 +108,8 @@ fn the_aws_cli_reads_roles_and_their_policies() {
     let role = cli.answers("iam get-role --role-name orders-role");
     assert_eq!(role["Role"]["Arn"], "arn:aws:iam::123456789012:role/orders/orders-role");
     assert_eq!(role["Role"]["AssumeRolePolicyDocument"]["Statement"][0]["Action"], "sts:AssumeRole");
+    let summary = cli.answers("iam get-account-summary");
+    assert_eq!(summary["SummaryMap"]["AttachedPoliciesPerRoleQuota"], 10);
     cli.fails("iam list-attached-role-policies --role-name nobody", "(NoSuchEntity)");
     cli.answers(&format!("iam detach-role-policy --role-name legacy-role --policy-arn {VPC_ACCESS}"));
     cli.fails("iam get-user", "(InvalidAction)");

@@ -13,13 +13,13 @@ use tokio::sync::mpsc;
 use super::connect::clock;
 use super::run::{daemon, told_to_stop};
 use super::{DemoArgs, Failure, exit, simulate};
-use crate::cloud::Class;
 use crate::cloud::aws::Endpoint;
+use crate::cloud::{Class, Operation};
 use crate::engine::{Controller, Notice, Observer, Signal};
 use crate::names::FunctionName;
 use crate::plan::{Answer, Outcome, State, Step};
 use crate::settings::{Audit, Overrides, Settings};
-use crate::simulator::{Door, UpdateFunctionConfiguration, VpcConfigRequest, World, http};
+use crate::simulator::{Door, Fault, Misbehaviour, UpdateFunctionConfiguration, VpcConfigRequest, World, http};
 
 const FUNCTIONS: &str = include_str!("../../config/demo/functions.toml");
 const SETTINGS: &str = include_str!("../../config/demo/controller.toml");
@@ -34,11 +34,14 @@ pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let simulated = bind(args.simulate, SIMULATED).await?;
     let metrics = bind(args.listen, METRICS).await?;
     let (aws_at, metrics_at) = (address(&simulated)?, address(&metrics)?);
-    let clock = clock();
-    let door = World::demo().and_then(|world| simulate::open(&world, clock)).map_err(simulate::wrong)?;
+    let door = World::demo().and_then(|world| simulate::open(&world, args.time_scale, clock()));
+    let door = door.map_err(simulate::wrong)?;
     let audit = Some(Audit::File(folder.audit()));
     let overrides = Overrides { listen: Some(metrics_at), audit, ..Overrides::default() };
     let settings = Settings::load(Some(&folder.settings()), &overrides)?;
+    let throttled = Misbehaviour::Throttled(Some(Duration::from_secs(1)));
+    let fault = Fault::always(throttled).on(Operation::UpdateFunctionConfiguration.name()).times(1);
+    door.with(|aws, _| aws.faults.add(fault));
 
     let (send, signals) = mpsc::channel(8);
     let story = Arc::new(Story {
@@ -208,6 +211,11 @@ impl Story {
                     refused.push(name.clone());
                 }
             }
+            (_, Answer::Failed(error)) if error.class == Class::Throttled => {
+                say(format!(
+                    "{name}: Lambda says that it is called too often (the demo makes it say so once); trying again"
+                ));
+            }
             (_, Answer::Failed(error)) => say(format!("{name}: {error}")),
             (_, Answer::NotJournaled(error)) => say(format!("{name}: not recorded, so not done: {error}")),
         }
@@ -258,11 +266,7 @@ impl Observer for Story {
 /// Somebody takes a function out of its VPC by hand.
 fn interfere(door: &Door) {
     let request = UpdateFunctionConfiguration {
-        vpc_config: Some(VpcConfigRequest {
-            subnet_ids: Some(Vec::new()),
-            security_group_ids: Some(Vec::new()),
-            ipv6_allowed_for_dual_stack: Some(false),
-        }),
+        vpc_config: Some(VpcConfigRequest::none()),
         ..UpdateFunctionConfiguration::default()
     };
     let done = door.with(|aws, now| {

@@ -78,6 +78,11 @@ enum Command {
     /// Try it out: a simulated AWS account, the daemon and its metrics in one process, and a file to edit.
     Demo(DemoArgs),
     /// Serve a simulated AWS account, for any AWS client: set AWS_ENDPOINT_URL to its address.
+    ///
+    /// A world file says what the account holds, how long things take, what is allowed and what goes wrong. Tests in
+    /// other processes look on at the same address, without a signature: `GET /_simulator/calls` counts the calls and
+    /// lists those that change something, `POST /_simulator/faults` adds faults as a world file has them (`[[fault]]`
+    /// in TOML, or `{"fault": [...]}` in JSON), `DELETE /_simulator/faults` ends them all.
     Simulate(SimulateArgs),
 }
 
@@ -166,6 +171,9 @@ struct DemoArgs {
     /// End by itself after this time.
     #[arg(long, value_name = "TIME", value_parser = settings::parse_duration)]
     duration: Option<Duration>,
+    /// How many times as fast everything happens in the account.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    time_scale: u32,
 }
 
 #[derive(Debug, clap::Args)]
@@ -176,6 +184,9 @@ struct SimulateArgs {
     /// What the account holds at the start: a TOML file [default: the world of the demo].
     #[arg(long, value_name = "FILE", conflicts_with = "functions")]
     world: Option<PathBuf>,
+    /// How many times as fast everything happens, so that minutes of AWS are seconds. Its clock shows the time of day.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    time_scale: u32,
     /// A large world instead, with this many functions: a role for each 20, a VPC for each 500.
     #[arg(long, value_name = "N")]
     functions: Option<usize>,

@@ -19,7 +19,7 @@ pub(super) async fn run(args: &SimulateArgs) -> Result<ExitCode, Failure> {
         (None, None) => World::demo(),
     };
     let listener = run::listen(args.listen).await?;
-    let door = world.and_then(|world| open(&world, clock())).map_err(wrong)?;
+    let door = world.and_then(|world| open(&world, args.time_scale, clock())).map_err(wrong)?;
     let at = listener.local_addr().map_err(|error| Failure::Other(format!("no address to listen on: {error}")))?;
     super::print::out(&format!("a simulated AWS account is served at http://{at}\n"))?;
     anstream::eprintln!("{}", how_to_use(&format!("http://{at}")));
@@ -28,10 +28,12 @@ pub(super) async fn run(args: &SimulateArgs) -> Result<ExitCode, Failure> {
     Ok(exit::FINE)
 }
 
-/// The door to a world that was built a while ago.
-pub(super) fn open(world: &World, clock: Clock) -> Result<Door, WorldError> {
+/// The door to a world that was built a while ago, and in which everything happens so many times as fast.
+pub(super) fn open(world: &World, time_scale: u32, clock: Clock) -> Result<Door, WorldError> {
     let built = Time(clock().0.saturating_sub(u64::try_from(AGE.as_millis()).unwrap_or_default()));
-    Ok(Door::new(world.build(built)?, Arc::clone(&clock)))
+    let door = Door::new(world.build(built)?, Arc::clone(&clock));
+    door.with(|aws, now| aws.hasten(time_scale, now));
+    Ok(door)
 }
 
 pub(super) fn wrong(error: WorldError) -> Failure {

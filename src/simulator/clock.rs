@@ -1,4 +1,5 @@
-//! A clock that stands still until it is told to go on, so that hours can pass in a test without anybody waiting.
+//! Clocks for a simulated world: one that stands still until it is told to go on, so that hours can pass in a test
+//! without anybody waiting, and one that runs fast, so that a person sees minutes of AWS in seconds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -17,13 +17,16 @@
 mod account;
 mod clock;
 mod door;
+mod faults;
 pub mod http;
 mod world;
 
 pub use account::*;
 pub use clock::StillClock;
 pub use door::{Call, Door};
+pub use faults::{Fault, Faults, Match, Misbehaviour};
 pub use world::{
-    DeclaredFunction, DeclaredPolicy, DeclaredRole, DeclaredSecurityGroup, DeclaredSubnet, DeclaredTimings,
-    DeclaredVpc, Defaults, World, WorldError,
+    DeclaredAnswer, DeclaredFault, DeclaredFaults, DeclaredFunction, DeclaredMeddler, DeclaredPolicy, DeclaredQuotas,
+    DeclaredRate, DeclaredRole, DeclaredSecurityGroup, DeclaredService, DeclaredSubnet, DeclaredTimings, DeclaredVpc,
+    Defaults, World, WorldError,
 };

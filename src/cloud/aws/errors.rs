@@ -29,6 +29,10 @@ pub(super) fn malformed(operation: Operation, what: &str) -> CloudError {
 
 pub(super) fn convert<E: SdkFailure>(operation: Operation, error: Sdk<E>) -> CloudError {
     match &error {
+        // The answer says that it was done, and then makes no sense.
+        SdkError::ServiceError(context) if context.raw().status().is_success() => {
+            malformed(operation, &innermost(&error))
+        }
         SdkError::ServiceError(context) => {
             let (answer, raw) = (context.err(), context.raw());
             let status = raw.status().as_u16();

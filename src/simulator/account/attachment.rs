@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::function::out_of_addresses;
+use super::function::{out_of_addresses, out_of_interfaces};
+use super::quotas::{CREATE_INTERFACE, Taken};
 use super::{Aws, AwsError, Interface, Quotas, Regional, VpcConfig};
 use crate::cloud::{Failure, Service};
-use crate::names::{FunctionKey, RoleArn, SecurityGroupId, SubnetId, Time};
+use crate::names::{FunctionKey, Pair, RoleArn, Scope, SecurityGroupId, SubnetId, Time};
 
 /// The `VpcConfig` of a request. An omitted member keeps its value, an empty list clears it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -25,11 +26,25 @@ pub struct VpcConfigRequest {
     pub ipv6_allowed_for_dual_stack: Option<bool>,
 }
 
-/// What one network interface is made for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Pair {
-    subnet: SubnetId,
-    groups: BTreeSet<SecurityGroupId>,
+impl VpcConfigRequest {
+    /// No network at all.
+    pub fn none() -> Self {
+        let (subnet_ids, security_group_ids) = (Some(Vec::new()), Some(Vec::new()));
+        Self { subnet_ids, security_group_ids, ipv6_allowed_for_dual_stack: Some(false) }
+    }
+
+    /// Whether a function that has this network would have it still after the request.
+    pub(super) fn is_met_by(&self, has: &VpcConfig) -> bool {
+        fn same<T: ToString>(wanted: &Option<Vec<String>>, has: &[T]) -> bool {
+            let sorted = |ids: &mut dyn Iterator<Item = String>| ids.collect::<BTreeSet<_>>();
+            wanted.as_ref().is_none_or(|wanted| {
+                sorted(&mut wanted.iter().cloned()) == sorted(&mut has.iter().map(ToString::to_string))
+            })
+        }
+        same(&self.subnet_ids, &has.subnets)
+            && same(&self.security_group_ids, &has.security_groups)
+            && self.ipv6_allowed_for_dual_stack.is_none_or(|ipv6| ipv6 == has.ipv6)
+    }
 }
 
 /// What Lambda calls as the execution role, in the order in which a missing right is reported. CreateNetworkInterface
@@ -150,10 +165,26 @@ impl Regional {
         Ok(())
     }
 
-    /// Whether every interface that this network needs is there already.
-    pub(super) fn has_interfaces(&self, config: Option<&VpcConfig>) -> bool {
-        pairs(config).all(|pair| self.interfaces.contains_key(&pair))
+    /// How many interfaces have to be made for this network.
+    pub(super) fn missing_interfaces(&self, config: Option<&VpcConfig>) -> usize {
+        pairs(config).filter(|pair| !self.interfaces.contains_key(pair)).count()
     }
+
+    /// Whether the interfaces that this network still lacks can be made where a VPC has at most so many.
+    fn has_room(&self, config: &VpcConfig, most: usize) -> bool {
+        let lacking = pairs(Some(config)).filter(|pair| !self.interfaces.contains_key(pair)).count();
+        let there = self.interfaces.values().filter(|interface| Some(&interface.vpc) == config.vpc.as_ref()).count();
+        lacking == 0 || there + lacking <= most
+    }
+}
+
+/// Whether what a network needs is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Interfaces {
+    /// All of it.
+    There,
+    /// Not yet, which takes its time.
+    ToBeMade,
 }
 
 /// The ids without repetition, in their order.
@@ -163,9 +194,8 @@ fn once(ids: Vec<String>) -> Vec<String> {
 }
 
 fn pairs(config: Option<&VpcConfig>) -> impl Iterator<Item = Pair> {
-    let groups: BTreeSet<_> = config.map(|config| config.security_groups.iter().cloned().collect()).unwrap_or_default();
-    let subnets = config.map(|config| config.subnets.clone()).unwrap_or_default();
-    subnets.into_iter().map(move |subnet| Pair { subnet, groups: groups.clone() })
+    let network = config.map(VpcConfig::network).unwrap_or_default();
+    network.pairs().collect::<Vec<_>>().into_iter()
 }
 
 impl Aws {
@@ -180,9 +210,33 @@ impl Aws {
     ) -> Result<VpcConfig, AwsError> {
         let config = self.existing_network(key, request, current, now)?;
         if config.vpc.is_some() {
+            self.check_zones(key, &config)?;
             self.check_role(role, now)?;
+            self.check_room(key, &config)?;
         }
         Ok(config)
+    }
+
+    fn check_zones(&mut self, key: &FunctionKey, config: &VpcConfig) -> Result<(), AwsError> {
+        let refused = self.refused_zones.clone();
+        let Some(regional) = self.stored_region(&key.scope) else { return Ok(()) };
+        let zones = config.subnets.iter().filter_map(|id| regional.subnets.get(id)).map(|subnet| &subnet.zone_id);
+        match zones.into_iter().any(|zone| refused.contains(zone)) {
+            false => Ok(()),
+            true => Err(invalid(
+                "The provided subnets contain availability zone Lambda doesn't support. \
+                 Please use a different set of subnets.",
+            )),
+        }
+    }
+
+    /// Whether the interfaces that this network still lacks are within the quota of its VPC.
+    fn check_room(&mut self, key: &FunctionKey, config: &VpcConfig) -> Result<(), AwsError> {
+        let most = self.quotas.interfaces_per_vpc;
+        match self.stored_region(&key.scope).is_none_or(|regional| regional.has_room(config, most)) {
+            true => Ok(()),
+            false => Err(invalid(out_of_interfaces().text)),
+        }
     }
 
     /// The network that a request asks for, if it exists and fits together.
@@ -200,7 +254,7 @@ impl Aws {
     /// Lambda tries the role by calling EC2 with it, so that any policy which allows it will do.
     fn check_role(&self, role: &RoleArn, now: Time) -> Result<(), AwsError> {
         for action in NEEDED {
-            if !self.role_may(role.key(), &format!("ec2:{action}"), now, self.timings.propagation) {
+            if !self.role_may(role.key(), &format!("ec2:{action}"), now) {
                 return Err(invalid(format!(
                     "The provided execution role does not have permissions to call {action} on EC2"
                 )));
@@ -209,14 +263,36 @@ impl Aws {
         Ok(())
     }
 
-    /// Makes the interfaces that this network still lacks: all of them, or none if a subnet has no address left.
+    /// Lambda asks EC2 for the interfaces that this network still lacks; says whether there are any.
+    pub(super) fn ask_for_interfaces(
+        &mut self,
+        at: &Scope,
+        config: Option<&VpcConfig>,
+        now: Time,
+    ) -> Result<Interfaces, AwsError> {
+        let missing = self.regional(at, Service::Lambda, now)?.missing_interfaces(config);
+        for _ in 0..missing {
+            let asked = (Service::Ec2, CREATE_INTERFACE);
+            if self.buckets.take(&self.quotas, asked, (&at.account, Some(&at.region)), now) == Taken::Refused {
+                return Err(AwsError::throttled_by_ec2());
+            }
+        }
+        Ok(if missing == 0 { Interfaces::There } else { Interfaces::ToBeMade })
+    }
+
+    /// Makes the interfaces that this network still lacks: all of them, or none if a subnet has no address left or the
+    /// quota is used up by now.
     pub(super) fn make_interfaces(
         &mut self,
         key: &FunctionKey,
         config: Option<&VpcConfig>,
         at: Time,
     ) -> Result<(), Failure> {
+        let most = self.quotas.interfaces_per_vpc;
         let Some(regional) = self.stored_region(&key.scope) else { return Ok(()) };
+        if config.is_some_and(|config| !regional.has_room(config, most)) {
+            return Err(out_of_interfaces());
+        }
         let missing: Vec<Pair> = pairs(config).filter(|pair| !regional.interfaces.contains_key(pair)).collect();
         let exhausted = |pair: &&Pair| regional.subnets.get(&pair.subnet).is_none_or(|it| it.free_addresses == 0);
         if let Some(pair) = missing.iter().find(exhausted) {
@@ -227,13 +303,13 @@ impl Aws {
             let Some(regional) = self.stored_region(&key.scope) else { continue };
             let Some(subnet) = regional.subnets.get_mut(&pair.subnet) else { continue };
             subnet.free_addresses -= 1;
-            let interface = Interface::of_lambda(&digits, key, subnet, pair.groups.clone(), at);
+            let interface = Interface::of_lambda(&digits, key, subnet, pair.security_groups.clone(), at);
             regional.interfaces.insert(pair, interface);
         }
         Ok(())
     }
 
-    fn stored_region(&mut self, at: &crate::names::Scope) -> Option<&mut Regional> {
+    fn stored_region(&mut self, at: &Scope) -> Option<&mut Regional> {
         self.accounts.get_mut(&at.account)?.regions.get_mut(&at.region)
     }
 }

@@ -59,10 +59,11 @@ pub(super) trait Resource: Clone + 'static {
 /// The most filter values in one call.
 const FILTER_VALUES: usize = 200;
 
-/// One page of resources, sorted by id.
+/// One page of resources, sorted by id; no longer than `most`, whatever is asked for.
 pub(super) fn describe<'a, R: Resource>(
     all: impl Iterator<Item = &'a R> + Clone,
     request: &Describe,
+    most: Option<usize>,
 ) -> Result<Page<R>, AwsError> {
     check(request, R::LARGEST_PAGE, R::PAGES_EXCLUDE_IDS)?;
     for id in &request.ids {
@@ -77,7 +78,8 @@ pub(super) fn describe<'a, R: Resource>(
         .filter(|it| request.next_token.as_ref().is_none_or(|last| it.id() > last.as_str()))
         .collect();
     found.sort_by(|a, b| a.id().cmp(b.id()));
-    let most = request.max_results.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+    let asked = request.max_results.map_or(usize::MAX, |asked| usize::try_from(asked).unwrap_or(usize::MAX));
+    let most = most.map_or(asked, |most| most.min(asked));
     let more = found.len() > most;
     found.truncate(most);
     let next = found.last().filter(|_| more).map(|last| Marker(last.id().to_owned()));
@@ -144,7 +146,7 @@ impl<'a, R: Resource> Condition<'a, R> {
 }
 
 /// Whether a pattern with `*` and `?` fits the whole text.
-pub(super) fn fits(pattern: &str, text: &str) -> bool {
+pub(in crate::simulator) fn fits(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
     // Where to go on when a later character does not fit: behind the last star, one character further in the text.

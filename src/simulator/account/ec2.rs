@@ -275,12 +275,14 @@ impl Resource for Interface {
 impl Aws {
     /// The VPCs of a region.
     pub fn describe_vpcs(&mut self, at: &Scope, request: &Describe, now: Time) -> Result<Page<Vpc>, AwsError> {
-        describe(self.ec2(at, now)?.vpcs.values(), request)
+        let most = self.quotas.ec2_page;
+        describe(self.ec2(at, now)?.vpcs.values(), request, most)
     }
 
     /// The subnets of a region.
     pub fn describe_subnets(&mut self, at: &Scope, request: &Describe, now: Time) -> Result<Page<Subnet>, AwsError> {
-        describe(self.ec2(at, now)?.subnets.values(), request)
+        let most = self.quotas.ec2_page;
+        describe(self.ec2(at, now)?.subnets.values(), request, most)
     }
 
     /// The route tables of a region, at most 100 a page.
@@ -290,7 +292,8 @@ impl Aws {
         request: &Describe,
         now: Time,
     ) -> Result<Page<RouteTable>, AwsError> {
-        describe(self.ec2(at, now)?.route_tables.values(), request)
+        let most = self.quotas.ec2_page;
+        describe(self.ec2(at, now)?.route_tables.values(), request, most)
     }
 
     /// The security groups of a region.
@@ -300,7 +303,8 @@ impl Aws {
         request: &Describe,
         now: Time,
     ) -> Result<Page<SecurityGroup>, AwsError> {
-        describe(self.ec2(at, now)?.security_groups.values(), request)
+        let most = self.quotas.ec2_page;
+        describe(self.ec2(at, now)?.security_groups.values(), request, most)
     }
 
     /// The network interfaces of a region; all of them are Lambda's.
@@ -310,7 +314,8 @@ impl Aws {
         request: &Describe,
         now: Time,
     ) -> Result<Page<Interface>, AwsError> {
-        describe(self.ec2(at, now)?.interfaces.values(), request)
+        let most = self.quotas.ec2_page;
+        describe(self.ec2(at, now)?.interfaces.values(), request, most)
     }
 
     fn ec2(&mut self, at: &Scope, now: Time) -> Result<&mut Regional, AwsError> {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::{Aws, Network};
-use crate::cloud::{Failure, Life, State, Update};
+use crate::cloud::{Exclusion, Failure, Life, State, Update};
 use crate::names::{FunctionKey, FunctionName, RoleArn, SecurityGroupId, SubnetId, Time, VpcId};
 
 /// A function's settings: what an update changes, and what a failed one gives back.
@@ -83,28 +83,40 @@ pub struct Function {
     pub modified: Time,
     /// State and last update. Single reads show them, listings do not.
     pub life: Life,
+    /// What decides about its network in place of its own configuration, if anything does.
+    pub excluded: Option<Exclusion>,
     /// What comes back if the update in progress fails.
     pub(super) before: Option<Box<Configuration>>,
+    /// Why the update in progress will fail, if a fault says so.
+    pub(super) doom: Option<Failure>,
 }
 
 impl Function {
     /// A function that has been there for long.
     pub fn settled(name: FunctionName, configuration: Configuration, revision: String, modified: Time) -> Self {
         let life = Life { state: State::Active, update: Update::Successful };
-        Self { name, configuration, revision, modified, life, before: None }
+        Self { name, configuration, revision, modified, life, excluded: None, before: None, doom: None }
     }
 }
 
 impl Aws {
-    /// A creation or an update comes to its end: the interfaces are made, or it fails for want of an address.
+    /// A creation or an update comes to its end: the interfaces are made, or it fails, for want of an address or since
+    /// a fault says so.
     pub(super) fn complete(&mut self, key: &FunctionKey, at: Time) {
         let revision = self.fresh_uuid();
+        self.slow.remove(key);
         let wanted = self.stored(key).and_then(|function| function.configuration.vpc_config.clone());
-        let made = self.make_interfaces(key, wanted.as_ref(), at);
+        let doom = self.stored(key).and_then(|function| function.doom.take());
+        let made = doom.map_or_else(|| self.make_interfaces(key, wanted.as_ref(), at), Err);
         let Some(function) = self.stored(key) else { return };
         let before = function.before.take();
         match made {
-            Ok(()) => function.life = Life { state: State::Active, update: Update::Successful },
+            Ok(()) => {
+                function.life.update = Update::Successful;
+                if function.life.state == State::Pending {
+                    function.life.state = State::Active;
+                }
+            }
             // A creation has nothing to go back to.
             Err(failure) if before.is_none() => function.life.state = State::Failed(failure),
             Err(failure) => {
@@ -119,6 +131,12 @@ impl Aws {
     pub(super) fn stored(&mut self, key: &FunctionKey) -> Option<&mut Function> {
         self.accounts.get_mut(&key.scope.account)?.regions.get_mut(&key.scope.region)?.functions.get_mut(&key.name)
     }
+}
+
+/// The failure of an update for which no interface may be made any more.
+pub(super) fn out_of_interfaces() -> Failure {
+    let text = "You have exceeded the maximum limit for HyperPlane ENIs for your account.".to_owned();
+    Failure { code: "EniLimitExceeded".to_owned(), text }
 }
 
 /// The failure of an update for which a subnet has no address left.

@@ -1,7 +1,7 @@
 //! IAM's operations, and the question that Lambda asks: may this role make a network interface?
 //!
-//! A policy counts for Lambda only some seconds after it was attached, since IAM tells the other services with delay;
-//! IAM's own answers, and its simulation, know of it at once.
+//! A policy counts for Lambda only some seconds after it was attached, since IAM tells the other services with delay.
+//! IAM's own answers, and its simulation, know of it at once unless the world's timings say otherwise.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -27,15 +27,26 @@ pub struct Role {
     pub attached: BTreeMap<PolicyArn, Time>,
     /// Whether a policy of its own allows what Lambda needs for a VPC.
     pub inline_vpc_access: bool,
-    /// Whether a permissions boundary or a policy of the organisation denies it, whatever is attached.
-    pub overruled: bool,
+    /// What denies everything, whatever is attached.
+    pub overruled: Option<Overruler>,
+}
+
+/// What stands above the policies of a role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overruler {
+    /// A permissions boundary.
+    Boundary,
+    /// A policy of the organisation.
+    Organisation,
+    /// A condition that a simulation does not see: that one says allowed, and Lambda refuses.
+    Scoped,
 }
 
 impl Role {
     /// A role without any right.
     pub fn new(name: RoleName, path: &str, id: String, created: Time) -> Self {
         let path = path.to_owned();
-        Self { name, path, id, created, attached: BTreeMap::new(), inline_vpc_access: false, overruled: false }
+        Self { name, path, id, created, attached: BTreeMap::new(), inline_vpc_access: false, overruled: None }
     }
 }
 
@@ -55,6 +66,19 @@ pub struct SimulatedAction {
     pub action: String,
     /// Whether it is allowed; the other answer is an implicit denial.
     pub allowed: bool,
+    /// What denies it whatever is attached, if the simulation sees such a thing.
+    pub overruled_by: Option<Overruler>,
+}
+
+/// What an account holds and may hold, as far as `GetAccountSummary` is modelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// How many roles there are.
+    pub roles: usize,
+    /// How many managed policies of its own it has.
+    pub policies: usize,
+    /// How many managed policies a role may have.
+    pub attached_policies_per_role: usize,
 }
 
 impl Account {
@@ -104,10 +128,16 @@ impl Aws {
         format!("arn:{partition}:iam::{account}:role{}{}", role.path, role.name)
     }
 
-    /// Whether a role may do this, counting what was attached at least `delay` ago.
-    pub(super) fn role_may(&self, key: &RoleKey, action: &str, now: Time, delay: Duration) -> bool {
+    /// Whether Lambda finds that a role may do this.
+    pub(super) fn role_may(&self, key: &RoleKey, action: &str, now: Time) -> bool {
+        self.role(key).is_some_and(|role| role.overruled.is_none())
+            && self.policies_allow(key, action, now, self.timings.propagation)
+    }
+
+    /// Whether a policy of the role's allows this, counting what was attached at least `delay` ago.
+    fn policies_allow(&self, key: &RoleKey, action: &str, now: Time, delay: Duration) -> bool {
         let Some(account) = self.accounts.get(&key.account) else { return false };
-        let Some(role) = account.roles.get(&key.name).filter(|role| !role.overruled) else { return false };
+        let Some(role) = account.roles.get(&key.name) else { return false };
         let effective = role.attached.iter().filter(|(_, since)| **since + delay <= now);
         (role.inline_vpc_access && matches(INLINE, action))
             || effective.into_iter().any(|(policy, _)| account.allows(policy, action) == Some(true))
@@ -120,28 +150,27 @@ impl Aws {
         role: &str,
         max_items: Option<u64>,
         from: Option<&str>,
+        now: Time,
     ) -> Result<Page<PolicyArn>, AwsError> {
         let most = page_size(max_items)?;
+        let delay = self.timings.iam_reads;
         let role = self.account(account, Service::Iam)?.role(role)?;
-        page(
-            &role.attached,
-            most,
-            from,
-            |policy, _| policy.clone(),
-            PolicyArn::as_str,
-            |text| PolicyArn::parse(text).ok(),
-        )
+        let shown = role.attached.iter().filter(|(_, since)| **since + delay <= now);
+        let shown: BTreeMap<PolicyArn, ()> = shown.map(|(policy, _)| (policy.clone(), ())).collect();
+        page(&shown, most, from, |policy, ()| policy.clone(), PolicyArn::as_str, |text| PolicyArn::parse(text).ok())
     }
 
-    /// One page of the roles that a managed policy is attached to.
+    /// One page of the roles that a managed policy is attached to, perhaps shorter than asked for.
     pub fn list_roles_for_policy(
         &mut self,
         account: &AccountId,
         policy: &str,
         max_items: Option<u64>,
         from: Option<&str>,
+        now: Time,
     ) -> Result<Page<Attachment>, AwsError> {
-        let most = page_size(max_items)?;
+        let most = page_size(max_items)?.min(self.quotas.entities_per_page.unwrap_or(usize::MAX));
+        let delay = self.timings.iam_reads;
         let policy = parse_policy(policy)?;
         let account = self.account(account, Service::Iam)?;
         if !account.knows(&policy) {
@@ -150,7 +179,7 @@ impl Aws {
         let holders: BTreeMap<RoleName, Attachment> = account
             .roles
             .values()
-            .filter(|role| role.attached.contains_key(&policy))
+            .filter(|role| role.attached.get(&policy).is_some_and(|since| *since + delay <= now))
             .map(|role| (role.name.clone(), Attachment { role: role.name.clone(), id: role.id.clone() }))
             .collect();
         page(&holders, most, from, |_, holder| holder.clone(), RoleName::as_str, |text| RoleName::parse(text).ok())
@@ -219,7 +248,14 @@ impl Aws {
         Ok(role)
     }
 
-    /// What a role may do, action by action. The policies count from the moment of their attachment.
+    /// What an account holds and may hold.
+    pub fn account_summary(&mut self, account: &AccountId) -> Result<Summary, AwsError> {
+        let attached_policies_per_role = self.quotas.policies_per_role;
+        let account = self.account(account, Service::Iam)?;
+        Ok(Summary { roles: account.roles.len(), policies: account.policies.len(), attached_policies_per_role })
+    }
+
+    /// What a role may do, action by action. The policies count from the moment at which IAM shows them.
     pub fn simulate_principal_policy(
         &mut self,
         role: &str,
@@ -229,15 +265,17 @@ impl Aws {
     ) -> Result<Vec<SimulatedAction>, AwsError> {
         let arn = crate::names::RoleArn::parse(role)
             .map_err(|_| AwsError::new(400, "InvalidInput", format!("Invalid Entity Arn: {role} is not a role.")))?;
-        if arn.key().account != *caller || self.role(arn.key()).is_none() {
+        let Some(found) = self.role(arn.key()).filter(|_| arn.key().account == *caller) else {
             return Err(no_entity(format!("The role with name {} cannot be found.", arn.key().name)));
-        }
+        };
         if actions.is_empty() {
             return Err(AwsError::new(400, "InvalidInput", "The list of actions is empty."));
         }
+        let overruled_by = found.overruled.filter(|overruler| *overruler != Overruler::Scoped);
         let simulated = |action: &String| SimulatedAction {
             action: action.clone(),
-            allowed: self.role_may(arn.key(), action, now, Duration::ZERO),
+            allowed: overruled_by.is_none() && self.policies_allow(arn.key(), action, now, self.timings.iam_reads),
+            overruled_by,
         };
         Ok(actions.iter().map(simulated).collect())
     }

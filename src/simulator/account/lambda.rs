@@ -5,7 +5,8 @@ use std::ops::Bound;
 
 use serde::Deserialize;
 
-use super::{Aws, AwsError, Configuration, Function, VpcConfigRequest, function_arn, within};
+use super::attachment::Interfaces;
+use super::{Aws, AwsError, Configuration, Due, Function, VpcConfigRequest, function_arn, within};
 use crate::cloud::{Life, Marker, Page, Service, State, Update};
 use crate::names::{FunctionKey, FunctionName, RoleArn, Scope, Time};
 
@@ -106,7 +107,12 @@ impl Aws {
     /// One function, by name, partial ARN or ARN, with its state and last update.
     pub fn get_function(&mut self, at: &Scope, function: &str, now: Time) -> Result<Function, AwsError> {
         let key = identify(at, function)?;
-        self.function(&key, now).cloned()
+        let unsaid = self.timings.unsaid;
+        let mut shown = self.function(&key, now)?.clone();
+        if shown.life.update == Update::InProgress && now.since(shown.modified) < unsaid {
+            shown.life.update = Update::Unsaid;
+        }
+        Ok(shown)
     }
 
     /// Accepts an update and says what the configuration will be; it is in force some time after the answer.
@@ -127,17 +133,25 @@ impl Aws {
         let before = current.configuration.clone();
         let after = self.changed(&key, &before, request, now)?;
 
-        let known = self.regional(at, Service::Lambda, now)?.has_interfaces(after.vpc_config.as_ref());
-        let takes = if known { self.timings.update } else { self.timings.new_interface };
-        let revision = self.fresh_uuid();
+        let interfaces = self.ask_for_interfaces(at, after.vpc_config.as_ref(), now)?;
+        let takes = match interfaces {
+            Interfaces::There => self.timings.update,
+            Interfaces::ToBeMade => self.timings.new_interface,
+        };
+        let (revision, doom) = (self.fresh_uuid(), self.doom.take());
         let function = self.function(&key, now)?;
         function.configuration = after;
         function.revision = revision;
         function.modified = now;
         function.life.update = Update::InProgress;
         function.before = Some(Box::new(before));
+        function.doom = doom;
         let answer = function.clone();
-        self.due.insert((now + takes, key));
+        if interfaces == Interfaces::ToBeMade {
+            self.slow.insert(key.clone());
+            self.most_slow = self.most_slow.max(self.slow.len());
+        }
+        self.due.insert((now + takes, Due::Completion(key)));
         Ok(answer)
     }
 
@@ -164,14 +178,16 @@ impl Aws {
         })?;
         let empty = Configuration::new(self.assumable(role)?);
         let configuration = self.changed(&key, &empty, &request.settings, now)?;
-        let known = self.regional(at, Service::Lambda, now)?.has_interfaces(configuration.vpc_config.as_ref());
-        let takes = if known { self.timings.pending } else { self.timings.new_interface };
+        let takes = match self.ask_for_interfaces(at, configuration.vpc_config.as_ref(), now)? {
+            Interfaces::There => self.timings.pending,
+            Interfaces::ToBeMade => self.timings.new_interface,
+        };
         let life = Life { state: State::Pending, update: Update::Successful };
         let revision = self.fresh_uuid();
-        let function = Function { name: key.name.clone(), configuration, revision, modified: now, life, before: None };
+        let function = Function { life, ..Function::settled(key.name.clone(), configuration, revision, now) };
         let functions = &mut self.regional(at, Service::Lambda, now)?.functions;
         functions.insert(key.name.clone(), function.clone());
-        self.due.insert((now + takes, key));
+        self.due.insert((now + takes, Due::Completion(key)));
         Ok(function)
     }
 
@@ -180,7 +196,8 @@ impl Aws {
         let key = identify(at, function)?;
         self.function(&key, now)?;
         self.regional(at, Service::Lambda, now)?.functions.remove(&key.name);
-        self.due.retain(|(_, due)| *due != key);
+        self.slow.remove(&key);
+        self.due.retain(|(_, due)| *due != Due::Completion(key.clone()));
         Ok(())
     }
 
@@ -192,7 +209,7 @@ impl Aws {
         mut configuration: Configuration,
         network: Option<&VpcConfigRequest>,
         modified: Time,
-    ) -> Result<(), AwsError> {
+    ) -> Result<&mut Function, AwsError> {
         if let Some(network) = network {
             network.check_shape(&self.quotas)?;
             configuration.vpc_config = Some(self.existing_network(key, network, None, modified)?);
@@ -201,7 +218,8 @@ impl Aws {
         let function = Function::settled(key.name.clone(), configuration, revision, modified);
         let network = function.configuration.vpc_config.clone();
         self.regional(&key.scope, Service::Lambda, modified)?.functions.insert(key.name.clone(), function);
-        self.make_interfaces(key, network.as_ref(), modified).map_err(|failure| invalid(&failure.text))
+        self.make_interfaces(key, network.as_ref(), modified).map_err(|failure| invalid(&failure.text))?;
+        self.function(key, modified)
     }
 
     /// Whether there is such a function.
@@ -248,6 +266,13 @@ impl Aws {
         after.memory_size = memory_size.unwrap_or(after.memory_size);
         after.timeout = timeout.unwrap_or(after.timeout);
         after.environment = environment.map_or(after.environment, |environment| environment.variables);
+        if self.retired_runtimes.contains(&after.runtime) {
+            return Err(invalid(&format!(
+                "The runtime parameter of {} is no longer supported for creating or updating AWS Lambda functions. \
+                 We recommend you use a supported runtime while creating or updating functions.",
+                after.runtime
+            )));
+        }
         Ok(after)
     }
 

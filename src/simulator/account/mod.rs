@@ -10,65 +10,43 @@
 mod attachment;
 mod describe;
 mod ec2;
+mod error;
 mod function;
 mod iam;
 mod lambda;
+mod meddler;
 mod policies;
+mod quotas;
 mod sts;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub use attachment::VpcConfigRequest;
 pub use describe::{Describe, Filter};
 pub use ec2::{Interface, Route, RouteTable, SecurityGroup, Subnet, Vpc};
+pub use error::AwsError;
 pub use function::{Configuration, Function, VpcConfig};
-pub use iam::{Attachment, Role, SimulatedAction};
+pub use iam::{Attachment, Overruler, Role, SimulatedAction, Summary};
 pub use lambda::{CreateFunction, Environment, UpdateFunctionConfiguration};
+pub use meddler::{Meddler, Meddling};
 pub use policies::Policy;
+pub use quotas::{Quotas, Rate};
 pub use sts::{AssumeRole, AssumedRole, Caller};
 
-use attachment::Pair;
+pub(super) use describe::fits;
+
+use quotas::{Buckets, Taken};
 use sts::Session;
 
-use crate::cloud::Service;
+use super::faults::{Asked, Faults};
+use crate::cloud::{Failure, Service};
 use crate::names::{
-    AccountId, Digest, FunctionKey, FunctionName, Network, PolicyArn, Region, RoleName, Scope, SecurityGroupId,
+    AccountId, Digest, FunctionKey, FunctionName, Network, Pair, PolicyArn, Region, RoleName, Scope, SecurityGroupId,
     SubnetId, Time, VpcId,
 };
-
-/// An answer that is an error, as it goes over the wire.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AwsError {
-    /// The HTTP status.
-    pub status: u16,
-    /// AWS's code, such as `ResourceConflictException`.
-    pub code: Cow<'static, str>,
-    /// AWS's text.
-    pub message: String,
-}
-
-impl AwsError {
-    /// An error with this status, code and text.
-    pub fn new(status: u16, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { status, code: code.into(), message: message.into() }
-    }
-
-    /// The refusal of credentials that belong to no account of this world, in the words of the service.
-    pub fn invalid_token(service: Service) -> Self {
-        let text = "The security token included in the request is invalid.";
-        match service {
-            Service::Lambda => Self::new(403, "UnrecognizedClientException", text),
-            Service::Iam | Service::Sts => Self::new(403, "InvalidClientTokenId", text),
-            Service::Ec2 => {
-                Self::new(401, "AuthFailure", "AWS was not able to validate the provided access credentials")
-            }
-        }
-    }
-}
 
 /// How long AWS takes for what is not done at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +59,10 @@ pub struct Timings {
     pub propagation: Duration,
     /// From the creation of a function until it is active.
     pub pending: Duration,
+    /// From the attachment of a policy until IAM's own answers show it.
+    pub iam_reads: Duration,
+    /// From the acceptance of an update until single reads say how it goes; before that, nothing is said.
+    pub unsaid: Duration,
 }
 
 impl Timings {
@@ -91,6 +73,8 @@ impl Timings {
             new_interface: Duration::from_secs(90),
             propagation: Duration::from_secs(8),
             pending: Duration::from_secs(3),
+            iam_reads: Duration::ZERO,
+            unsaid: Duration::ZERO,
         }
     }
 }
@@ -103,27 +87,9 @@ impl Default for Timings {
             new_interface: Duration::from_secs(6),
             propagation: Duration::from_secs(8),
             pending: Duration::from_secs(3),
+            iam_reads: Duration::ZERO,
+            unsaid: Duration::ZERO,
         }
-    }
-}
-
-/// The limits that AWS sets. Only those that this model enforces are here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quotas {
-    /// Functions in one page of a listing, whatever `MaxItems` says (Lambda: 50).
-    pub functions_per_page: usize,
-    /// Managed policies on one role (IAM: 10, can be raised).
-    pub policies_per_role: usize,
-    /// Subnets in a VPC configuration (Lambda: 16).
-    pub subnets: usize,
-    /// Security groups in a VPC configuration (Lambda: 5).
-    pub security_groups: usize,
-}
-
-impl Default for Quotas {
-    /// What a new account has.
-    fn default() -> Self {
-        Self { functions_per_page: 50, policies_per_role: 10, subnets: 16, security_groups: 5 }
     }
 }
 
@@ -136,12 +102,34 @@ pub struct Aws {
     pub quotas: Quotas,
     /// Operations, by AWS's names, that no caller has the right to make.
     pub denied: BTreeSet<String>,
+    /// What goes wrong on purpose.
+    pub faults: Faults,
+    /// Runtimes, such as `nodejs12.x`, whose functions AWS no longer updates.
+    pub retired_runtimes: BTreeSet<String>,
+    /// Zones, by their ids, in which Lambda makes no interfaces.
+    pub refused_zones: BTreeSet<String>,
+    began: Time,
     home: AccountId,
     accounts: BTreeMap<AccountId, Account>,
     sessions: BTreeMap<String, Session>,
     /// What falls due when; the one order in which it happens.
-    due: BTreeSet<(Time, FunctionKey)>,
+    due: BTreeSet<(Time, Due)>,
+    meddlers: Vec<Meddler>,
+    buckets: Buckets,
+    /// Why the next update that is accepted will fail, if a fault says so.
+    doom: Option<Failure>,
+    slow: BTreeSet<FunctionKey>,
+    most_slow: usize,
     made: u64,
+}
+
+/// What can fall due. At the same moment, updates come to their end before anybody meddles.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    /// A creation or an update ends.
+    Completion(FunctionKey),
+    /// A meddler, by its number, has its turn.
+    Meddler(usize),
 }
 
 /// One account: its roles and policies are global, the rest lives in regions.
@@ -171,10 +159,19 @@ impl Aws {
             timings: Timings::default(),
             quotas: Quotas::default(),
             denied: BTreeSet::new(),
+            faults: Faults::default(),
+            retired_runtimes: BTreeSet::new(),
+            refused_zones: BTreeSet::new(),
+            began: Time::default(),
             home: home.clone(),
             accounts: BTreeMap::new(),
             sessions: BTreeMap::new(),
             due: BTreeSet::new(),
+            meddlers: Vec::new(),
+            buckets: Buckets::default(),
+            doom: None,
+            slow: BTreeSet::new(),
+            most_slow: 0,
             made: 0,
         };
         aws.add_account(home, region);
@@ -198,10 +195,70 @@ impl Aws {
 
     /// Lets everything happen that has fallen due. Every operation does this first; it never hurts.
     pub fn advance(&mut self, now: Time) {
-        while let Some((at, key)) = self.due.first().filter(|(at, _)| *at <= now).cloned() {
-            self.due.remove(&(at, key.clone()));
-            self.complete(&key, at);
+        while let Some((at, due)) = self.due.first().filter(|(at, _)| *at <= now).cloned() {
+            self.due.pop_first();
+            match due {
+                Due::Completion(key) => self.complete(&key, at),
+                Due::Meddler(number) => self.meddle(number, at),
+            }
         }
+    }
+
+    /// The world begins now: the times of faults are counted from here, and all meddlers have their first turn after
+    /// their usual time. What has happened stays so.
+    pub fn begin(&mut self, now: Time) {
+        self.began = now;
+        let meddlers = std::mem::take(&mut self.meddlers);
+        self.dismiss_meddlers();
+        for meddler in meddlers {
+            self.add_meddler(meddler, now);
+        }
+    }
+
+    /// From here on everything in this world happens so many times as fast, while its clock goes on as before: what AWS
+    /// takes and grants, when faults begin and end, how often others interfere. Credentials last as long as ever.
+    pub fn hasten(&mut self, times: u32, now: Time) {
+        let times = times.max(1);
+        let Timings { update, new_interface, propagation, pending, iam_reads, unsaid } = &mut self.timings;
+        for time in [update, new_interface, propagation, pending, iam_reads, unsaid] {
+            *time /= times;
+        }
+        self.quotas.hasten(times);
+        self.faults.hasten(times);
+        self.meddlers.iter_mut().for_each(|meddler| meddler.every /= times);
+        self.begin(now);
+    }
+
+    /// How many updates that make a new interface are in progress.
+    pub fn slow_updates(&self) -> usize {
+        self.slow.len()
+    }
+
+    /// The most of them that were ever in progress at once.
+    pub fn most_slow_updates(&self) -> usize {
+        self.most_slow
+    }
+
+    /// Whether a call is within the quotas of requests and the rights of its caller.
+    pub(super) fn admit(&mut self, asked: &Asked<'_>, now: Time) -> Result<(), AwsError> {
+        let Asked { service, operation, account, region, .. } = *asked;
+        if self.buckets.take(&self.quotas, (service, operation), (account, region), now) == Taken::Refused {
+            return Err(AwsError::throttled(service, None));
+        }
+        if self.denied.contains(operation) {
+            return Err(AwsError::denied(service, operation, account, &asked.resource()));
+        }
+        Ok(())
+    }
+
+    /// How long ago the world began.
+    pub(super) fn age(&self, now: Time) -> Duration {
+        now.since(self.began)
+    }
+
+    /// Sets why the next update that is accepted will fail, and returns what was set before and not used.
+    pub(super) fn doom(&mut self, next: Option<Failure>) -> Option<Failure> {
+        std::mem::replace(&mut self.doom, next)
     }
 
     fn account(&mut self, id: &AccountId, service: Service) -> Result<&mut Account, AwsError> {

@@ -54,8 +54,7 @@ impl Aws {
     pub fn caller(&self, access_key: &str, service: Service, now: Time) -> Result<Caller, AwsError> {
         if let Some(session) = self.sessions.get(access_key) {
             if now >= session.until {
-                let text = "The security token included in the request is expired";
-                return Err(AwsError::new(403, "ExpiredToken", text));
+                return Err(AwsError::expired_token(service));
             }
             return Ok(session.caller.clone());
         }

@@ -2,13 +2,16 @@
 //!
 //! It asks for what the SDK's door would ask for, page by page, and its errors pass the same table.
 
-use super::{Door, Incoming};
+use std::time::Duration;
+
+use super::{Door, Incoming, Target};
 use crate::cloud::{
-    CloudError, Function, Identity, Interface, Listed, Marker, Operation, Page, Read, Receipt, Reply, RouteTable,
-    SecurityGroup, Simulated, Subnet, Vpc, Write,
+    Class, CloudError, Function, Identity, Interface, Listed, Marker, Operation, Overruler, Page, Read, Receipt, Reply,
+    RouteTable, SecurityGroup, Simulated, Subnet, Vpc, Write,
 };
 use crate::names::{AccountId, FunctionKey, Network, Pair, PolicyArn, Region, RevisionId, RoleArn, Scope, Time, VpcId};
 use crate::simulator::account::{self, Aws, AwsError, Describe, UpdateFunctionConfiguration, VpcConfigRequest};
+use crate::simulator::faults::Delivery;
 
 /// The page size that is asked for, where it is allowed.
 const PAGE: u64 = 1000;
@@ -20,19 +23,51 @@ const PAGE_OF_FUNCTIONS: u64 = 50;
 const PAGE_OF_ROUTE_TABLES: u64 = 100;
 
 impl Door {
-    fn direct<T>(
+    /// A call that only reads.
+    fn direct<'a, T>(
         &self,
         operation: Operation,
-        account: &AccountId,
-        change: Option<(String, String)>,
+        of: impl Into<Target<'a>>,
         carry_out: impl FnOnce(&mut Aws, Time) -> Result<T, AwsError>,
     ) -> Result<T, CloudError> {
+        self.asked(operation, of, None, carry_out).map(|(answer, _)| answer)
+    }
+
+    /// A call that changes a subject, in one line.
+    fn change<'a>(
+        &self,
+        operation: Operation,
+        of: impl Into<Target<'a>>,
+        change: (String, String),
+        carry_out: impl FnOnce(&mut Aws, Time) -> Result<(), AwsError>,
+    ) -> Result<Receipt, CloudError> {
+        let ((), id) = self.asked(operation, of, Some(change), carry_out)?;
+        Ok(Receipt { request_id: Some(id) })
+    }
+
+    /// The answer to a call, and the id of the request.
+    fn asked<'a, T>(
+        &self,
+        operation: Operation,
+        of: impl Into<Target<'a>>,
+        change: Option<(String, String)>,
+        carry_out: impl FnOnce(&mut Aws, Time) -> Result<T, AwsError>,
+    ) -> Result<(T, String), CloudError> {
         let request_id = self.fresh_request_id();
-        let answer = self.call(Incoming { operation: operation.name(), account, change }, carry_out);
-        answer.map_err(|AwsError { status, code, message }| CloudError {
-            request_id: Some(request_id),
-            ..CloudError::answered(operation, status, &code, &message)
-        })
+        let service = operation.service();
+        let incoming = Incoming { service, operation: operation.name(), of: of.into(), change };
+        let (answer, delivery) = self.call(incoming, carry_out);
+        if let Some(error) = not_delivered(operation, delivery) {
+            return Err(error);
+        }
+        match answer {
+            Ok(answer) => Ok((answer, request_id)),
+            Err(AwsError { status, code, message, retry_after }) => Err(CloudError {
+                request_id: Some(request_id),
+                retry_after,
+                ..CloudError::answered(operation, status, &code, &message)
+            }),
+        }
     }
 
     /// A listing of what is in some VPCs.
@@ -46,8 +81,26 @@ impl Door {
         let mut request = Describe::by("vpc-id", vpcs.iter().map(VpcId::as_str));
         request.max_results = Some(most);
         request.next_token = from.map(|marker| marker.0);
-        let page = self.direct(operation, &at.account, None, |aws, now| list(aws, at, &request, now))?;
+        let page = self.direct(operation, at, |aws, now| list(aws, at, &request, now))?;
         Ok(Page { items: page.items.into_iter().map(reduce).collect(), next: page.next })
+    }
+}
+
+/// How long the SDK waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The error of an answer that does not arrive as one, in the classes of the SDK's door.
+fn not_delivered(operation: Operation, delivery: Delivery) -> Option<CloudError> {
+    let local = |class, code, text| Some(CloudError::local(operation, class, code, text));
+    match delivery {
+        Delivery::None => local(Class::Unreachable, "Unreachable", "connection closed before message completed"),
+        Delivery::Late(by) if by > PATIENCE => local(Class::Timeout, "Timeout", "no answer within 30 seconds"),
+        Delivery::Half => local(Class::Malformed, "MalformedAnswer", "the answer ends in its middle"),
+        // Nobody reads the body of an answer that has no result.
+        Delivery::Garbage if operation != Operation::AttachRolePolicy => {
+            local(Class::Malformed, "MalformedAnswer", "the answer's body cannot be read")
+        }
+        Delivery::Whole | Delivery::Late(_) | Delivery::Page | Delivery::Garbage => None,
     }
 }
 
@@ -58,7 +111,7 @@ impl Read for Door {
         Box::pin(async move {
             let operation = Operation::GetCallerIdentity;
             let account = account.cloned().unwrap_or_else(|| self.with(|aws, _| aws.home().clone()));
-            self.direct(operation, &account, None, |aws, _| {
+            self.direct(operation, &account, |aws, _| {
                 let caller = aws.user_of(&account).ok_or_else(|| AwsError::invalid_token(operation.service()))?;
                 Ok(Identity { account: caller.account, arn: caller.arn })
             })
@@ -68,7 +121,7 @@ impl Read for Door {
     fn list_functions<'a>(&'a self, at: &'a Scope, from: Option<Marker>) -> Reply<'a, Page<Listed>> {
         Box::pin(async move {
             let from = from.as_ref().map(|marker| marker.0.as_str());
-            let page = self.direct(Operation::ListFunctions, &at.account, None, |aws, now| {
+            let page = self.direct(Operation::ListFunctions, at, |aws, now| {
                 aws.list_functions(at, Some(PAGE_OF_FUNCTIONS), from, now)
             })?;
             let listed = |it| {
@@ -82,7 +135,7 @@ impl Read for Door {
 
     fn get_function<'a>(&'a self, key: &'a FunctionKey) -> Reply<'a, Function> {
         Box::pin(async move {
-            self.direct(Operation::GetFunctionConfiguration, &key.scope.account, None, |aws, now| {
+            self.direct(Operation::GetFunctionConfiguration, key, |aws, now| {
                 aws.get_function(&key.scope, key.name.as_str(), now)
             })
             .map(function)
@@ -93,8 +146,8 @@ impl Read for Door {
         Box::pin(async move {
             let from = from.as_ref().map(|marker| marker.0.as_str());
             let (account, name) = (&role.key().account, role.key().name.as_str());
-            self.direct(Operation::ListAttachedRolePolicies, account, None, |aws, _| {
-                aws.list_attached_role_policies(account, name, Some(PAGE), from)
+            self.direct(Operation::ListAttachedRolePolicies, role, |aws, now| {
+                aws.list_attached_role_policies(account, name, Some(PAGE), from, now)
             })
         })
     }
@@ -103,12 +156,15 @@ impl Read for Door {
         Box::pin(async move {
             let actions: Vec<String> = actions.iter().map(ToString::to_string).collect();
             let account = &role.key().account;
-            let answers = self.direct(Operation::SimulatePrincipalPolicy, account, None, |aws, now| {
+            let answers = self.direct(Operation::SimulatePrincipalPolicy, role, |aws, now| {
                 aws.simulate_principal_policy(role.as_str(), &actions, account, now)
             })?;
-            Ok(match answers.iter().all(|answer| answer.allowed) {
-                true => Simulated::Allowed,
-                false => Simulated::Missing,
+            let overruled = answers.iter().find_map(|answer| answer.overruled_by);
+            Ok(match overruled {
+                Some(account::Overruler::Boundary) => Simulated::Overruled(Overruler::Boundary),
+                Some(_) => Simulated::Overruled(Overruler::Organisation),
+                None if answers.iter().all(|answer| answer.allowed) => Simulated::Allowed,
+                None => Simulated::Missing,
             })
         })
     }
@@ -201,8 +257,8 @@ impl Write for Door {
         Box::pin(async move {
             let (account, name) = (&role.key().account, role.key().name.as_str());
             let change = (name.to_owned(), policy.to_string());
-            self.direct(Operation::AttachRolePolicy, account, Some(change), |aws, now| {
-                aws.attach_role_policy(account, name, policy.as_str(), now).map(|()| Receipt::default())
+            self.change(Operation::AttachRolePolicy, role, change, |aws, now| {
+                aws.attach_role_policy(account, name, policy.as_str(), now)
             })
         })
     }
@@ -218,10 +274,10 @@ impl Write for Door {
                 }),
                 ..UpdateFunctionConfiguration::default()
             };
-            let (account, name) = (&key.scope.account, key.name.as_str());
+            let name = key.name.as_str();
             let change = (name.to_owned(), request.in_one_line());
-            self.direct(Operation::UpdateFunctionConfiguration, account, Some(change), |aws, now| {
-                aws.update_function_configuration(&key.scope, name, &request, now).map(|_| Receipt::default())
+            self.change(Operation::UpdateFunctionConfiguration, key, change, |aws, now| {
+                aws.update_function_configuration(&key.scope, name, &request, now).map(|_| ())
             })
         })
     }
@@ -238,6 +294,6 @@ fn function(it: account::Function) -> Function {
         revision: RevisionId::parse(&it.revision).ok(),
         modified: Some(it.modified),
         life: Some(it.life),
-        excluded: None,
+        excluded: it.excluded,
     }
 }

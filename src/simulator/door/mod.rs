@@ -8,8 +8,12 @@ mod direct;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde::Serialize;
+
 use super::account::{Aws, AwsError, uuid};
-use crate::names::{AccountId, Clock, Digest, Time};
+use super::faults::{Asked, Delivery, Misbehaviour};
+use crate::cloud::Service;
+use crate::names::{AccountId, Clock, Digest, FunctionKey, Region, RoleArn, Scope, Time};
 
 /// The most changes that are remembered; enough for any test, and a bound for a demo that runs for weeks.
 const REMEMBERED: usize = 100_000;
@@ -29,7 +33,7 @@ struct Inner {
 }
 
 /// A call that changes the world, or was to change it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Call {
     /// When it came.
     pub at: Time,
@@ -47,17 +51,52 @@ pub struct Call {
 
 /// A call as it comes to the common part.
 pub(super) struct Incoming<'a> {
+    /// The service.
+    pub(super) service: Service,
     /// The operation, by AWS's name.
     pub(super) operation: &'static str,
-    /// The account that it is made in.
-    pub(super) account: &'a AccountId,
+    /// What it is about.
+    pub(super) of: Target<'a>,
     /// Subject and detail, if it changes something.
     pub(super) change: Option<(String, String)>,
 }
 
+/// What a call is about: the account, and where it is narrower than that, the region and the function or role.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) account: &'a AccountId,
+    pub(super) region: Option<&'a Region>,
+    pub(super) subject: Option<&'a str>,
+}
+
+impl<'a> From<&'a AccountId> for Target<'a> {
+    fn from(account: &'a AccountId) -> Self {
+        Self { account, region: None, subject: None }
+    }
+}
+
+impl<'a> From<&'a Scope> for Target<'a> {
+    fn from(at: &'a Scope) -> Self {
+        Self { account: &at.account, region: Some(&at.region), subject: None }
+    }
+}
+
+impl<'a> From<&'a FunctionKey> for Target<'a> {
+    fn from(key: &'a FunctionKey) -> Self {
+        Self { subject: Some(key.name.as_str()), ..Self::from(&key.scope) }
+    }
+}
+
+impl<'a> From<&'a RoleArn> for Target<'a> {
+    fn from(role: &'a RoleArn) -> Self {
+        Self { subject: Some(role.key().name.as_str()), ..Self::from(&role.key().account) }
+    }
+}
+
 impl Door {
-    /// The door to this world, by this clock.
-    pub fn new(aws: Aws, clock: Clock) -> Self {
+    /// The door to this world, by this clock; the world begins now.
+    pub fn new(mut aws: Aws, clock: Clock) -> Self {
+        aws.begin(clock());
         let inner = Inner { aws, requests: 0, counts: BTreeMap::new(), changes: VecDeque::new() };
         Self { inner: Arc::new(Mutex::new(inner)), clock }
     }
@@ -97,26 +136,28 @@ impl Door {
         inner.changes.clear();
     }
 
-    /// Carries a call out and writes it down: the one way in, whichever door it came through.
+    /// Carries a call out and writes it down: the one way in, whichever door it came through. What goes wrong on purpose
+    /// comes in here too; how the answer then gets to the caller is each door's own matter.
     pub(super) fn call<T>(
         &self,
         incoming: Incoming<'_>,
         carry_out: impl FnOnce(&mut Aws, Time) -> Result<T, AwsError>,
-    ) -> Result<T, AwsError> {
+    ) -> (Result<T, AwsError>, Delivery) {
         let now = self.now();
         let mut inner = self.lock();
-        let Incoming { operation, account, change } = incoming;
+        let Incoming { service, operation, of: Target { account, region, subject }, change } = incoming;
         *inner.counts.entry(operation).or_default() += 1;
         inner.aws.advance(now);
-        let answer = match inner.aws.denied.contains(operation) {
-            true => Err(denied(operation, account)),
-            false => carry_out(&mut inner.aws, now),
+        let asked = Asked { service, operation, account, region, subject };
+        let (answer, delivery) = match inner.aws.admit(&asked, now) {
+            Ok(()) => inner.aws.misbehave(&asked, now, carry_out),
+            Err(error) => (Err(error), Delivery::Whole),
         };
         if let Some((subject, detail)) = change {
             let refused = answer.as_ref().err().map(|error| error.code.to_string());
             inner.remember(Call { at: now, account: account.clone(), operation, subject, detail, refused });
         }
-        answer
+        (answer, delivery)
     }
 
     /// The id of a request, which no other one has.
@@ -132,9 +173,28 @@ impl Door {
     }
 }
 
-fn denied(operation: &str, account: &AccountId) -> AwsError {
-    let text = format!("User: arn:aws:iam::{account}:user/simulated is not authorized to perform: {operation}");
-    AwsError::new(403, "AccessDenied", text)
+impl Aws {
+    /// Carries a call out as the faults want it.
+    fn misbehave<T>(
+        &mut self,
+        asked: &Asked<'_>,
+        now: Time,
+        carry_out: impl FnOnce(&mut Self, Time) -> Result<T, AwsError>,
+    ) -> (Result<T, AwsError>, Delivery) {
+        let age = self.age(now);
+        let Some(met) = self.faults.meet(asked, age) else { return (carry_out(self, now), Delivery::Whole) };
+        if let Some(error) = met.answer.error(asked) {
+            return (Err(error), met.answer.delivery());
+        }
+        if let Misbehaviour::UpdateFails(failure) = &met.answer {
+            self.doom(Some(failure.clone()));
+        }
+        let answer = carry_out(self, now);
+        if self.doom(None).is_some() {
+            self.faults.give_back(&met);
+        }
+        (answer, met.answer.delivery())
+    }
 }
 
 impl Inner {

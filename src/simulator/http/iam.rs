@@ -4,7 +4,7 @@ use super::form::Form;
 use super::xml::{Xml, query_answer};
 use super::{Session, invalid_action};
 use crate::cloud::Marker;
-use crate::simulator::account::{AwsError, Role};
+use crate::simulator::account::{AwsError, Overruler, Role, Summary};
 
 /// The namespace of IAM's answers; it holds the version of the API.
 pub(super) const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
@@ -22,6 +22,7 @@ pub(super) fn handle(session: &Session<'_>, form: &Form) -> Result<String, AwsEr
         Some("DetachRolePolicy") => detach_role_policy(session, form),
         Some("GetRole") => get_role(session, form),
         Some("CreateRole") => create_role(session, form),
+        Some("GetAccountSummary") => get_account_summary(session),
         Some("SimulatePrincipalPolicy") => simulate_principal_policy(session, form),
         action => Err(invalid_action(action)),
     }
@@ -30,8 +31,9 @@ pub(super) fn handle(session: &Session<'_>, form: &Form) -> Result<String, AwsEr
 fn list_attached_role_policies(session: &Session<'_>, form: &Form) -> Result<String, AwsError> {
     let (role, most, from) = (form.required("RoleName")?, form.number("MaxItems")?, form.text("Marker"));
     let account = &session.at.account;
-    let page = session
-        .read("ListAttachedRolePolicies", |aws, _| aws.list_attached_role_policies(account, role, most, from))?;
+    let page = session.read_of("ListAttachedRolePolicies", role, |aws, now| {
+        aws.list_attached_role_policies(account, role, most, from, now)
+    })?;
     Ok(answer(session, "ListAttachedRolePolicies", |xml| {
         xml.list("AttachedPolicies", "member", page.items, |xml, policy| {
             xml.text("PolicyName", policy.short()).text("PolicyArn", policy);
@@ -43,8 +45,8 @@ fn list_attached_role_policies(session: &Session<'_>, form: &Form) -> Result<Str
 fn list_entities_for_policy(session: &Session<'_>, form: &Form) -> Result<String, AwsError> {
     let (policy, most, from) = (form.required("PolicyArn")?, form.number("MaxItems")?, form.text("Marker"));
     let account = &session.at.account;
-    let mut page =
-        session.read("ListEntitiesForPolicy", |aws, _| aws.list_roles_for_policy(account, policy, most, from))?;
+    let mut page = session
+        .read("ListEntitiesForPolicy", |aws, now| aws.list_roles_for_policy(account, policy, most, from, now))?;
     // There are no users and no groups here, and no policy is used as a boundary.
     let of_roles = matches!(form.text("EntityFilter"), None | Some("Role"));
     let as_permissions = matches!(form.text("PolicyUsageFilter"), None | Some("PermissionsPolicy"));
@@ -84,7 +86,7 @@ fn detach_role_policy(session: &Session<'_>, form: &Form) -> Result<String, AwsE
 fn get_role(session: &Session<'_>, form: &Form) -> Result<String, AwsError> {
     let name = form.required("RoleName")?;
     let account = &session.at.account;
-    let (role, arn) = session.read("GetRole", |aws, _| {
+    let (role, arn) = session.read_of("GetRole", name, |aws, _| {
         let role = aws.get_role(account, name)?;
         let arn = aws.role_arn(account, &role);
         Ok((role, arn))
@@ -111,10 +113,22 @@ fn write_role(xml: &mut Xml, role: &Role, arn: &str) {
     });
 }
 
+fn get_account_summary(session: &Session<'_>) -> Result<String, AwsError> {
+    let summary = session.read("GetAccountSummary", |aws, _| aws.account_summary(&session.at.account))?;
+    let Summary { roles, policies, attached_policies_per_role } = summary;
+    let entries =
+        [("Roles", roles), ("Policies", policies), ("AttachedPoliciesPerRoleQuota", attached_policies_per_role)];
+    Ok(answer(session, "GetAccountSummary", |xml| {
+        xml.list("SummaryMap", "entry", entries, |xml, (key, value)| {
+            xml.text("key", key).text("value", value);
+        });
+    }))
+}
+
 fn simulate_principal_policy(session: &Session<'_>, form: &Form) -> Result<String, AwsError> {
     let role = form.required("PolicySourceArn")?;
     let actions = form.list("ActionNames.member");
-    let answers = session.read("SimulatePrincipalPolicy", |aws, now| {
+    let answers = session.read_of("SimulatePrincipalPolicy", role, |aws, now| {
         aws.simulate_principal_policy(role, &actions, &session.at.account, now)
     })?;
     Ok(answer(session, "SimulatePrincipalPolicy", |xml| {
@@ -122,6 +136,14 @@ fn simulate_principal_policy(session: &Session<'_>, form: &Form) -> Result<Strin
             let decision = if answer.allowed { "allowed" } else { "implicitDeny" };
             xml.text("EvalActionName", answer.action).text("EvalResourceName", "*").text("EvalDecision", decision);
             xml.text("MatchedStatements", "").text("MissingContextValues", "");
+            let detail = match answer.overruled_by {
+                Some(Overruler::Boundary) => ("PermissionsBoundaryDecisionDetail", "AllowedByPermissionsBoundary"),
+                Some(Overruler::Organisation) => ("OrganizationsDecisionDetail", "AllowedByOrganizations"),
+                Some(Overruler::Scoped) | None => return,
+            };
+            xml.inside(detail.0, |xml| {
+                xml.text(detail.1, false);
+            });
         });
         xml.text("IsTruncated", false);
     }))

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Session, function_arn};
-use crate::cloud::{Failure, State, Update};
+use crate::cloud::{Exclusion, Failure, State, Update};
 use crate::names::{Scope, Time};
 use crate::simulator::account::{AwsError, CreateFunction, Function, UpdateFunctionConfiguration, VpcConfig};
 
@@ -70,12 +70,13 @@ fn list(session: &Session<'_>, query: &Query) -> Result<Answer, AwsError> {
 }
 
 fn get_configuration(session: &Session<'_>, name: &str) -> Result<Answer, AwsError> {
-    let function = session.read("GetFunctionConfiguration", |aws, now| aws.get_function(&session.at, name, now))?;
+    let function =
+        session.read_of("GetFunctionConfiguration", name, |aws, now| aws.get_function(&session.at, name, now))?;
     Ok(Answer::ok(whole(&session.at, &function).to_string()))
 }
 
 fn get(session: &Session<'_>, name: &str) -> Result<Answer, AwsError> {
-    let function = session.read("GetFunction", |aws, now| aws.get_function(&session.at, name, now))?;
+    let function = session.read_of("GetFunction", name, |aws, now| aws.get_function(&session.at, name, now))?;
     // The code is nowhere, and the address says so to whoever follows it.
     let location = format!("https://code.invalid/{}/{}", session.at, function.name);
     let code = json!({ "RepositoryType": "S3", "Location": location });
@@ -121,7 +122,12 @@ pub(super) fn error_body(error: &AwsError) -> String {
         _ => "message",
     };
     let who = if error.status < 500 { "User" } else { "Service" };
-    json!({ "Type": who, field: error.message }).to_string()
+    let mut body = json!({ "Type": who, field: error.message });
+    if let ("TooManyRequestsException", Some(body)) = (error.code.as_ref(), body.as_object_mut()) {
+        // Of the reasons that the service model lists, the one for callers of the control plane.
+        body.insert("Reason".to_owned(), "CallerRateLimitExceeded".into());
+    }
+    body.to_string()
 }
 
 /// A function as a listing shows it: without state and last update.
@@ -155,6 +161,14 @@ fn listed(at: &Scope, it: &Function) -> Map<String, Value> {
     }
     if let Some(network) = &configuration.vpc_config {
         show("VpcConfig", vpc_config(network));
+    }
+    match &it.excluded {
+        None => {}
+        Some(Exclusion::EdgeReplica(master)) => show("MasterArn", master.as_str().into()),
+        Some(Exclusion::CapacityProvider(arn)) => {
+            let instances = json!({ "CapacityProviderArn": arn });
+            show("CapacityProviderConfig", json!({ "LambdaManagedInstancesCapacityProviderConfig": instances }));
+        }
     }
     shown
 }

@@ -4,14 +4,18 @@
 //! region, stands in the signature's credential scope; the signature itself is not verified, since there is no secret.
 
 mod credential;
+mod delivery;
 mod ec2;
 mod form;
 mod iam;
 mod lambda;
+mod outside;
 mod sts;
 mod xml;
 
+use std::cell::Cell;
 use std::future::Future;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -22,16 +26,21 @@ use axum::response::Response;
 use self::credential::Credential;
 use self::form::Form;
 use super::account::{Aws, AwsError, Caller, function_arn};
-use super::door::{Door, Incoming};
+use super::door::{Door, Incoming, Target};
+use super::faults::Delivery;
 use crate::cloud::Service;
 use crate::names::{Scope, Time};
 
 /// The largest request body, in bytes.
 const LARGEST_BODY: usize = 1 << 20;
 
-/// The services of one world, as an application to serve or to test.
+/// The largest answer that can be cut off, in bytes; a page of functions is far smaller.
+const LARGEST_ANSWER: usize = 64 << 20;
+
+/// The services of one world, as an application to serve or to test; and below `/_simulator`, without any signature, a
+/// look from outside: `GET calls`, `POST faults` (TOML or JSON as in a world file) and `DELETE faults`.
 pub fn app(door: Door) -> Router {
-    Router::new().fallback(handle).with_state(door)
+    outside::routes().fallback(handle).with_state(door)
 }
 
 /// Serves the world on this listener until `shutdown` is done; calls in hand are finished.
@@ -76,11 +85,13 @@ struct Answer {
     body: String,
     /// Lambda's header for errors.
     error_type: Option<String>,
+    /// How long to wait before the next call.
+    retry_after: Option<Duration>,
 }
 
 impl Answer {
     fn ok(body: String) -> Self {
-        Self { status: 200, body, error_type: None }
+        Self { status: 200, body, error_type: None, retry_after: None }
     }
 }
 
@@ -89,7 +100,10 @@ struct Session<'a> {
     door: &'a Door,
     caller: Caller,
     at: Scope,
+    service: Service,
     request_id: &'a str,
+    /// How the answer is to get to the caller.
+    delivery: &'a Cell<Delivery>,
 }
 
 impl Session<'_> {
@@ -99,7 +113,17 @@ impl Session<'_> {
         operation: &'static str,
         carry_out: impl FnOnce(&mut Aws, Time) -> Result<T, AwsError>,
     ) -> Result<T, AwsError> {
-        self.door.call(Incoming { operation, account: &self.at.account, change: None }, carry_out)
+        self.call(operation, None, None, carry_out)
+    }
+
+    /// A call that only reads, about one function or role.
+    fn read_of<T>(
+        &self,
+        operation: &'static str,
+        subject: &str,
+        carry_out: impl FnOnce(&mut Aws, Time) -> Result<T, AwsError>,
+    ) -> Result<T, AwsError> {
+        self.call(operation, Some(subject), None, carry_out)
     }
 
     /// A call that changes a subject.
@@ -110,13 +134,38 @@ impl Session<'_> {
         detail: String,
         carry_out: impl FnOnce(&mut Aws, Time) -> Result<T, AwsError>,
     ) -> Result<T, AwsError> {
-        let change = Some((subject.to_owned(), detail));
-        self.door.call(Incoming { operation, account: &self.at.account, change }, carry_out)
+        self.call(operation, Some(subject), Some((subject.to_owned(), detail)), carry_out)
     }
+
+    fn call<T>(
+        &self,
+        operation: &'static str,
+        subject: Option<&str>,
+        change: Option<(String, String)>,
+        carry_out: impl FnOnce(&mut Aws, Time) -> Result<T, AwsError>,
+    ) -> Result<T, AwsError> {
+        let Self { at: Scope { account, region }, service, .. } = self;
+        let of = Target {
+            account,
+            region: matches!(service, Service::Lambda | Service::Ec2).then_some(region),
+            subject: subject.map(bare),
+        };
+        let (answer, delivery) = self.door.call(Incoming { service: *service, operation, of, change }, carry_out);
+        self.delivery.set(delivery);
+        answer
+    }
+}
+
+/// The name of a function or role that is given as a name, a partial ARN or an ARN.
+fn bare(subject: &str) -> &str {
+    let function = subject.rsplit_once("function:").map_or(subject, |(_, name)| name);
+    let role = function.rsplit('/').next().unwrap_or(function);
+    role.split(':').next().unwrap_or(role)
 }
 
 async fn handle(State(door): State<Door>, request: Request) -> Response {
     let request_id = door.fresh_request_id();
+    let mut delivery = Delivery::default();
     let (parts, body) = request.into_parts();
     let authorization = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let (protocol, answer) = match Credential::parse(authorization) {
@@ -124,7 +173,11 @@ async fn handle(State(door): State<Door>, request: Request) -> Response {
         Ok(credential) => {
             let protocol = Protocol::of(credential.service);
             let answer = match to_bytes(body, LARGEST_BODY).await {
-                Ok(body) => dispatch(&door, credential, &parts, &body, &request_id),
+                Ok(body) => {
+                    let (answer, how) = dispatch(&door, credential, &parts, &body, &request_id);
+                    delivery = how;
+                    answer
+                }
                 Err(_) => Err(AwsError::new(
                     413,
                     "RequestTooLargeException",
@@ -134,7 +187,8 @@ async fn handle(State(door): State<Door>, request: Request) -> Response {
             (protocol, answer)
         }
     };
-    respond(protocol, &request_id, answer.unwrap_or_else(|error| refuse(protocol, &error, &request_id)))
+    let answer = answer.unwrap_or_else(|error| refuse(protocol, &error, &request_id));
+    delivery::deliver(respond(protocol, &request_id, answer), delivery).await
 }
 
 fn dispatch(
@@ -143,21 +197,22 @@ fn dispatch(
     parts: &axum::http::request::Parts,
     body: &[u8],
     request_id: &str,
-) -> Result<Answer, AwsError> {
+) -> (Result<Answer, AwsError>, Delivery) {
     let Credential { key, region, service } = credential;
-    let caller = door.with(|aws, now| aws.caller(&key, service, now))?;
+    let caller = match door.with(|aws, now| aws.caller(&key, service, now)) {
+        Ok(caller) => caller,
+        Err(error) => return (Err(error), Delivery::Whole),
+    };
     let at = Scope { account: caller.account.clone(), region };
-    let session = Session { door, caller, at, request_id };
-    if service == Service::Lambda {
-        return lambda::handle(&session, &parts.method, &parts.uri, body);
-    }
-    let form = Form::parse(body);
-    let body = match service {
-        Service::Ec2 => ec2::handle(&session, &form),
-        Service::Iam => iam::handle(&session, &form),
-        _ => sts::handle(&session, &form),
-    }?;
-    Ok(Answer::ok(body))
+    let delivery = Cell::default();
+    let session = Session { door, caller, at, service, request_id, delivery: &delivery };
+    let answer = match service {
+        Service::Lambda => lambda::handle(&session, &parts.method, &parts.uri, body),
+        Service::Ec2 => ec2::handle(&session, &Form::parse(body)).map(Answer::ok),
+        Service::Iam => iam::handle(&session, &Form::parse(body)).map(Answer::ok),
+        Service::Sts => sts::handle(&session, &Form::parse(body)).map(Answer::ok),
+    };
+    (answer, delivery.get())
 }
 
 /// An error in the shape that the service gives it.
@@ -167,7 +222,7 @@ fn refuse(protocol: Protocol, error: &AwsError, request_id: &str) -> Answer {
         Protocol::Ec2 => (ec2::error_body(error, request_id), None),
         Protocol::Query(namespace) => (xml::error_body(namespace, error, request_id), None),
     };
-    Answer { status: error.status, body, error_type }
+    Answer { status: error.status, body, error_type, retry_after: error.retry_after }
 }
 
 fn respond(protocol: Protocol, request_id: &str, answer: Answer) -> Response {
@@ -179,7 +234,12 @@ fn respond(protocol: Protocol, request_id: &str, answer: Answer) -> Response {
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    let texts = [("x-amzn-requestid", Some(request_id)), ("x-amzn-errortype", answer.error_type.as_deref())];
+    let retry_after = answer.retry_after.map(|wait| wait.as_secs().to_string());
+    let texts = [
+        ("x-amzn-requestid", Some(request_id)),
+        ("x-amzn-errortype", answer.error_type.as_deref()),
+        ("retry-after", retry_after.as_deref()),
+    ];
     for (name, text) in texts {
         if let Some(value) = text.and_then(|text| HeaderValue::from_str(text).ok()) {
             headers.insert(name, value);

@@ -29,7 +29,8 @@ fn assume_role(session: &Session<'_>, form: &Form) -> Result<String, AwsError> {
         session_name: form.required("RoleSessionName")?.to_owned(),
         duration: form.number("DurationSeconds")?,
     };
-    let given = session.read("AssumeRole", |aws, now| aws.assume_role(&session.caller, &request, now))?;
+    let given =
+        session.read_of("AssumeRole", &request.role_arn, |aws, now| aws.assume_role(&session.caller, &request, now))?;
     Ok(answer(session, "AssumeRole", |xml| {
         xml.inside("AssumedRoleUser", |xml| {
             xml.text("AssumedRoleId", given.caller.user_id).text("Arn", given.caller.arn);

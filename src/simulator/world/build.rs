@@ -4,18 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{
-    DeclaredFunction, DeclaredPolicy, DeclaredRole, DeclaredSecurityGroup, DeclaredSubnet, DeclaredVpc, Problem, World,
-    WorldError,
+    DeclaredFunction, DeclaredMeddler, DeclaredPolicy, DeclaredRole, DeclaredSecurityGroup, DeclaredSubnet,
+    DeclaredVpc, Problem, World, WorldError, seconds,
 };
-use crate::cloud::Tags;
+use crate::cloud::{Exclusion, Failure, State, Tags};
 use crate::names::{
     AccountId, Digest, FunctionKey, FunctionName, PolicyArn, PolicyName, Region, RoleArn, RoleKey, RoleName, Scope,
     SecurityGroupId, SubnetId, Time, VpcId,
 };
 use crate::simulator::account::{
-    Aws, Configuration, Policy, Role, Route, RouteTable, SecurityGroup, Subnet, Timings, Vpc, VpcConfigRequest,
-    partition,
+    Aws, Configuration, Meddler, Meddling, Policy, Role, Route, RouteTable, SecurityGroup, Subnet, Vpc,
+    VpcConfigRequest, partition,
 };
+use crate::simulator::faults::Faults;
 
 /// How long ago everything was made that a world holds at its start.
 const AGE: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -35,7 +36,9 @@ impl World {
             made: Time(now.0.saturating_sub(u64::try_from(AGE.as_millis()).unwrap_or(0))),
             vpcs: BTreeMap::new(),
         };
-        builder.aws.timings = self.checked_timings().map_err(tell("timings".to_owned()))?;
+        builder.aws.timings = self.timings.check().map_err(tell("timings".to_owned()))?;
+        builder.aws.quotas = self.quotas.check().map_err(tell("quotas".to_owned()))?;
+        builder.aws.faults = Faults::seeded(self.seed.unwrap_or(1));
         for it in &self.vpcs {
             builder.vpc(it).map_err(tell(format!("vpc `{}`", it.id)))?;
         }
@@ -55,27 +58,23 @@ impl World {
         for it in &self.functions {
             builder.function(it).map_err(tell(format!("function `{}`", it.name)))?;
         }
+        for (n, it) in self.faults.iter().enumerate() {
+            let fault = it.check().map_err(tell(format!("fault {}", n + 1)))?;
+            builder.aws.faults.add(fault);
+        }
+        for (n, it) in self.meddlers.iter().enumerate() {
+            builder.meddler(it, now).map_err(tell(format!("meddler {}", n + 1)))?;
+        }
+        // Last, since the world itself holds functions that could not be made any more.
+        builder.aws.retired_runtimes = self.retired_runtimes.iter().cloned().collect();
+        builder.aws.refused_zones = self.refused_zones.iter().cloned().collect();
+        builder.aws.begin(now);
         Ok(builder.aws)
     }
 
     fn home(&self) -> Result<Scope, Problem> {
         let account = AccountId::parse(&self.defaults.account)?;
         Ok(Scope { account, region: Region::parse(&self.defaults.region)? })
-    }
-
-    fn checked_timings(&self) -> Result<Timings, Problem> {
-        let seconds = |given: Option<f64>, otherwise: Duration| match given {
-            None => Ok(otherwise),
-            Some(given) => Duration::try_from_secs_f64(given)
-                .map_err(|error| Problem(format!("{given} is no number of seconds: {error}"))),
-        };
-        let usual = Timings::default();
-        Ok(Timings {
-            update: seconds(self.timings.update, usual.update)?,
-            new_interface: seconds(self.timings.new_interface, usual.new_interface)?,
-            propagation: seconds(self.timings.propagation, usual.propagation)?,
-            pending: seconds(self.timings.pending, usual.pending)?,
-        })
     }
 }
 
@@ -89,11 +88,19 @@ struct Builder {
 /// A declared VPC: where it is, and the subnets that were put into it.
 struct Place {
     at: Scope,
+    owner: AccountId,
     /// The first two numbers of its addresses.
     prefix: String,
     default: bool,
     public: BTreeSet<SubnetId>,
     private: BTreeSet<SubnetId>,
+}
+
+impl Place {
+    /// The tags that are seen: none in a VPC that another account shares.
+    fn shown(&self, tags: Tags) -> Tags {
+        if self.owner == self.at.account { tags } else { Tags::new() }
+    }
 }
 
 impl Builder {
@@ -109,8 +116,16 @@ impl Builder {
         let at = self.scope(it.account.as_ref(), it.region.as_ref())?;
         let cidr = it.cidr.clone().unwrap_or_else(|| format!("10.{}.0.0/16", self.vpcs.len() % 256));
         let prefix = cidr.split('.').take(2).collect::<Vec<_>>().join(".");
-        let place =
-            Place { at: at.clone(), prefix, default: it.default, public: BTreeSet::new(), private: BTreeSet::new() };
+        let owner = it.owner.as_deref().map_or_else(|| Ok(at.account.clone()), AccountId::parse)?;
+        let place = Place {
+            at: at.clone(),
+            owner: owner.clone(),
+            prefix,
+            default: it.default,
+            public: BTreeSet::new(),
+            private: BTreeSet::new(),
+        };
+        let tags = place.shown(tags(it.name.as_ref(), &it.tags));
         if self.vpcs.insert(id.clone(), place).is_some() {
             return Err(Problem("this id is declared twice".to_owned()));
         }
@@ -120,15 +135,13 @@ impl Builder {
             SecurityGroup {
                 id: SecurityGroupId::parse(&group)?,
                 vpc: id.clone(),
-                owner: at.account.clone(),
+                owner: owner.clone(),
                 name: "default".to_owned(),
                 description: "default VPC security group".to_owned(),
                 tags: Tags::new(),
                 lets_out: true,
             },
         )?;
-        let tags = tags(it.name.as_ref(), &it.tags);
-        let owner = at.account.clone();
         self.aws.add_vpc(&at, Vpc { id, owner, cidr, tags, dedicated: it.dedicated, default: it.default })?;
         Ok(())
     }
@@ -152,11 +165,11 @@ impl Builder {
         let subnet = Subnet {
             id,
             vpc,
-            owner: at.account.clone(),
+            owner: place.owner.clone(),
             zone: format!("{}{zone}", at.region),
             zone_id: format!("{}-az{}", short_region(&at.region), u32::from(zone) - u32::from('a') + 1),
             cidr,
-            tags: tags(it.name.as_ref(), &it.tags),
+            tags: place.shown(tags(it.name.as_ref(), &it.tags)),
             free_addresses: it.free_addresses.unwrap_or(FRESH),
             ipv6: it.ipv6,
             state: it.state.clone().unwrap_or_else(|| "available".to_owned()),
@@ -180,7 +193,7 @@ impl Builder {
                 let table = RouteTable {
                     id: derived("rtb", &format!("{vpc} {kind}")),
                     vpc: vpc.clone(),
-                    owner: place.at.account.clone(),
+                    owner: place.owner.clone(),
                     main,
                     subnets: if main { BTreeSet::new() } else { others.clone() },
                     routes: vec![
@@ -202,10 +215,10 @@ impl Builder {
         let group = SecurityGroup {
             id,
             vpc,
-            owner: at.account.clone(),
+            owner: place.owner.clone(),
             name: it.name.clone().unwrap_or_else(|| it.id.clone()),
             description: it.description.clone(),
-            tags: it.tags.clone(),
+            tags: place.shown(it.tags.clone()),
             lets_out: it.lets_out.unwrap_or(true),
         };
         self.aws.add_security_group(&at, group)?;
@@ -259,8 +272,78 @@ impl Builder {
             ipv6_allowed_for_dual_stack: Some(it.ipv6),
         };
         let attached = !it.subnets.is_empty() || !it.security_groups.is_empty() || it.ipv6;
-        self.aws.add_function(&key, configuration, attached.then_some(&network), self.made)?;
+        let (state, excluded) = (state(it)?, exclusion(it)?);
+        let function = self.aws.add_function(&key, configuration, attached.then_some(&network), self.made)?;
+        function.life.state = state;
+        function.excluded = excluded;
         Ok(())
+    }
+
+    fn meddler(&mut self, it: &DeclaredMeddler, now: Time) -> Result<(), Problem> {
+        let at = self.scope(it.account.as_ref(), it.region.as_ref())?;
+        let every = seconds(it.every)?;
+        if every < Duration::from_millis(1) {
+            return Err(Problem("`every` must say how many seconds pass between two turns".to_owned()));
+        }
+        let wants = match (&it.function, &it.role, &it.detach) {
+            (Some(function), None, None) => {
+                let key = FunctionKey { scope: at, name: FunctionName::parse(function)? };
+                if !self.aws.has_function(&key) {
+                    return Err(Problem(format!("the function {function} is not declared")));
+                }
+                Meddling::Network(key, meddled_network(it)?)
+            }
+            (None, Some(role), Some(policy)) => {
+                let key = RoleKey { account: at.account.clone(), name: RoleName::parse(role)? };
+                let undeclared = || Problem(format!("the role {role} is not declared in account {}", at.account));
+                let found = self.aws.role(&key).ok_or_else(undeclared)?;
+                let arn = RoleArn::parse(&self.aws.role_arn(&at.account, found))?;
+                Meddling::Detached(key, PolicyName::parse(policy)?.for_role(&arn).to_string())
+            }
+            _ => {
+                let text = "give either `function` and what network it gets, or `role` and the policy to `detach`";
+                return Err(Problem(text.to_owned()));
+            }
+        };
+        self.aws.add_meddler(Meddler { every, times: it.times, wants }, now);
+        Ok(())
+    }
+}
+
+fn meddled_network(it: &DeclaredMeddler) -> Result<VpcConfigRequest, Problem> {
+    match (it.network.as_deref(), it.subnets.is_empty(), it.security_groups.is_empty()) {
+        (Some("none"), true, true) => Ok(VpcConfigRequest::none()),
+        (None, false, false) => Ok(VpcConfigRequest {
+            subnet_ids: Some(it.subnets.clone()),
+            security_group_ids: Some(it.security_groups.clone()),
+            ipv6_allowed_for_dual_stack: Some(false),
+        }),
+        _ => Err(Problem("give either `network = \"none\"`, or both `subnets` and `security_groups`".to_owned())),
+    }
+}
+
+fn state(it: &DeclaredFunction) -> Result<State, Problem> {
+    let why = || Failure {
+        code: it.state_reason_code.clone().unwrap_or_default(),
+        text: it.state_reason.clone().unwrap_or_default(),
+    };
+    let reasoned = it.state_reason_code.is_some() || it.state_reason.is_some();
+    match it.state.as_deref().unwrap_or("Active") {
+        "Failed" => Ok(State::Failed(why())),
+        _ if reasoned => Err(Problem("only the state `Failed` has a reason here".to_owned())),
+        "Active" => Ok(State::Active),
+        "Inactive" => Ok(State::Inactive),
+        "Pending" => Ok(State::Pending),
+        other => Ok(State::Other(other.to_owned())),
+    }
+}
+
+fn exclusion(it: &DeclaredFunction) -> Result<Option<Exclusion>, Problem> {
+    match (&it.capacity_provider, &it.master_arn) {
+        (None, None) => Ok(None),
+        (Some(arn), None) => Ok(Some(Exclusion::CapacityProvider(arn.clone()))),
+        (None, Some(arn)) => Ok(Some(Exclusion::EdgeReplica(arn.clone()))),
+        (Some(_), Some(_)) => Err(Problem("a replica of Lambda@Edge runs on no capacity provider".to_owned())),
     }
 }
 

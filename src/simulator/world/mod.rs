@@ -6,12 +6,20 @@
 
 mod build;
 mod examples;
+mod faults;
+mod limits;
+mod overruler;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use faults::{DeclaredAnswer, DeclaredFault, DeclaredFaults, DeclaredService};
+pub use limits::{DeclaredQuotas, DeclaredRate, DeclaredTimings};
+
+use super::Overruler;
 use crate::names::NameError;
 
 /// A world that was declared but not built yet; see [`World::build`].
@@ -27,6 +35,18 @@ pub struct World {
     /// How long things take, in seconds.
     #[serde(default)]
     pub timings: DeclaredTimings,
+    /// How much is allowed.
+    #[serde(default)]
+    pub quotas: DeclaredQuotas,
+    /// What chance begins with, for faults with a percentage.
+    #[serde(default)]
+    pub seed: Option<u64>,
+    /// Runtimes whose functions AWS no longer updates.
+    #[serde(default)]
+    pub retired_runtimes: Vec<String>,
+    /// Zones, by their ids (`use1-az3`), in which Lambda makes no interfaces.
+    #[serde(default)]
+    pub refused_zones: Vec<String>,
     /// The VPCs.
     #[serde(default, rename = "vpc")]
     pub vpcs: Vec<DeclaredVpc>,
@@ -45,6 +65,12 @@ pub struct World {
     /// Functions.
     #[serde(default, rename = "function")]
     pub functions: Vec<DeclaredFunction>,
+    /// What goes wrong on purpose.
+    #[serde(default, rename = "fault")]
+    pub faults: Vec<DeclaredFault>,
+    /// Who else works on the account.
+    #[serde(default, rename = "meddler")]
+    pub meddlers: Vec<DeclaredMeddler>,
 }
 
 /// Account and region of items that name none.
@@ -63,28 +89,16 @@ impl Default for Defaults {
     }
 }
 
-/// How long things take, in seconds; see [`super::Timings`]. What is left out has the convenient default.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DeclaredTimings {
-    /// An update that needs no new interface.
-    pub update: Option<f64>,
-    /// An update that does.
-    pub new_interface: Option<f64>,
-    /// Until a policy counts.
-    pub propagation: Option<f64>,
-    /// Until a new function is active.
-    pub pending: Option<f64>,
-}
-
 /// A VPC, with its default security group and its route tables.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeclaredVpc {
     /// Its id.
     pub id: String,
-    /// The account that owns it.
+    /// The account that it is seen in.
     pub account: Option<String>,
+    /// The account that owns it and shares it with that one, if it is another; no tags are seen then.
+    pub owner: Option<String>,
     /// Its region.
     pub region: Option<String>,
     /// Its `Name` tag.
@@ -173,8 +187,9 @@ pub struct DeclaredRole {
     pub policies: Vec<String>,
     /// Whether a policy of its own allows what Lambda needs.
     pub inline_vpc_access: bool,
-    /// Whether a boundary or the organisation denies it, whatever is attached.
-    pub overruled: bool,
+    /// What denies everything, whatever is attached: `"boundary"`, `"organisation"` (or `true`) or `"scoped"`.
+    #[serde(deserialize_with = "overruler::deserialize")]
+    pub overruled: Option<Overruler>,
 }
 
 /// A function.
@@ -199,6 +214,42 @@ pub struct DeclaredFunction {
     pub runtime: Option<String>,
     /// What it is for.
     pub description: String,
+    /// The ARN of the capacity provider that it runs on, if it does.
+    pub capacity_provider: Option<String>,
+    /// The ARN of its master, if it is a replica made by Lambda@Edge.
+    pub master_arn: Option<String>,
+    /// Its state; `Active` if left out.
+    pub state: Option<String>,
+    /// Why it is `Failed`: the reason code.
+    pub state_reason_code: Option<String>,
+    /// Why it is `Failed`: the reason's text.
+    pub state_reason: Option<String>,
+}
+
+/// Somebody who sets a function or a role back, again and again.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeclaredMeddler {
+    /// The account that it works in.
+    pub account: Option<String>,
+    /// The function's region.
+    pub region: Option<String>,
+    /// The function whose network it sets.
+    pub function: Option<String>,
+    /// `"none"`: it takes the function out of its VPC.
+    pub network: Option<String>,
+    /// The subnets that it gives the function instead.
+    pub subnets: Vec<String>,
+    /// The security groups that it gives the function instead.
+    pub security_groups: Vec<String>,
+    /// The role that it detaches a policy from.
+    pub role: Option<String>,
+    /// That policy: an ARN, or path and name of one of AWS's own.
+    pub detach: Option<String>,
+    /// From one turn to the next, in seconds.
+    pub every: f64,
+    /// How often it gets its way before it stops.
+    pub times: Option<u32>,
 }
 
 /// A world that cannot be.
@@ -235,6 +286,11 @@ pub enum WorldError {
 /// What is wrong with an item, before it is known where the item stands.
 #[derive(Debug)]
 struct Problem(String);
+
+/// A number of seconds, which a person may get wrong.
+fn seconds(given: f64) -> Result<Duration, Problem> {
+    Duration::try_from_secs_f64(given).map_err(|error| Problem(format!("{given} is no number of seconds: {error}")))
+}
 
 impl From<NameError> for Problem {
     fn from(error: NameError) -> Self {

@@ -6,7 +6,8 @@ const ORDERS: &str = "arn:aws:iam::123456789012:role/orders/orders-role";
 fn an_attached_policy_is_listed_at_once_and_a_detached_one_no_more() {
     let mut stage = Stage::demo();
     let listed = |stage: &mut Stage| {
-        let page = stage.aws.list_attached_role_policies(&stage.at.account, "orders-role", None, None).unwrap();
+        let page =
+            stage.aws.list_attached_role_policies(&stage.at.account, "orders-role", None, None, stage.now).unwrap();
         page.items.iter().map(|policy| policy.short().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(listed(&mut stage), ["AWSLambdaBasicExecutionRole"]);
@@ -55,7 +56,7 @@ fn the_roles_of_a_policy_come_page_by_page() {
     let basic = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole";
     let (mut roles, mut from) = (Vec::new(), None::<String>);
     for expected in [100, 5] {
-        let page = stage.aws.list_roles_for_policy(&stage.at.account, basic, None, from.as_deref()).unwrap();
+        let page = stage.aws.list_roles_for_policy(&stage.at.account, basic, None, from.as_deref(), stage.now).unwrap();
         assert_eq!(page.items.len(), expected);
         roles.extend(page.items.into_iter().map(|holder| holder.role));
         from = page.next.map(|marker| marker.0);
@@ -63,13 +64,23 @@ fn the_roles_of_a_policy_come_page_by_page() {
     assert_eq!(from, None);
     assert!(roles.is_sorted() && roles.len() == 105);
     let account = stage.at.account.clone();
-    let all = stage.aws.list_roles_for_policy(&account, basic, Some(1000), None).unwrap();
+    let all = stage.aws.list_roles_for_policy(&account, basic, Some(1000), None, stage.now).unwrap();
     assert_eq!((all.items.len(), all.next), (105, None));
-    let none = stage.aws.list_roles_for_policy(&account, VPC_ACCESS, None, None).unwrap();
+    let none = stage.aws.list_roles_for_policy(&account, VPC_ACCESS, None, None, stage.now).unwrap();
     assert_eq!(none.items, []);
-    refused(stage.aws.list_roles_for_policy(&account, basic, Some(1001), None), 400, "ValidationError", "1000");
+    refused(
+        stage.aws.list_roles_for_policy(&account, basic, Some(1001), None, stage.now),
+        400,
+        "ValidationError",
+        "1000",
+    );
     let unknown = "arn:aws:iam::aws:policy/Nothing";
-    refused(stage.aws.list_roles_for_policy(&account, unknown, None, None), 404, "NoSuchEntity", "was not found");
+    refused(
+        stage.aws.list_roles_for_policy(&account, unknown, None, None, stage.now),
+        404,
+        "NoSuchEntity",
+        "was not found",
+    );
 }
 
 #[test]
@@ -118,7 +129,7 @@ fn credentials_of_a_role_belong_to_its_account_until_they_expire() {
     let now = stage.now + Duration::from_secs(899);
     assert_eq!(stage.aws.caller(&given.access_key_id, Service::Lambda, now).unwrap(), given.caller);
     let now = stage.now + Duration::from_secs(900);
-    refused(stage.aws.caller(&given.access_key_id, Service::Lambda, now), 403, "ExpiredToken", "expired");
+    refused(stage.aws.caller(&given.access_key_id, Service::Lambda, now), 403, "ExpiredTokenException", "expired");
 
     assert_eq!(stage.aws.caller("222222222222", Service::Sts, now).unwrap().account.as_str(), "222222222222");
     refused(stage.aws.caller("333333333333", Service::Sts, now), 403, "InvalidClientTokenId", "invalid");

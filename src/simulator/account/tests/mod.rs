@@ -1,8 +1,11 @@
 //! The model's behaviour, one sentence a test. All of it runs on the demo's world, by a clock that stands still.
 
 mod ec2;
+mod example;
 mod iam;
 mod lambda;
+mod limits;
+mod meddler;
 mod network;
 mod world;
 

@@ -57,7 +57,7 @@ fn a_role_with_its_own_policy_needs_none_attached_and_an_overruled_one_is_refuse
     let mut stage = Stage::of(&world);
     assert!(stage.set_vpc("orders-api", &PRIVATE, &[LAMBDA_GROUP]).is_ok());
 
-    world.roles[0].overruled = true;
+    world.roles[0].overruled = Some(Overruler::Organisation);
     let mut stage = Stage::of(&world);
     stage.permit("orders-role").pass(3600);
     let answer = stage.set_vpc("orders-api", &PRIVATE, &[LAMBDA_GROUP]);

@@ -61,6 +61,34 @@ fn accounts_and_regions_are_kept_apart() {
 }
 
 #[test]
+fn a_vpc_that_another_account_shares_shows_its_owner_and_no_tags() {
+    let mut world = World::demo().unwrap();
+    for (owner, tagged) in [(None, true), (Some("123456789012"), true), (Some("210987654321"), false)] {
+        world.vpcs[0].owner = owner.map(str::to_owned);
+        world.security_groups[0].tags.insert("team".to_owned(), "orders".to_owned());
+        let mut stage = Stage::of(&world);
+        let (at, now, all) = (stage.at.clone(), stage.now, Describe::default());
+        let vpcs = stage.aws.describe_vpcs(&at, &all, now).unwrap().items;
+        let subnets = stage.aws.describe_subnets(&at, &all, now).unwrap().items;
+        let groups = stage.aws.describe_security_groups(&at, &all, now).unwrap().items;
+        let tables = stage.aws.describe_route_tables(&at, &all, now).unwrap().items;
+        let owners: BTreeSet<&str> = (vpcs.iter().map(|it| it.owner.as_str()))
+            .chain(subnets.iter().map(|it| it.owner.as_str()))
+            .chain(groups.iter().map(|it| it.owner.as_str()))
+            .chain(tables.iter().map(|it| it.owner.as_str()))
+            .collect();
+        assert_eq!(owners, BTreeSet::from([owner.unwrap_or("123456789012")]));
+        let tags = |found: bool| assert_eq!(found, tagged, "{owner:?}");
+        tags(vpcs.iter().any(|it| !it.tags.is_empty()));
+        tags(subnets.iter().any(|it| !it.tags.is_empty()));
+        tags(groups.iter().any(|it| !it.tags.is_empty()));
+        let by_tag = stage.aws.describe_subnets(&at, &Describe::by("tag:tier", ["private"]), now).unwrap().items;
+        tags(!by_tag.is_empty());
+        assert_eq!(tables.len(), 2);
+    }
+}
+
+#[test]
 fn timings_are_seconds() {
     let aws = World::parse("[timings]\nupdate = 0.5\n", "test").unwrap().build(Time::default()).unwrap();
     assert_eq!(aws.timings, Timings { update: Duration::from_millis(500), ..Timings::default() });
@@ -85,6 +113,55 @@ fn a_mistake_is_told_with_its_place() {
     wrong("[[role]]\nname = 'r'\n[[role]]\nname = 'r'\n", &["role `r`", "twice"]);
     wrong("[timings]\nupdate = -1\n", &["timings", "-1"]);
     wrong("[defaults]\naccount = '12'\n", &["defaults", "twelve digits"]);
+}
+
+#[test]
+fn a_mistake_in_what_is_to_go_wrong_is_told_with_its_place() {
+    for (text, parts) in [
+        ("[[fault]]\n", &["line 1", "missing field `answer`"][..]),
+        ("[[fault]]\nanswer = 'explode'\n", &["line 2", "unknown variant `explode`", "`reset`"]),
+        ("[[fault]]\nanswer = 'reset'\nservice = 's3'\n", &["line 3", "unknown variant `s3`", "`lambda`"]),
+        ("[[fault]]\nanswer = 'reset'\nfunction = 'f'\n", &["line 3", "unknown field `function`", "`subject`"]),
+        ("[[fault]]\nanswer = 'reset'\npercent = 101\n", &["fault 1", "0 to 100"]),
+        ("[[fault]]\nanswer = 'reset'\nfrom = -1\n", &["fault 1", "-1 is no number of seconds"]),
+        ("[[fault]]\nanswer = 'reset'\naccount = '12'\n", &["fault 1", "twelve digits"]),
+        ("[[fault]]\nanswer = 'reset'\n[[fault]]\nanswer = 'slow'\n", &["fault 2", "needs `seconds`"]),
+        ("[[fault]]\nanswer = 'update_fails'\n", &["fault 1", "needs `code`"]),
+        ("[[fault]]\nanswer = 'error'\ncode = 'X'\n", &["fault 1", "needs `status`"]),
+        ("[[fault]]\nanswer = 'error'\ncode = 'X'\nstatus = 200\n", &["fault 1", "400 to 599"]),
+        ("[[fault]]\nanswer = 'lost'\nretry_after = 1\n", &["fault 1", "`retry_after` does not go with this answer"]),
+        ("[quotas]\nec2_page = 0\n", &["quotas", "at least 1"]),
+        ("[quotas]\nlambda_requests = 15\n", &["line 2", "lambda_requests"]),
+        ("[[role]]\nname = 'r'\noverruled = 'me'\n", &["line 3", "\"boundary\", \"organisation\", \"scoped\""]),
+        (
+            "[[role]]\nname = 'r'\n[[function]]\nname = 'f'\nrole = 'r'\nstate_reason = 'x'\n",
+            &["function `f`", "Failed"],
+        ),
+        ("[[meddler]]\nfunction = 'f'\nnetwork = 'none'\nevery = 60\n", &["meddler 1", "f is not declared"]),
+        ("[[meddler]]\nrole = 'r'\ndetach = 'X'\nevery = 60\n", &["meddler 1", "r is not declared"]),
+        ("[[meddler]]\nrole = 'r'\ndetach = 'X'\n", &["meddler 1", "`every`"]),
+        ("[[meddler]]\nevery = 60\nrole = 'r'\n", &["meddler 1", "give either `function`"]),
+        ("[[vpc]]\nid = 'vpc-1'\nowner = 'x'\n", &["vpc `vpc-1`", "twelve digits"]),
+    ] {
+        wrong(text, parts);
+    }
+    let function = "[[role]]\nname = 'r'\n[[function]]\nname = 'f'\nrole = 'r'\n";
+    let meddler = format!("{function}[[meddler]]\nfunction = 'f'\nevery = 60\nsubnets = ['subnet-1']\n");
+    wrong(&meddler, &["meddler 1", "both `subnets` and `security_groups`"]);
+}
+
+#[test]
+fn true_and_false_say_whether_the_organisation_overrules_a_role() {
+    for (text, expected) in [
+        ("true", Some(Overruler::Organisation)),
+        ("false", None),
+        ("'boundary'", Some(Overruler::Boundary)),
+        ("'organisation'", Some(Overruler::Organisation)),
+        ("'scoped'", Some(Overruler::Scoped)),
+    ] {
+        let world = World::parse(&format!("[[role]]\nname = 'r'\noverruled = {text}\n"), "test").unwrap();
+        assert_eq!(world.roles[0].overruled, expected, "{text}");
+    }
 }
 
 #[test]
