@@ -16,3 +16,4 @@ mod simulator_faults;
 mod simulator_wire;
 mod structure;
 mod support;
+mod worlds;

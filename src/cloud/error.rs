@@ -57,6 +57,22 @@ pub enum Class {
     Invalid,
 }
 
+impl Class {
+    /// Whether such an error is likely to pass by itself, whatever was asked.
+    pub fn passes(self) -> bool {
+        matches!(
+            self,
+            Self::Credentials
+                | Self::Unreachable
+                | Self::Timeout
+                | Self::Throttled
+                | Self::Ec2Throttled
+                | Self::Server
+                | Self::Malformed
+        )
+    }
+}
+
 /// An answer that is an error, with all that a person needs to find out why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloudError {

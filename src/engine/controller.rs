@@ -301,7 +301,7 @@ impl Controller {
     /// What a look must find out of the role: something only if that is missing, old, or called in question by Lambda.
     fn role_needs(&self, key: &FunctionKey, now: Time) -> Option<RoleNeeds> {
         let function = self.desired.as_ref()?.get(key).and_then(|entry| function_needs(entry))?;
-        let doubted = self.memory.shown_to_lack_right(key);
+        let doubted = self.memory.shown_to_lack_right(key, now);
         let before = match self.facts.function(key) {
             Seen::Present(function) => match self.facts.role(function.role.key()) {
                 Seen::Present(facts) => Some((function.role.key().clone(), facts.clone())),
@@ -374,7 +374,10 @@ impl Controller {
             if !fresh || sweep.running.is_some() {
                 sweep.want(now);
             }
+            // What was waited for, and what differed, was so for the old entry.
             self.memory.edited(&entry.key);
+            self.drifting.remove(&entry.key);
+            self.attempts.remove(&entry.key);
             if fresh {
                 self.take_up_one(entry, now, effects);
             }

@@ -57,8 +57,8 @@ pub(super) fn seen<T>(answer: Result<T, CloudError>) -> Seen<T> {
 
 /// Reads the policies of a role and, where a wanted one is missing, asks whether the role has the right all the same.
 ///
-/// A simulation is asked once an hour for a role, and again when the policies on it change. One that is refused is as
-/// good as one that cannot tell: Lambda's own refusal decides then.
+/// A simulation is asked once an hour for a role, and again when the policies on it change. One that the controller may
+/// not make is as good as one that cannot tell: Lambda's own refusal decides then.
 pub(super) async fn read_role(
     cloud: &dyn Read,
     role: &RoleArn,
@@ -79,13 +79,19 @@ pub(super) async fn read_role(
         Simulate::Always => true,
     };
     let simulation = match wanted && remembered.is_none() {
-        true => {
-            let said = cloud.simulate(role, INTERFACE_ACTIONS).await.unwrap_or(Simulated::Unclear);
-            Some(Simulation { said, at: now })
-        }
+        true => simulated(cloud, role).await.map(|said| Simulation { said, at: now }),
         false => remembered,
     };
     Seen::Present(RoleFacts { attached, simulation, at: now })
+}
+
+/// What a simulation says; none if it failed in a way that passes, so that the next look asks again.
+async fn simulated(cloud: &dyn Read, role: &RoleArn) -> Option<Simulated> {
+    match cloud.simulate(role, INTERFACE_ACTIONS).await {
+        Ok(said) => Some(said),
+        Err(error) if error.class.passes() => None,
+        Err(_) => Some(Simulated::Unclear),
+    }
 }
 
 async fn attached_policies(cloud: &dyn Read, role: &RoleArn) -> Result<BTreeSet<PolicyArn>, CloudError> {

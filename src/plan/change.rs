@@ -228,7 +228,7 @@ fn policies(
         missing.iter().map(one).collect::<Vec<_>>()
     };
     let said = role.simulation.map(|simulation| simulation.said);
-    let refused = w.memory.shown_to_lack_right(&entry.key);
+    let refused = w.memory.shown_to_lack_right(&entry.key, w.now);
     Ok(match (entry.attach_policy, said) {
         (AttachPolicy::Always, _) => (attach(Evidence::Demanded), Vec::new()),
         (AttachPolicy::WhenNeeded, _) if refused => (attach(Evidence::Refused), Vec::new()),

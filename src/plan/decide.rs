@@ -145,14 +145,7 @@ pub fn conclude(w: &World<'_>, step: &Step, answer: &Answer) -> Outcome {
 fn rest(why: Why, error: &CloudError) -> Outcome {
     match error.class {
         Class::Busy => Outcome::Waiting { why, until: None },
-        Class::StaleRevision
-        | Class::Throttled
-        | Class::Ec2Throttled
-        | Class::Server
-        | Class::Timeout
-        | Class::Malformed
-        | Class::Unreachable
-        | Class::Credentials => Outcome::Retry { why, after: error.retry_after },
+        class if class.passes() || class == Class::StaleRevision => Outcome::Retry { why, after: error.retry_after },
         _ => Outcome::Blocked { why, until: None },
     }
 }

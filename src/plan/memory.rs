@@ -28,6 +28,8 @@ pub enum Answer {
 pub(super) const PROPAGATION: Duration = Duration::from_secs(5 * 60);
 /// When a refusal has lasted so long, it is worth asking IAM why.
 const DIAGNOSIS: Duration = Duration::from_secs(2 * 60);
+/// How long a refusal is evidence that the role lacks a right.
+const EVIDENCE: Duration = Duration::from_secs(60 * 60);
 /// How long an update is not tried again that AWS refuses for the function's runtime, unless the function changes.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a refusal that somebody has to mend keeps us from trying the very same again.
@@ -47,7 +49,7 @@ pub struct Memory {
     in_flight: BTreeMap<FunctionKey, Step>,
     attached: BTreeMap<(RoleKey, PolicyArn), Attached>,
     not_attached: BTreeMap<(RoleKey, PolicyArn), Refusal>,
-    refused: BTreeMap<FunctionKey, (Time, Class)>,
+    role_refused: BTreeMap<FunctionKey, RoleRefused>,
     sent: BTreeMap<FunctionKey, Sent>,
     refusals: BTreeMap<FunctionKey, Refused>,
     agreed: BTreeMap<FunctionKey, (Arc<Entry>, Network)>,
@@ -73,6 +75,14 @@ struct Sent {
     open: bool,
     /// Whether somebody has set another network since.
     set_back: bool,
+}
+
+/// Lambda's refusals of a function for its role's sake.
+#[derive(Clone, Copy, Debug)]
+struct RoleRefused {
+    class: Class,
+    first: Time,
+    last: Time,
 }
 
 /// A network that was refused for a function as it was then.
@@ -127,7 +137,7 @@ impl Memory {
                 }
             }
             (Step::SetVpc { key, to, .. }, Answer::Done) => {
-                self.refused.remove(key);
+                self.role_refused.remove(key);
                 self.refusals.remove(key);
                 self.sent.insert(key.clone(), Sent { to: to.clone(), at: now, open: true, set_back: false });
                 self.rollouts.accepted(key, now);
@@ -213,14 +223,15 @@ impl Memory {
 
     /// Lambda refuses this function for its role's sake; returns since when it does.
     fn refuses(&mut self, key: &FunctionKey, class: Class, now: Time) -> Time {
-        let first = self.refused.get(key).filter(|(_, before)| *before == class).map_or(now, |(at, _)| *at);
-        self.refused.insert(key.clone(), (first, class));
+        let before = self.role_refused.get(key).filter(|before| before.class == class);
+        let first = before.map_or(now, |before| before.first);
+        self.role_refused.insert(key.clone(), RoleRefused { class, first, last: now });
         first
     }
 
     /// A function was found in sync.
     pub fn agreed(&mut self, entry: &Arc<Entry>, network: &Network) {
-        self.refused.remove(&entry.key);
+        self.role_refused.remove(&entry.key);
         self.refusals.remove(&entry.key);
         self.agreed.insert(entry.key.clone(), (Arc::clone(entry), network.clone()));
     }
@@ -241,7 +252,7 @@ impl Memory {
     /// A function left the file.
     pub fn forget(&mut self, key: &FunctionKey) {
         self.edited(key);
-        self.refused.remove(key);
+        self.role_refused.remove(key);
         self.sent.remove(key);
         self.refusals.remove(key);
         self.agreed.remove(key);
@@ -272,18 +283,20 @@ impl Memory {
 
     /// Since when Lambda refuses this function's network for its role's sake.
     pub(super) fn refused_since(&self, key: &FunctionKey) -> Option<Time> {
-        self.refused.get(key).map(|(at, _)| *at)
+        self.role_refused.get(key).map(|refused| refused.first)
     }
 
-    /// Whether Lambda's last refusal says that the role lacks the right to make interfaces.
-    pub fn shown_to_lack_right(&self, key: &FunctionKey) -> bool {
-        self.refused.get(key).is_some_and(|(_, class)| *class == Class::RoleDenied)
+    /// Whether Lambda's last refusal says that the role lacks the right to make interfaces. That counts for an hour: where
+    /// the policy cannot be attached, the role may have got the right in another way.
+    pub fn shown_to_lack_right(&self, key: &FunctionKey, now: Time) -> bool {
+        let refused = self.role_refused.get(key).filter(|refused| refused.class == Class::RoleDenied);
+        refused.is_some_and(|refused| now.since(refused.last) < EVIDENCE)
     }
 
     /// Whether Lambda refuses the role of this function for so long that it is worth asking IAM why.
     pub fn wants_diagnosis(&self, key: &FunctionKey, now: Time) -> bool {
-        let refused = self.refused.get(key).filter(|(_, class)| *class == Class::RoleDenied);
-        refused.is_some_and(|(since, _)| now.since(*since) >= DIAGNOSIS)
+        let refused = self.role_refused.get(key).filter(|refused| refused.class == Class::RoleDenied);
+        refused.is_some_and(|refused| now.since(refused.first) >= DIAGNOSIS)
     }
 
     /// Until when a function is left alone, since somebody sets back again and again what would be changed.

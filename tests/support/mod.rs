@@ -1,6 +1,7 @@
 //! What several tests use.
 
 pub(crate) mod history;
+pub(crate) mod stage;
 
 use std::process::Command;
 

@@ -159,7 +159,7 @@ fn a_success_ends_the_window() {
     let mut scene = scene(ORDERS);
     refused_at(&mut scene, Class::RoleDenied, 0, "waiting RolePropagation");
     scene.answer(&set_step(), Answer::Done);
-    assert!(!scene.memory.shown_to_lack_right(&key("api")));
+    assert!(!scene.memory.shown_to_lack_right(&key("api"), scene.now));
     refused_at(&mut scene, Class::RoleDenied, 1000, "waiting RolePropagation");
     scene.agreed();
     refused_at(&mut scene, Class::RoleDenied, 5000, "waiting RolePropagation");

@@ -1,0 +1,189 @@
+//! The pure controller and the simulated account, with answers that take their time and come in any order: what is asked
+//! at one moment is carried out a little later and answered later still, while other things happen.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use lambda_vpc_controller::apply::{Applier, Order};
+use lambda_vpc_controller::desired::DesiredState;
+use lambda_vpc_controller::engine::{Cadence, Controller, Effect, Event};
+use lambda_vpc_controller::live::{self, Needs, RoleNeeds};
+use lambda_vpc_controller::names::{FunctionKey, Scope, Time};
+use lambda_vpc_controller::plan::{Limits, Step};
+use lambda_vpc_controller::simulator::{Door, StillClock};
+use lambda_vpc_controller::telemetry::LogJournal;
+
+/// How long a call is on its way to AWS, and its answer on the way back, at most.
+const ON_THE_WAY: Duration = Duration::from_millis(1500);
+
+/// One controller, one world, and what is on its way between them.
+pub(crate) struct Stage {
+    pub(crate) clock: StillClock,
+    pub(crate) door: Door,
+    pub(crate) controller: Controller,
+    limits: Limits,
+    resync: Duration,
+    applier: Applier,
+    random: fastrand::Rng,
+    coming: BTreeMap<(Time, u64), Coming>,
+    numbers: u64,
+    /// The functions, and the policies of roles, that a changing call is being made for.
+    in_hand: BTreeSet<String>,
+    /// What must never happen, and has happened.
+    pub(crate) broken: Vec<String>,
+}
+
+enum Coming {
+    Survey(Scope, Needs),
+    Look(FunctionKey, Option<RoleNeeds>),
+    Do(Order),
+    Happens(Box<Event>),
+}
+
+impl Stage {
+    pub(crate) fn new(door: Door, clock: StillClock, limits: Limits, resync: Duration, seed: u64) -> Self {
+        let applier = Applier::new(Arc::new(door.clone()), Arc::new(LogJournal::alone()), clock.clock());
+        let controller = Self::fresh(&limits, resync, seed);
+        Self {
+            clock,
+            door,
+            controller,
+            limits,
+            resync,
+            applier,
+            random: fastrand::Rng::with_seed(seed),
+            coming: BTreeMap::new(),
+            numbers: 0,
+            in_hand: BTreeSet::new(),
+            broken: Vec::new(),
+        }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The one account and region of these worlds.
+    pub(crate) fn scope(&self) -> Scope {
+        super::history::key("x").scope
+    }
+
+    fn fresh(limits: &Limits, resync: Duration, seed: u64) -> Controller {
+        Controller::new(limits.clone(), Cadence { resync: Some(resync), poll: None, workers: 4, seed })
+    }
+
+    /// The process is killed: what it knew, and the answers to what it asked, are lost; what it sent is carried out.
+    pub(crate) fn kill(&mut self, desired: DesiredState) {
+        let seed = self.random.u64(..);
+        for (_, coming) in std::mem::take(&mut self.coming) {
+            if let Coming::Do(order) = coming {
+                self.carry_out(order);
+            }
+        }
+        self.in_hand.clear();
+        self.controller = Self::fresh(&self.limits, self.resync, seed);
+        self.load(desired);
+    }
+
+    /// The file says this from now on.
+    pub(crate) fn load(&mut self, desired: DesiredState) {
+        self.feed(Event::Loaded(Ok(Some(desired))));
+    }
+
+    /// Lets everything happen until this time.
+    pub(crate) fn until(&mut self, end: Time) {
+        loop {
+            let next = self.coming.first_key_value().map(|((at, _), _)| *at);
+            let wake = self.controller.next_wake();
+            match [next, wake].into_iter().flatten().min().filter(|at| *at <= end) {
+                None => return self.clock.pass(end.since(self.clock.now())),
+                Some(at) => self.clock.pass(at.since(self.clock.now())),
+            }
+            match self.coming.first_entry().filter(|coming| coming.key().0 <= self.clock.now()) {
+                Some(coming) => {
+                    let coming = coming.remove();
+                    self.arrives(coming);
+                }
+                None => self.feed(Event::Tick),
+            }
+        }
+    }
+
+    fn arrives(&mut self, coming: Coming) {
+        let now = self.clock.now();
+        let event = match coming {
+            Coming::Happens(event) => {
+                if let Event::Answered(order, ..) = &*event {
+                    for hand in hands(&order.step) {
+                        self.in_hand.remove(&hand);
+                    }
+                }
+                return self.feed(*event);
+            }
+            Coming::Survey(scope, needs) => {
+                Event::Surveyed(live::survey(&self.door, &scope, &needs, now).now_or_never().unwrap())
+            }
+            Coming::Look(key, needs) => {
+                let found = live::look(&self.door, &key, needs.as_ref(), now).now_or_never().unwrap();
+                Event::Looked(key, found)
+            }
+            Coming::Do(order) => self.carry_out(order),
+        };
+        self.later(Coming::Happens(Box::new(event)));
+    }
+
+    /// Makes a call, and looks at what it does to the world.
+    fn carry_out(&mut self, order: Order) -> Event {
+        let live = match &order.step {
+            Step::SetVpc { key, .. } => {
+                let function = self.door.with(|aws, now| aws.get_function(&key.scope, key.name.as_str(), now)).ok();
+                function.map(|function| function.configuration.vpc_config.unwrap_or_default().network())
+            }
+            Step::AttachPolicy { .. } => None,
+        };
+        let before = self.door.changes().len();
+        let (answer, took) = self.applier.make(&order).now_or_never().unwrap();
+        let accepted =
+            self.door.changes().get(before..).is_some_and(|new| new.iter().any(|call| call.refused.is_none()));
+        if let (Step::SetVpc { key, to, .. }, Some(live), true) = (&order.step, &live, accepted)
+            && live == to
+        {
+            self.broken.push(format!("{key} got an update that is identical to what it had"));
+        }
+        Event::Answered(order, answer, took)
+    }
+
+    fn later(&mut self, coming: Coming) {
+        let wait = ON_THE_WAY.mul_f64(self.random.f64());
+        self.numbers += 1;
+        self.coming.insert((self.clock.now() + wait, self.numbers), coming);
+    }
+
+    fn feed(&mut self, event: Event) {
+        for effect in self.controller.handle(event, self.clock.now()) {
+            match effect {
+                Effect::Load(_) | Effect::Stop | Effect::Tell(_) => {}
+                Effect::Survey(scope, needs) => self.later(Coming::Survey(scope, needs)),
+                Effect::Look(key, needs) => self.later(Coming::Look(key, needs)),
+                Effect::Do(order) => {
+                    for hand in hands(&order.step) {
+                        if !self.in_hand.insert(hand.clone()) {
+                            self.broken.push(format!("two changing calls at once: {hand}"));
+                        }
+                    }
+                    self.later(Coming::Do(order));
+                }
+            }
+        }
+    }
+}
+
+/// What a changing call has in hand: its function, and the policy of a role.
+fn hands(step: &Step) -> Vec<String> {
+    match step {
+        Step::SetVpc { key, .. } => vec![key.to_string()],
+        Step::AttachPolicy { key, role, policy } => vec![key.to_string(), format!("{} {policy}", role.key())],
+    }
+}

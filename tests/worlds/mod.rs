@@ -1,0 +1,162 @@
+//! Any small world, any file, any faults that end: the controller comes to rest, and for a true reason.
+//!
+//! The pure controller and the pure account play each history without a runtime. Every call takes its time on the way, so
+//! that answers cross; the process is killed in between; others work on the same functions. What must never happen is
+//! watched all along, and at the end everything must be in sync, or not for a reason that is true of the world as it is.
+
+mod made;
+mod truth;
+
+use std::path::Path;
+use std::time::Duration;
+
+use lambda_vpc_controller::names::Time;
+use lambda_vpc_controller::plan::{Limits, Outcome, Verdict, Writable};
+use lambda_vpc_controller::simulator::{Call, Door, StillClock};
+use proptest::prelude::*;
+use proptest::test_runner::{FileFailurePersistence, TestError, TestRunner};
+
+use self::made::{Deed, Dice, History};
+use crate::support::history::{BEGINNING, desired, settings};
+use crate::support::stage::Stage;
+
+/// How long others go on after the last deed. Some of them wait for what they want to undo.
+const MEDDLING: Duration = Duration::from_secs(2 * 3600);
+/// When the last deed is done and the last fault met, this is long enough for all that waits an hour, and then some.
+const AFTERWARDS: Duration = Duration::from_secs(5 * 3600);
+/// Nothing may be changed any more in this time after that.
+const QUIET: Duration = Duration::from_secs(2 * 3600);
+
+/// How many histories are played. More of them: `WORLDS=100000 cargo test worlds`.
+fn cases() -> u32 {
+    std::env::var("WORLDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000)
+}
+
+/// Plays a history; an error says what went wrong.
+fn play(throws: &[u8]) -> Result<(), String> {
+    let history = History::made(&mut Dice::new(throws));
+    let clock = StillClock::at(BEGINNING);
+    let aws = history.world.build(BEGINNING).map_err(|error| error.to_string())?;
+    clock.pass(Duration::from_secs(24 * 3600));
+    let door = Door::new(aws, clock.clock());
+    history.begin(&door);
+    let limits = Limits {
+        writable: Writable::Stated,
+        allow_detach: history.allow_detach,
+        settle: history.settle,
+        ..Limits::of(&settings())
+    };
+    let begun = clock.now();
+    let mut stage = Stage::new(door, clock, limits, Duration::from_secs(20 * 60), history.seed);
+    let mut file = history.file.clone();
+    stage.load(desired(&file));
+    for (minute, deed) in &history.deeds {
+        stage.until(begun + Duration::from_secs(minute * 60));
+        match deed {
+            Deed::Edit(text) => {
+                file.clone_from(text);
+                stage.load(desired(&file));
+            }
+            Deed::Kill => stage.kill(desired(&file)),
+        }
+    }
+    stage.until(stage.clock.now() + MEDDLING);
+    stage.door.with(|aws, _| aws.dismiss_meddlers());
+    stage.until(stage.clock.now() + AFTERWARDS);
+    let at_rest = accepted(&stage.door);
+    verdict(&stage, &file)?;
+    stage.until(stage.clock.now() + QUIET);
+    if accepted(&stage.door) != at_rest {
+        return Err(format!("something was changed after all was at rest: {:#?}", stage.door.changes()));
+    }
+    verdict(&stage, &file)
+}
+
+/// What was asked of the world and accepted, beside what others did.
+fn accepted(door: &Door) -> usize {
+    door.changes().iter().filter(|call| call.refused.is_none()).count()
+}
+
+fn verdict(stage: &Stage, file: &str) -> Result<(), String> {
+    if let Some(broken) = stage.broken.first() {
+        return Err(broken.clone());
+    }
+    let state = desired(file);
+    for call in stage.door.changes() {
+        let allowed = match call.operation {
+            "UpdateFunctionConfiguration" => call.subject != made::UNLISTED,
+            operation => operation == "AttachRolePolicy",
+        };
+        if !allowed {
+            return Err(format!("this is never done: {call:?}"));
+        }
+    }
+    let plan = stage.controller.plan(stage.clock.now()).ok_or("there is no plan")?;
+    for line in &plan.lines {
+        let key = &line.entry.key;
+        let on_board = stage.controller.board().get(key).ok_or(format!("nothing is known of {key}"))?;
+        let outcome = &on_board.outcome;
+        if *outcome == Outcome::InSync && line.comparison.verdict != Verdict::InSync {
+            return Err(format!("{key} is in sync, and is planned again: {:?}", line.comparison.verdict));
+        }
+        let true_ones = truth::of(stage, &state, &line.entry);
+        if !true_ones.contains(&outcome.why().map(|why| why.reason)) {
+            let told = format!("{key}: {outcome:?} is not true; one of these is: {true_ones:?}");
+            return Err(format!("{told}\n{}", calls(&stage.door)));
+        }
+    }
+    Ok(())
+}
+
+/// What was asked of the world, a line each.
+fn calls(door: &Door) -> String {
+    let line = |call: &Call| {
+        let Call { at, operation, subject, refused, .. } = call;
+        format!("{at} {operation} {subject} {}\n", refused.as_deref().unwrap_or("done"))
+    };
+    door.changes().iter().map(line).collect()
+}
+
+fn persistence() -> FileFailurePersistence {
+    FileFailurePersistence::Direct(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/worlds/regressions.txt"))
+}
+
+#[test]
+fn whatever_happens_it_ends_in_sync_or_for_a_true_reason() {
+    assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/worlds").exists(), "seeds would be lost");
+    let config = ProptestConfig {
+        cases: cases(),
+        failure_persistence: Some(Box::new(persistence())),
+        max_shrink_iters: 4000,
+        ..ProptestConfig::default()
+    };
+    let throws = prop::collection::vec(any::<u8>(), 0..200);
+    let mut runner = TestRunner::new(config);
+    match runner.run(&throws, |throws| play(&throws).map_err(TestCaseError::fail)) {
+        Ok(()) => {}
+        Err(TestError::Abort(reason)) => panic!("{reason}"),
+        Err(TestError::Fail(reason, throws)) => {
+            panic!("{reason}\n{}\n{throws:?}", History::made(&mut Dice::new(&throws)).in_words())
+        }
+    }
+}
+
+/// So that a history that fails can be looked at: what is in it, and that the dice make different ones.
+#[test]
+fn the_histories_are_not_all_alike() {
+    let mut random = fastrand::Rng::with_seed(1);
+    let throws = |random: &mut fastrand::Rng| (0..200).map(|_| random.u8(..)).collect::<Vec<u8>>();
+    let made: Vec<History> = (0..500).map(|_| History::made(&mut Dice::new(&throws(&mut random)))).collect();
+    let share = |what: fn(&History) -> bool| made.iter().filter(|history| what(history)).count();
+    for (what, count) in [
+        ("kills", share(|history| history.deeds.iter().any(|(_, deed)| matches!(deed, Deed::Kill)))),
+        ("edits", share(|history| history.deeds.iter().any(|(_, deed)| matches!(deed, Deed::Edit(_))))),
+        ("faults", share(|history| !history.faults.is_empty())),
+        ("meddlers", share(|history| !history.world.meddlers.is_empty())),
+        ("overruled roles", share(|history| history.world.roles.iter().any(|role| role.overruled.is_some()))),
+        ("full subnets", share(|history| history.world.subnets.iter().any(|it| it.free_addresses == Some(0)))),
+    ] {
+        assert!((50..500).contains(&count), "{what}: {count} of 500");
+    }
+    assert_eq!(Time(0), Time::default());
+}
