@@ -7,6 +7,7 @@ mod daemon;
 mod diagnostics;
 mod histories;
 mod moto;
+mod other_days;
 mod paused;
 mod python;
 mod served;

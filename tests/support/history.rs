@@ -11,7 +11,7 @@ use lambda_vpc_controller::cloud::{Function, Life, Read as _, Update};
 use lambda_vpc_controller::desired::{Accounts, DesiredState};
 use lambda_vpc_controller::engine::{Cadence, Controller, Effect, Event, Notice, Signal};
 use lambda_vpc_controller::file::Source;
-use lambda_vpc_controller::live;
+use lambda_vpc_controller::live::{self, Surveyed};
 use lambda_vpc_controller::names::{AccountId, FunctionKey, FunctionName, Network, Region, Scope, Time};
 use lambda_vpc_controller::plan::{Limits, Outcome, Writable};
 use lambda_vpc_controller::settings::{Overrides, Settings};
@@ -27,6 +27,8 @@ pub(crate) struct History {
     pub(crate) door: Door,
     pub(crate) controller: Controller,
     pub(crate) notices: Vec<Notice>,
+    /// What is done to what a sweep found, before the controller gets to see it.
+    pub(crate) alter: fn(&mut Surveyed),
     trail: Arc<Trail>,
     applier: Applier,
 }
@@ -78,7 +80,8 @@ impl History {
         let cadence = Cadence { resync: Some(Duration::from_secs(300)), poll: None, workers: 16, seed: 1 };
         let trail = Arc::<Trail>::default();
         let applier = Applier::new(Arc::new(door.clone()), Arc::<Trail>::clone(&trail), clock.clock());
-        Self { clock, door, controller: Controller::new(limits, cadence), notices: Vec::new(), trail, applier }
+        let controller = Controller::new(limits, cadence);
+        Self { clock, door, controller, notices: Vec::new(), alter: |_| {}, trail, applier }
     }
 
     /// The limits of a person at a terminal: no settling, any account.
@@ -120,7 +123,9 @@ impl History {
                 None
             }
             Effect::Survey(scope, needs) => {
-                Some(Event::Surveyed(live::survey(&self.door, &scope, &needs, now).now_or_never().unwrap()))
+                let mut found = live::survey(&self.door, &scope, &needs, now).now_or_never().unwrap();
+                (self.alter)(&mut found);
+                Some(Event::Surveyed(found))
             }
             Effect::Look(key, needs) => {
                 let found = live::look(&self.door, &key, needs.as_ref(), now).now_or_never().unwrap();
