@@ -130,7 +130,7 @@ fn functions_of_one_entry_with_pairs_of_their_own_have_a_leader_for_each_pair() 
     let functions: Vec<_> = names.iter().map(|name| (name.clone(), "r")).collect();
     let mut history = History::of(world(vec![role("r")], &functions), daemon());
     history.door.with(|aws, _| aws.timings = Timings::real());
-    let subnets = ["subnet-0a1a1a1a1a1a1a1a1", "subnet-0b2b2b2b2b2b2b2b2", "subnet-0c3c3c3c3c3c3c3c3"];
+    let subnets = ["a", "b", "c"].map(subnet);
     let entry = |(number, name): (usize, &String)| {
         let subnet = subnets[number % 3];
         format!("[[function]]\nname = '{name}'\nvpc = 'orders'\nsubnets = {{ ids = ['{subnet}'] }}\n")
@@ -362,6 +362,68 @@ fn an_update_of_which_lambda_says_nothing_counts_as_under_way() {
     history.pass(10 * MINUTE);
     assert_eq!(history.outcome("f"), Outcome::InSync);
     assert_eq!(updates(&history, "f"), 1);
+}
+
+// What was found by chance (tests/worlds).
+
+#[test]
+fn what_an_entry_waited_for_is_nothing_to_wait_for_once_it_is_edited() {
+    let mut world = world(vec![role("r")], &[("f".to_owned(), "r")]);
+    world.functions[0].runtime = Some("nodejs12.x".to_owned());
+    world.retired_runtimes = vec!["nodejs12.x".to_owned()];
+    let mut history = History::of(world, daemon());
+    history.load(&orders(&["f"]));
+    history.pass(5 * MINUTE);
+    assert_eq!(reason(&history, "f"), Reason::RuntimeRetired, "it waits for a day");
+    // So long that a sweep has to come before the entry is decided about.
+    history.clock.pass(11 * MINUTE);
+    history.load(&orders(&["f"]).replace("name = 'f'", "name = 'f'\nmode = 'observe'"));
+    history.pass(10 * MINUTE);
+    assert_eq!(reason(&history, "f"), Reason::Observed);
+}
+
+#[test]
+fn a_simulation_that_fails_in_passing_is_asked_for_again() {
+    let bare = DeclaredRole { policies: Vec::new(), ..role("r") };
+    let mut world = world(vec![bare], &[("f".to_owned(), "r")]);
+    // The network is right, so that no refusal of Lambda's shows what is missing.
+    world.functions[0].subnets = ["a", "b", "c"].map(|zone| subnet(zone).to_owned()).into();
+    world.functions[0].security_groups = vec!["sg-0e5e5e5e5e5e5e5e5".to_owned()];
+    for (fault, expected) in [(Misbehaviour::Throttled(None), 1), (Misbehaviour::Reset, 1), (Misbehaviour::Denied, 0)] {
+        let mut history = History::of(world.clone(), daemon());
+        let fault = Fault::always(fault).on("SimulatePrincipalPolicy").times(2);
+        history.door.with(|aws, _| aws.faults.add(fault));
+        history.load(&orders(&["f"]));
+        history.pass(30 * MINUTE);
+        let attached = history.accepted().iter().filter(|call| call.starts_with("Attach")).count();
+        assert_eq!(attached, expected);
+        assert_eq!(history.outcome("f"), Outcome::InSync);
+    }
+}
+
+fn subnet(zone: &str) -> &'static str {
+    match zone {
+        "a" => "subnet-0a1a1a1a1a1a1a1a1",
+        "b" => "subnet-0b2b2b2b2b2b2b2b2",
+        _ => "subnet-0c3c3c3c3c3c3c3c3",
+    }
+}
+
+#[test]
+fn a_refusal_of_long_ago_is_no_evidence_where_the_policy_cannot_be_attached() {
+    let full = vec!["service-role/AWSLambdaBasicExecutionRole".to_owned()];
+    let inline = DeclaredRole { policies: full, inline_vpc_access: true, ..role("r") };
+    let mut history = History::of(world(vec![inline], &[("f".to_owned(), "r")]), daemon());
+    let failure = Failure { code: "InsufficientRolePermissions".to_owned(), text: "on purpose".to_owned() };
+    history.door.with(|aws, _| {
+        aws.quotas.policies_per_role = 1;
+        aws.faults.add(Fault::always(Misbehaviour::UpdateFails(failure)).times(1));
+    });
+    history.load(&orders(&["f"]));
+    history.pass(30 * MINUTE);
+    assert_eq!(reason(&history, "f"), Reason::PolicyQuota);
+    history.pass(60 * MINUTE);
+    assert_eq!(history.outcome("f"), Outcome::InSync, "the role has the right in another way");
 }
 
 // Others at work.
