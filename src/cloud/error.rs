@@ -528,6 +528,17 @@ mod tests {
         );
     }
 
+    #[test]
+    fn an_error_says_what_was_called_and_what_came_of_it_in_one_line() {
+        let operation = Operation::AttachRolePolicy;
+        let answered = CloudError::answered(operation, 400, "Throttling", "Rate\n  exceeded.");
+        assert_eq!(answered.to_string(), "iam:AttachRolePolicy answered Throttling: Rate exceeded");
+        let known = CloudError { request_id: Some("q1".to_owned()), ..answered };
+        assert_eq!(known.to_string(), "iam:AttachRolePolicy answered Throttling: Rate exceeded (request q1)");
+        let lost = CloudError::local(operation, Class::Timeout, "Timeout", "no answer within 30 s.");
+        assert_eq!(lost.to_string(), "iam:AttachRolePolicy failed: no answer within 30 s");
+    }
+
     /// The codes on which the SDKs' standard mode tries again by itself; ours makes one attempt, so we have to know them.
     #[test]
     fn what_the_sdks_take_for_throttling_and_for_passing_is_so_here() {

@@ -439,3 +439,17 @@ fn the_id_of_a_plan_changes_with_what_it_would_do_and_with_what_was_before() {
     later.api().revision = Some(RevisionId::parse("r2").unwrap());
     assert_eq!(id(&first), id(&later));
 }
+
+#[test]
+fn a_step_goes_by_its_name_in_metrics_logs_and_the_audit() {
+    assert_eq!((attach_step().name(), set_step().name()), ("attach_policy", "set_vpc"));
+}
+
+#[test]
+fn a_person_who_sees_the_plan_needs_neither_a_stated_account_nor_time_to_settle() {
+    let settings = crate::settings::Settings::new(&crate::settings::Overrides::default());
+    let (daemon, person) = (Limits::of(&settings), Limits::attended(&settings));
+    assert_eq!((daemon.settle, daemon.writable), (settings.settle, Writable::Stated));
+    assert_eq!((person.settle, person.writable), (Duration::ZERO, Writable::Shown));
+    assert!(!person.allow_detach, "what the settings forbid is forbidden to persons too");
+}

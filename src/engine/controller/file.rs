@@ -1,0 +1,141 @@
+//! The file: taking over what it says, letting go of what it no longer says.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Controller;
+use super::sweep::Sweep;
+use crate::desired::{DesiredState, Entry, LoadFailure, Want};
+use crate::engine::event::{Effect, Notice};
+use crate::live::Seen;
+use crate::names::{Scope, Time};
+use crate::plan::{self, Verdict};
+
+/// What is known of VPCs is good enough for an edited entry if it is not older than this; otherwise a sweep comes first.
+const NETWORK_AGE: Duration = Duration::from_secs(10 * 60);
+
+/// How the reading of the file stands.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Load {
+    running: bool,
+    again: bool,
+    due: Option<Time>,
+}
+
+impl Load {
+    /// When the file is to be read next; none while it is being read.
+    pub(super) fn next(&self) -> Option<Time> {
+        self.due.filter(|_| !self.running)
+    }
+
+    /// Whether it is to be read now, which then begins.
+    pub(super) fn begins(&mut self, now: Time) -> bool {
+        let due = self.next().is_some_and(|due| due <= now);
+        if due {
+            *self = Self { running: true, again: false, due: None };
+        }
+        due
+    }
+
+    /// Somebody asks for it; one who asks while it is being read gets it again.
+    pub(super) fn want(&mut self, at: Time) {
+        self.again = self.running;
+        self.due = Some(at);
+    }
+}
+
+impl Controller {
+    pub(super) fn loaded(
+        &mut self,
+        loaded: Result<Option<DesiredState>, LoadFailure>,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        let again = std::mem::take(&mut self.load.again);
+        self.load.running = false;
+        self.load.due = if again { Some(now) } else { self.cadence.poll.map(|poll| now + poll) };
+        let state = match loaded {
+            Err(failure) => return effects.push(Effect::Tell(Notice::NotLoaded(Arc::new(failure)))),
+            Ok(None) => return effects.push(Effect::Tell(Notice::Confirmed)),
+            Ok(Some(state)) => state,
+        };
+        effects.push(Effect::Tell(Notice::Loaded {
+            digest: state.digest.clone(),
+            functions: state.entries.len(),
+            warnings: state.warnings.clone(),
+        }));
+        let before = self.desired.replace(state);
+        self.release(before.as_ref(), effects);
+        self.take_up(before.as_ref(), now, effects);
+    }
+
+    /// Functions that left the file are told, forgotten, and left as they are.
+    fn release(&mut self, before: Option<&DesiredState>, effects: &mut Vec<Effect>) {
+        let Some(desired) = &self.desired else { return };
+        for entry in before.iter().flat_map(|before| &before.entries) {
+            if desired.get(&entry.key).is_none() {
+                self.queue.remove(&entry.key);
+                self.memory.forget(&entry.key);
+                self.facts.forget(&entry.key);
+                self.attempts.remove(&entry.key);
+                self.drifting.remove(&entry.key);
+                let line = self.board.released(&entry.key);
+                effects.push(Effect::Tell(Notice::Released(entry.key.clone(), line)));
+            }
+        }
+        let scopes: BTreeSet<&Scope> = desired.entries.iter().map(|entry| &entry.key.scope).collect();
+        self.sweeps.retain(|scope, _| scopes.contains(scope));
+        self.facts.keep_scopes(|scope| scopes.contains(scope));
+    }
+
+    /// New and edited entries get a pass; a scope of which too little is known is swept first.
+    fn take_up(&mut self, before: Option<&DesiredState>, now: Time, effects: &mut Vec<Effect>) {
+        let entries = self.desired.as_ref().map(|desired| desired.entries.clone()).unwrap_or_default();
+        for entry in &entries {
+            let fresh = self.knows_enough(entry, now);
+            let sweep = self
+                .sweeps
+                .entry(entry.key.scope.clone())
+                .or_insert_with(|| Sweep { due: Some(now), ..Sweep::default() });
+            let known = before.and_then(|before| before.get(&entry.key));
+            if known.is_some_and(|known| known.asks_the_same(entry)) {
+                continue;
+            }
+            // A sweep that is under way was not asked for this entry.
+            if !fresh || sweep.running.is_some() {
+                sweep.want(now);
+            }
+            // What was waited for, and what differed, was so for the old entry.
+            self.memory.edited(&entry.key);
+            self.drifting.remove(&entry.key);
+            self.attempts.remove(&entry.key);
+            if fresh {
+                self.take_up_one(entry, now, effects);
+            }
+        }
+    }
+
+    /// Whether an entry can be decided about without a sweep: its VPC was seen lately.
+    fn knows_enough(&self, entry: &Entry, now: Time) -> bool {
+        let scope = &entry.key.scope;
+        let fresh = self.facts.scopes.get(scope).is_some_and(|facts| now.since(facts.at) < NETWORK_AGE);
+        fresh
+            && match &entry.want {
+                Want::Detached => true,
+                Want::Attached(intent) => matches!(self.facts.vpc(scope, &intent.vpc), Seen::Present(_)),
+            }
+    }
+
+    /// An edited entry gets a pass, unless it clearly has to wait for others.
+    fn take_up_one(&mut self, entry: &Arc<Entry>, now: Time, effects: &mut Vec<Effect>) {
+        let Some(world) = self.world(now) else { return };
+        match plan::compare(&world, entry).verdict {
+            Verdict::Differs(change) if !self.queue.is_processing(&entry.key) => {
+                self.note_drift(&change, effects);
+                self.take_in_hand(entry, change, now, effects);
+            }
+            Verdict::Differs(_) | Verdict::InSync | Verdict::Stuck(_) => self.queue.add(entry.key.clone()),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Passes: one function, from a fresh look to an outcome.
+
+use std::time::Duration;
+
+use super::Controller;
+use crate::apply::Order;
+use crate::engine::backoff;
+use crate::engine::event::{Effect, Notice};
+use crate::live::{Looked, Seen};
+use crate::names::{FunctionKey, Time};
+use crate::plan::{self, Answer, Cause, Change, Decision, Outcome, Pace, Reason, Verdict};
+
+/// After Lambda refused a network, the VPC is swept again this soon: what the entry means may have changed.
+const AFTER_REFUSAL: Duration = Duration::from_secs(5);
+
+impl Controller {
+    pub(super) fn looked(&mut self, key: FunctionKey, found: Looked, now: Time, effects: &mut Vec<Effect>) {
+        if let Seen::Present(function) = &found.function {
+            self.memory.looked(&key, function, now);
+        }
+        if let Some((role, Seen::Present(facts))) = &found.role {
+            self.memory.role_seen(role, facts, now);
+        }
+        self.facts.looked(&key, found, now);
+        let Some(world) = self.world(now) else { return self.queue.done(&key) };
+        let Some(entry) = world.desired.get(&key).cloned() else {
+            self.begun.remove(&key);
+            return self.queue.done(&key);
+        };
+        let entry = &entry;
+        let digest = world.desired.digest.clone();
+        let (was_in, goes_into) = (world.facts.vpc_of(&key).cloned(), entry.want.vpc().cloned());
+        let verdict = plan::compare(&world, entry).verdict;
+        let decision = plan::decide(&world, entry, &verdict);
+        let change = match verdict {
+            Verdict::Differs(change) => Some(change),
+            Verdict::InSync | Verdict::Stuck(_) => None,
+        };
+        if let Some(change) = &change {
+            self.note_drift(change, effects);
+        }
+        match decision {
+            Decision::Rest(outcome) => self.conclude(&key, outcome, change, now, effects),
+            Decision::Do(_) if self.stopping => self.queue.done(&key),
+            Decision::Do(step) => {
+                if let Some(change) = &change {
+                    self.memory.rollouts.reserve(entry, change, now);
+                }
+                self.memory.begin(&step);
+                let cause = change.map_or(Cause::File, |change| change.cause);
+                effects.push(Effect::Do(Order { step, cause, digest, was_in, goes_into }));
+            }
+        }
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        order: Order,
+        answer: Answer,
+        took: Duration,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.memory.answered(&order.step, &answer, now);
+        let key = order.step.key().clone();
+        let outcome = self.world(now).map(|world| plan::conclude(&world, &order.step, &answer));
+        effects.push(Effect::Tell(Notice::Stepped { order: order.clone(), answer, took }));
+        let Some(outcome) = outcome.filter(|_| self.desired.as_ref().is_some_and(|d| d.get(&key).is_some())) else {
+            self.begun.remove(&key);
+            return self.queue.done(&key);
+        };
+        if let Some(Reason::NetworkRefused) = outcome.why().map(|why| why.reason)
+            && let Some(sweep) = self.sweeps.get_mut(&key.scope)
+        {
+            sweep.want(now + AFTER_REFUSAL);
+        }
+        let change = self.drifting.get(&key).cloned();
+        self.conclude(&key, outcome, change, now, effects);
+    }
+
+    /// A pass has ended, or a sweep told all there is to know: the outcome goes on the board, and the function comes again
+    /// when that is due.
+    pub(super) fn conclude(
+        &mut self,
+        key: &FunctionKey,
+        outcome: Outcome,
+        change: Option<Change>,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.queue.done(key);
+        if outcome == Outcome::InSync {
+            self.attempts.remove(key);
+            self.drifting.remove(key);
+            let entry = self.desired.as_ref().and_then(|desired| desired.get(key));
+            if let (Some(entry), Seen::Present(function)) = (entry, self.facts.function(key)) {
+                self.memory.agreed(entry, &function.network);
+            }
+        }
+        if let Some(entry) = self.desired.as_ref().and_then(|desired| desired.get(key)) {
+            self.memory.rollouts.concluded(entry, &outcome);
+        }
+        let pass = self.begun.remove(key);
+        if let (Outcome::Retry { why, .. }, true) = (&outcome, pass.is_some()) {
+            self.suspect(&key.scope, why.reason, now);
+        }
+        let swept_again = self.sweeps.get(&key.scope).is_some_and(|sweep| sweep.faults > 0);
+        let next = self.next_look(key, &outcome, swept_again && pass.is_none(), now);
+        if let Some(at) = next {
+            self.queue.add_at(key.clone(), at);
+        }
+        let before = self.board.concluded(key, outcome.clone(), change, next, now);
+        let took = pass.map(|begun| now.since(begun));
+        effects.push(Effect::Tell(Notice::Concluded { key: key.clone(), outcome, before, took }));
+    }
+
+    /// When a function is looked at again, beside the sweeps. What a whole scope suffers from, the next sweep mends.
+    fn next_look(&mut self, key: &FunctionKey, outcome: &Outcome, swept_again: bool, now: Time) -> Option<Time> {
+        let why = outcome.why()?;
+        let attempt = match self.attempts.get(key) {
+            Some((reason, count)) if *reason == why.reason => count + 1,
+            _ => 0,
+        };
+        self.attempts.insert(key.clone(), (why.reason, attempt));
+        let backoff = now + backoff::delay(why.reason.pace(), attempt, &mut self.rng);
+        match outcome {
+            Outcome::InSync => None,
+            Outcome::Waiting { why, until } if matches!(why.reason.pace(), Pace::Invalid | Pace::Turn) => *until,
+            Outcome::Waiting { until, .. } => Some(until.unwrap_or(backoff)),
+            Outcome::Retry { .. } if swept_again => None,
+            Outcome::Retry { after, .. } => Some(after.map_or(backoff, |after| backoff.max(now + after))),
+            Outcome::Blocked { why, until: None } if why.reason.pace() == Pace::Invalid => None,
+            Outcome::Blocked { until, .. } => Some(until.unwrap_or(backoff)),
+        }
+    }
+
+    pub(super) fn note_drift(&mut self, change: &Change, effects: &mut Vec<Effect>) {
+        if self.drifting.insert(change.key.clone(), change.clone()).is_none() {
+            effects.push(Effect::Tell(Notice::Drifted(change.clone())));
+        }
+    }
+}

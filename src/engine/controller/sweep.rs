@@ -1,0 +1,224 @@
+//! Sweeps: what is to be found out, and which functions need a pass after one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Controller;
+use crate::desired::{AttachPolicy, Entry, Want};
+use crate::engine::backoff;
+use crate::engine::event::{Effect, Notice};
+use crate::live::{Fault, FunctionNeeds, Needs, RoleNeeds, Seen, Simulate, Surveyed};
+use crate::names::{FunctionKey, Scope, Time};
+use crate::plan::{self, Outcome, Pace, Reason, Verdict, Why};
+
+/// The facts of a role are read again with the next look when they are older than this.
+const ROLE_AGE: Duration = Duration::from_secs(60 * 60);
+/// A person who waits for a plan waits for this many tries at a scope that fails.
+const TRIES: u32 = 3;
+/// A function that meets what seems to be a fault of its whole scope causes a sweep, to know; but not more often than this.
+const BETWEEN_SUSPICIONS: Duration = Duration::from_secs(60);
+
+/// How the sweeping of a scope stands.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sweep {
+    pub running: Option<Time>,
+    pub again: bool,
+    pub due: Option<Time>,
+    pub faults: u32,
+    /// What the whole scope suffers from, according to the last one.
+    pub fault: Option<Reason>,
+    /// When the last one ended; none before.
+    pub answered: Option<Time>,
+}
+
+impl Sweep {
+    /// When the scope is to be swept next; none while it is being swept.
+    pub(super) fn next(&self) -> Option<Time> {
+        self.due.filter(|_| self.running.is_none())
+    }
+
+    /// Whether it is to be swept now.
+    pub(super) fn is_due(&self, now: Time) -> bool {
+        self.next().is_some_and(|due| due <= now)
+    }
+
+    /// A sweep begins.
+    pub(super) fn begin(&mut self, now: Time) {
+        *self = Self { running: Some(now), again: false, due: None, ..*self };
+    }
+
+    /// Somebody asks for a sweep; one who asks while one is under way gets another.
+    pub(super) fn want(&mut self, at: Time) {
+        self.again = self.running.is_some();
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    }
+
+    /// Whether somebody who waits for a plan need not wait any longer: all was seen, or will not be seen soon.
+    pub(super) fn has_looked(&self) -> bool {
+        let hopeless = self.fault.is_some_and(|reason| reason.pace() == Pace::Denied);
+        self.answered.is_some() && (self.faults == 0 || self.faults >= TRIES || hopeless)
+    }
+}
+
+impl Controller {
+    /// What a sweep of this scope has to find out.
+    pub(super) fn needs(&self, scope: &Scope) -> Needs {
+        let mut needs = Needs::default();
+        for entry in self.desired.iter().flat_map(|desired| &desired.entries).filter(|e| e.key.scope == *scope) {
+            needs.functions.insert(entry.key.name.clone(), function_needs(entry));
+            if let Want::Attached(intent) = &entry.want {
+                needs.vpcs.insert(intent.vpc.clone());
+            }
+        }
+        let of_account = self.facts.roles.iter().filter(|(key, _)| key.account == scope.account);
+        let known = of_account.filter_map(|(key, role)| match role {
+            Seen::Present(facts) => Some((key.clone(), facts.clone())),
+            Seen::Absent | Seen::Unknown(_) => None,
+        });
+        needs.roles = known.collect();
+        needs
+    }
+
+    /// What a look must find out of the role: something only if that is missing, old, or called in question by Lambda.
+    pub(super) fn role_needs(&self, key: &FunctionKey, now: Time) -> Option<RoleNeeds> {
+        let function = self.desired.as_ref()?.get(key).and_then(|entry| function_needs(entry))?;
+        let doubted = self.memory.shown_to_lack_right(key, now);
+        let before = match self.facts.function(key) {
+            Seen::Present(function) => match self.facts.role(function.role.key()) {
+                Seen::Present(facts) => Some((function.role.key().clone(), facts.clone())),
+                Seen::Absent | Seen::Unknown(_) => None,
+            },
+            Seen::Absent | Seen::Unknown(_) => None,
+        };
+        let known = before.as_ref().is_some_and(|(_, role)| now.since(role.at) < ROLE_AGE);
+        let simulate = match doubted {
+            true if self.memory.wants_diagnosis(key, now) => Simulate::Always,
+            true => Simulate::Never,
+            false => function.simulate,
+        };
+        let function = FunctionNeeds { simulate, ..function };
+        (doubted || !known).then_some(RoleNeeds { function, before })
+    }
+
+    pub(super) fn surveyed(&mut self, found: Surveyed, now: Time, effects: &mut Vec<Effect>) {
+        let scope = found.scope.clone();
+        let fault = fault(&found);
+        let Some(sweep) = self.sweeps.get_mut(&scope) else { return };
+        let took = now.since(sweep.running.take().unwrap_or(now));
+        sweep.answered = Some(now);
+        sweep.faults = if fault.is_some() { sweep.faults.saturating_add(1) } else { 0 };
+        sweep.fault = fault.as_ref().map(|(why, _)| why.reason);
+        let regular = self.cadence.resync.map(|every| now + every);
+        sweep.due = match &fault {
+            _ if sweep.again => Some(now),
+            None => regular,
+            Some((why, after)) => {
+                let delay = backoff::delay(why.reason.pace(), sweep.faults - 1, &mut self.rng);
+                let soon = now + after.map_or(delay, |after| delay.max(after));
+                // A limited rate is not to be strained sooner than asked for.
+                Some(regular.filter(|_| after.is_none()).map_or(soon, |regular| regular.min(soon)))
+            }
+        };
+        for (role, facts) in &found.roles {
+            if let Seen::Present(facts) = facts {
+                self.memory.role_seen(role, facts, now);
+            }
+        }
+        self.facts.surveyed(found);
+        effects.push(Effect::Tell(Notice::Swept { scope: scope.clone(), took, fault: fault.map(|(why, _)| why) }));
+        let entries: Vec<Arc<Entry>> = match &self.desired {
+            Some(desired) => desired.entries.iter().filter(|e| e.key.scope == scope).cloned().collect(),
+            None => Vec::new(),
+        };
+        // Who may be under way is known before anybody else is sent.
+        for entry in &entries {
+            let Some(world) = self.world(now) else { continue };
+            let unfinished = plan::may_be_unfinished(&world, &entry.key);
+            if let Seen::Present(function) = self.facts.function(&entry.key) {
+                self.memory.seen(&entry.key, function, now);
+                if unfinished {
+                    self.memory.rollouts.may_lead(&entry.key, function, now);
+                }
+            }
+        }
+        for entry in entries {
+            self.select(&entry, now, effects);
+        }
+    }
+
+    /// What the sweep tells of one function: nothing to do, a pass, or that nothing can be done.
+    fn select(&mut self, entry: &Arc<Entry>, now: Time, effects: &mut Vec<Effect>) {
+        let Some(world) = self.world(now) else { return };
+        let verdict = plan::compare(&world, entry).verdict;
+        let unfinished = plan::may_be_unfinished(&world, &entry.key);
+        if self.queue.is_processing(&entry.key) {
+            return self.queue.add(entry.key.clone());
+        }
+        match verdict {
+            Verdict::Stuck(outcome) => self.conclude(&entry.key, outcome, None, now, effects),
+            Verdict::InSync if unfinished => self.queue.add(entry.key.clone()),
+            Verdict::InSync => self.conclude(&entry.key, Outcome::InSync, None, now, effects),
+            Verdict::Differs(change) => {
+                let waiting_for_it =
+                    self.drifting.get(&entry.key) == Some(&change) && self.comes_later(&entry.key, now);
+                self.note_drift(&change, effects);
+                // A sweep that finds nothing new does not cut a backoff short.
+                if !waiting_for_it {
+                    self.take_in_hand(entry, change, now, effects);
+                }
+            }
+        }
+    }
+
+    /// Whether a function has been told when it is looked at again, and that is yet to come.
+    fn comes_later(&self, key: &FunctionKey, now: Time) -> bool {
+        self.board.get(key).and_then(|line| line.next).is_some_and(|next| next > now)
+    }
+
+    /// A function meets what may be a fault of its whole scope: a sweep tells.
+    pub(super) fn suspect(&mut self, scope: &Scope, reason: Reason, now: Time) {
+        let Some(sweep) = self.sweeps.get_mut(scope).filter(|sweep| sweep.running.is_none()) else { return };
+        let lately = sweep.answered.is_some_and(|at| now.since(at) < BETWEEN_SUSPICIONS);
+        if reason.of_scope() && !lately {
+            sweep.want(now);
+        }
+    }
+}
+
+/// What must be known of a function's role; nothing where it shall not be in a VPC.
+fn function_needs(entry: &Entry) -> Option<FunctionNeeds> {
+    match &entry.want {
+        Want::Detached => None,
+        Want::Attached(_) => Some(FunctionNeeds {
+            policies: Arc::clone(&entry.policies),
+            simulate: match entry.attach_policy {
+                AttachPolicy::Always => Simulate::Never,
+                AttachPolicy::WhenNeeded | AttachPolicy::Never => Simulate::WherePolicyMissing,
+            },
+        }),
+    }
+}
+
+/// What a whole scope suffers from, and how long AWS asks to wait: nobody knows whose the credentials are, no function or
+/// no VPC could be read. A single function or role that could not be read is looked at again by itself.
+fn fault(found: &Surveyed) -> Option<(Why, Option<Duration>)> {
+    let functions = &found.facts.functions;
+    let no_function = functions.values().all(|function| unread(function).is_some());
+    let account = match &found.facts.identity {
+        Seen::Present(identity) if identity.account != found.scope.account => {
+            Some(Fault::WrongAccount(identity.account.clone()))
+        }
+        identity => unread(identity).cloned(),
+    };
+    account
+        .or_else(|| functions.values().find_map(unread).filter(|_| no_function).cloned())
+        .or_else(|| found.facts.vpcs.values().find_map(unread).cloned())
+        .map(|fault| (Why::unread(&fault), fault.retry_after()))
+}
+
+fn unread<T>(seen: &Seen<T>) -> Option<&Fault> {
+    match seen {
+        Seen::Unknown(fault) => Some(fault),
+        Seen::Present(_) | Seen::Absent => None,
+    }
+}
