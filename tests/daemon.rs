@@ -19,13 +19,13 @@ const FILE: &str = "[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n
                     [[function]]\nname = 'orders-api'\nvpc = 'orders'\n";
 
 /// A process that is ended with the test.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
 }
 
 impl Process {
-    fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
@@ -39,7 +39,7 @@ impl Process {
     }
 
     /// What follows these words in the first line that has them.
-    fn told(&self, before: &str, until: char) -> String {
+    pub(crate) fn told(&self, before: &str, until: char) -> String {
         eventually(before, || {
             let lines = self.lines.lock().unwrap();
             let rest = lines.iter().find_map(|line| line.split_once(before).map(|(_, rest)| rest.to_owned()))?;
@@ -56,7 +56,7 @@ impl Process {
         eventually("the process to end", || self.child.try_wait().unwrap())
     }
 
-    fn output(&self) -> String {
+    pub(crate) fn output(&self) -> String {
         self.lines.lock().unwrap().join("\n")
     }
 }
@@ -71,7 +71,7 @@ impl Drop for Process {
 
 /// Asks again and again, for at most half a minute.
 #[track_caller]
-fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(answer) = ask() {
@@ -350,4 +350,29 @@ fn what_the_trail_cannot_record_is_not_changed_until_it_can() {
     fs::rename(&away, &trail).unwrap();
     stage.until("lambda_vpc_functions{account=\"123456789012\",region=\"eu-west-1\",state=\"in_sync\"}", 1.0);
     assert_tells_all(&Stage::audit(&fs::read_to_string(trail.join("audit.jsonl")).unwrap()));
+}
+
+#[test]
+fn settings_that_change_are_taken_over_and_broken_ones_leave_the_last_good_in_force() {
+    let stage = Stage::open_with(FILE, &format!("mode = 'observe'\n{SETTINGS}"));
+    let state =
+        |name| format!("lambda_vpc_functions{{account=\"123456789012\",region=\"eu-west-1\",state=\"{name}\"}}");
+    let settings = |text: &str| fs::write(stage.folder.path().join("controller.toml"), text).unwrap();
+    stage.until(&state("drifted"), 1.0);
+    assert!(!stage.functions().contains("subnet-0a1a1a1a1a1a1a1a1"), "nothing is changed while it is observed");
+    settings(SETTINGS);
+    stage.until(&state("in_sync"), 1.0);
+    let updates = "lambda_vpc_changes_total{result=\"success\",step=\"set_vpc\"}";
+    stage.until(updates, 1.0);
+
+    settings(&format!("mode = 'watch'\n{SETTINGS}"));
+    eventually("the mistake to be told", || stage.daemon.output().contains("`watch` is not a mode").then_some(()));
+    assert!(stage.daemon.output().contains("controller.toml:1:8"), "{}", stage.daemon.output());
+    stage.somebody_detaches();
+    stage.until(updates, 2.0);
+
+    settings(&format!("audit = 'x.jsonl'\n{}", SETTINGS.replace("127.0.0.1:0", "127.0.0.1:1")));
+    let told = stage.daemon.told("take effect when the daemon is started again: ", '"');
+    assert_eq!(told, "listen, audit");
+    assert_eq!(stage.get("/livez").unwrap(), "ok\n", "it is served where it was");
 }

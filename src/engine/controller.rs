@@ -1,10 +1,12 @@
 //! The mind of the daemon: events in, effects out. It owns all state and does no IO, so that whole histories run in a
 //! test without a runtime; "one attach per role" and "never two calls for one function" are plain reads of its memory.
 //!
-//! What comes in is the file (`file`), what a sweep found (`sweep`), and the ends of looks and steps (`pass`).
+//! What comes in is the file (`file`), the settings (`settle`), what a sweep found (`sweep`), and the ends of looks and
+//! steps (`pass`).
 
 mod file;
 mod pass;
+mod settle;
 mod sweep;
 
 use std::collections::BTreeMap;
@@ -170,6 +172,7 @@ impl Controller {
                 self.load.want(now);
                 self.sweeps.values_mut().for_each(|sweep| sweep.want(now));
             }
+            Event::Signal(Signal::Settle(limits, cadence)) => self.settle(*limits, cadence, now),
             Event::Signal(Signal::Stop) => self.stopping = true,
             Event::Tick => {}
         }
