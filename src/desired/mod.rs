@@ -50,7 +50,8 @@ impl LoadFailure {
 pub struct DesiredState {
     /// The functions, in the order of the files; each key stands once.
     pub entries: Vec<Arc<Entry>>,
-    /// The digest of what it was read from: [`Files::digest`].
+    /// Of a file, the SHA-256 of its bytes. Of a directory, that of what `sha256sum *.toml` prints in it, with the names
+    /// in the order of their bytes.
     pub digest: Digest,
     /// What is legal but doubtful.
     pub warnings: Vec<Diagnostic>,
