@@ -175,11 +175,12 @@ fn each_bad_input_gives_one_clear_message_changes_nothing_and_ends_with_1() {
 }
 
 #[test]
-fn a_missing_file_a_directory_and_wrong_usage_end_with_1() {
+fn a_missing_file_an_empty_directory_and_wrong_usage_end_with_1() {
     let desk = Desk::new(ORDERS);
+    fs::create_dir(desk.folder.path().join("empty")).unwrap();
     for (arguments, words) in [
         (&["plan", "--desired", "nowhere.toml"] as &[&str], &["cannot read nowhere.toml"] as &[&str]),
-        (&["plan", "--desired", "."], &["cannot read ."]),
+        (&["plan", "--desired", "empty"], &["empty has no file that ends in .toml"]),
         (&["plan", "--config", "nowhere.toml"], &["cannot read nowhere.toml"]),
         (&["validate", "nowhere.toml"], &["cannot read nowhere.toml"]),
         (&["plan", "--no-such-flag"], &["--no-such-flag", "--help"]),
