@@ -5,6 +5,7 @@
 mod cli;
 mod daemon;
 mod diagnostics;
+mod guard;
 mod histories;
 mod moto;
 mod other_days;

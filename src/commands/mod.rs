@@ -123,6 +123,9 @@ struct ApplyArgs {
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
+    /// Do not ask, if this is the id of the plan as it stands now: agrees to what was looked at, and to nothing else.
+    #[arg(long, value_name = "ID", value_parser = settings::parse_plan_id, conflicts_with = "yes")]
+    approve: Option<String>,
     /// Give up after this time; what was begun in AWS goes on there.
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = settings::parse_duration)]
     timeout: Duration,

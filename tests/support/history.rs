@@ -89,6 +89,11 @@ impl History {
         Self::new(Limits { writable: Writable::Shown, ..Limits::attended(&settings()) })
     }
 
+    /// The operator decides otherwise from now on.
+    pub(crate) fn limit(&mut self, limits: Limits) {
+        self.controller.limit(limits);
+    }
+
     /// A daemon that has been restarted: the same world, nothing remembered.
     pub(crate) fn restart(&mut self, limits: Limits) {
         let cadence = Cadence { resync: Some(Duration::from_secs(300)), poll: None, workers: 16, seed: 2 };

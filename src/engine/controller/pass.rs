@@ -44,7 +44,7 @@ impl Controller {
             Decision::Do(_) if self.stopping => self.queue.done(&key),
             Decision::Do(step) => {
                 if let Some(change) = &change {
-                    self.memory.rollouts.reserve(entry, change, now);
+                    self.memory.reserve(entry, change, now);
                 }
                 self.memory.begin(&step);
                 let cause = change.map_or(Cause::File, |change| change.cause);
@@ -98,7 +98,7 @@ impl Controller {
             }
         }
         if let Some(entry) = self.desired.as_ref().and_then(|desired| desired.get(key)) {
-            self.memory.rollouts.concluded(entry, &outcome);
+            self.memory.concluded(entry, &outcome);
         }
         let pass = self.begun.remove(key);
         if let (Outcome::Retry { why, .. }, true) = (&outcome, pass.is_some()) {
