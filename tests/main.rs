@@ -5,7 +5,9 @@
 mod cli;
 mod daemon;
 mod diagnostics;
+mod fault_matrix;
 mod histories;
+mod killed;
 mod moto;
 mod paused;
 mod python;
