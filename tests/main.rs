@@ -5,8 +5,10 @@
 mod cli;
 mod daemon;
 mod diagnostics;
+mod fault_matrix;
 mod guard;
 mod histories;
+mod killed;
 mod moto;
 mod other_days;
 mod paused;
