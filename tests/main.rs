@@ -7,6 +7,7 @@ mod daemon;
 mod diagnostics;
 mod guard;
 mod histories;
+mod import;
 mod moto;
 mod other_days;
 mod paused;

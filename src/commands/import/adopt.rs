@@ -12,7 +12,7 @@ use crate::desired::{Accounts, DesiredState};
 use crate::file::Source;
 use crate::live::{Facts, Seen};
 use crate::names::{FunctionKey, Network, PolicyName, Time};
-use crate::plan::{Change, Limits, Memory, Outcome, Reason, State, Verdict, Why, World, compare};
+use crate::plan::{Change, Limits, Memory, Outcome, State, Verdict, Why, World, compare};
 
 /// Whether functions in no VPC are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +132,9 @@ impl Adopted {
                 self.listed.insert(key.clone(), Some(role_left(facts, key, lacks)));
             }
             Verdict::Stuck(outcome) => {
-                self.left_out.insert(key.clone(), Doubt::of(outcome));
+                let doubt = Doubt::of(outcome);
+                let text = format!("an entry would be {}: {}", outcome.state().name(), doubt.text);
+                self.left_out.insert(key.clone(), Doubt { text, ..doubt });
             }
             Verdict::Differs(Change { network, .. }) => {
                 let what = if network.is_some() { "network" } else { "role" };
@@ -154,13 +156,14 @@ fn role_left(facts: &Facts, key: &FunctionKey, doubt: Doubt) -> Doubt {
 /// Why the file has no words for where a function is.
 fn beyond_words(function: &Function) -> Option<Doubt> {
     let Function { name, network, vpc, excluded, .. } = function;
-    let reason = match excluded {
-        Some(Exclusion::CapacityProvider(arn)) => Some((Reason::CapacityProvider, arn)),
-        Some(Exclusion::EdgeReplica(arn)) => Some((Reason::EdgeReplica, arn)),
-        None => None,
-    };
-    if let Some((reason, arn)) = reason {
-        return Some(Doubt::known(Why::new(reason, arn).to_string()));
+    match excluded {
+        Some(Exclusion::CapacityProvider(arn)) => {
+            return Some(Doubt::known(format!("it runs on a capacity provider, which has the network: {arn}")));
+        }
+        Some(Exclusion::EdgeReplica(arn)) => {
+            return Some(Doubt::known(format!("it is a replica that Lambda@Edge made of {arn}")));
+        }
+        None => {}
     }
     if name.as_str().contains('.') {
         return Some(Doubt::known("its name has a dot, as those of Lambda@Edge replicas have"));
