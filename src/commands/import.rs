@@ -11,7 +11,7 @@ mod text;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use self::adopt::{Adopted, Outside, adopt};
 use self::text::{one_line, place};
 use super::{Failure, ImportArgs, connect, exit, print};
 use crate::cloud::aws::{Aws, Endpoint};
-use crate::cloud::{Listed, Read, Unobserved};
+use crate::cloud::{Function, Listed, Read, Unobserved};
 use crate::live::{self, Facts, Fault, Seen, Surveyed};
 use crate::names::{AccountId, Clock, Region, Scope, fits};
 use crate::plan::{Limits, Pace, Why};
@@ -28,7 +28,7 @@ use crate::settings::Settings;
 
 /// How often a region is looked at, if what went wrong may pass by itself.
 const TRIES: u32 = 3;
-/// The pause after the first try; it doubles after each.
+/// The pause after the first try; it grows by the same after each.
 const PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(settings: &Settings, args: &ImportArgs) -> Result<ExitCode, Failure> {
@@ -87,18 +87,22 @@ async fn account(
 
 /// Looks at a region; again after a while, if something could not be read that may be read then.
 async fn look(read: &dyn Read, scope: &Scope, args: &ImportArgs, clock: &Clock) -> Result<Surveyed, Failure> {
-    for attempt in 0..TRIES - 1 {
+    let mut tries = 0;
+    loop {
         let found = live::fleet(read, scope, |listed| picked(args, listed), clock()).await;
-        let Some(fault) = passing(&found) else { return found.map_err(|fault| unlisted(scope, &fault)) };
-        tokio::time::sleep(fault.retry_after().unwrap_or_default().max(PAUSE * 2_u32.pow(attempt))).await;
+        tries += 1;
+        let Some(fault) = passing(&found).filter(|_| tries < TRIES) else {
+            return found.map_err(|fault| unlisted(scope, &fault));
+        };
+        let pause = fault.retry_after().unwrap_or_default().max(PAUSE * tries);
+        anstream::eprintln!("{}: {}; again in {pause:?}", scope.region, Why::unread(&fault));
+        tokio::time::sleep(pause).await;
     }
-    let found = live::fleet(read, scope, |listed| picked(args, listed), clock()).await;
-    found.map_err(|fault| unlisted(scope, &fault))
 }
 
 /// Whether a function is asked for. One that cannot be understood may be in any VPC.
 fn picked(args: &ImportArgs, Listed { name, function }: &Listed) -> bool {
-    let in_vpc = |function: &crate::cloud::Function| function.vpc.as_ref().is_some_and(|vpc| args.vpc.contains(vpc));
+    let in_vpc = |function: &Function| function.vpc.as_ref().is_some_and(|vpc| args.vpc.contains(vpc));
     (args.name.is_empty() || args.name.iter().any(|pattern| fits(pattern, name.as_str())))
         && (args.vpc.is_empty() || function.as_ref().map_or(true, in_vpc))
 }
@@ -180,7 +184,7 @@ enum Target<'a> {
 
 impl<'a> Target<'a> {
     /// A file that is there already is refused before anything is looked at.
-    fn of(output: &'a PathBuf) -> Result<Self, Failure> {
+    fn of(output: &'a Path) -> Result<Self, Failure> {
         match output.as_os_str() == "-" {
             true => Ok(Self::Stdout),
             false if output.symlink_metadata().is_ok() => Err(there(output)),
