@@ -8,6 +8,7 @@ mod diagnostics;
 mod fault_matrix;
 mod guard;
 mod histories;
+mod import;
 mod killed;
 mod moto;
 mod other_days;

@@ -4,6 +4,7 @@ mod apply;
 mod audit;
 mod connect;
 mod demo;
+mod import;
 mod plan;
 mod print;
 mod run;
@@ -19,7 +20,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::file::Unusable;
-use crate::names::{AccountId, FunctionName, Region};
+use crate::names::{AccountId, FunctionName, Region, VpcId};
 use crate::settings::{self, Audit, Mode, Overrides, Settings};
 use crate::telemetry::LogFormat;
 
@@ -70,6 +71,13 @@ enum Command {
     ///
     /// Every mistake is shown with its place and what to write instead. Exit code: 0 if all are valid, 1 otherwise.
     Validate(ValidateArgs),
+    /// Write the desired state that describes a live fleet. Changes nothing in AWS, and overwrites no file.
+    ///
+    /// Every function that is in a VPC is listed with its network, by ids; a plan on the result is empty. Where the role
+    /// lacks a right or cannot be read, the entry leaves it as it is (`attach_policy = "never"`). What cannot be managed or
+    /// understood is not listed, and so left alone: comments tell of it. Exit code: 0; 1 if nothing was written, or if
+    /// something could not be read and is therefore missing or left as it is.
+    Import(ImportArgs),
     /// Print the entry that takes back a function's last change, as an audit trail has it. Changes nothing.
     ///
     /// Put the entry into the desired file in place of the function's present one: what is done in AWS is done by `run`
@@ -145,6 +153,28 @@ struct ValidateArgs {
 }
 
 #[derive(Debug, clap::Args)]
+struct ImportArgs {
+    /// The file to write; one that is there is never overwritten. `-` is stdout.
+    #[arg(long, short, value_name = "FILE", default_value = "-")]
+    output: PathBuf,
+    /// Only functions whose name fits: `orders-*`, with `*` for any text and `?` for one character. May be repeated.
+    #[arg(long, value_name = "PATTERN")]
+    name: Vec<String>,
+    /// Only functions in this VPC. May be repeated.
+    #[arg(long, value_name = "ID", value_parser = VpcId::parse)]
+    vpc: Vec<VpcId>,
+    /// The region to look at [default: the environment's]. May be repeated.
+    #[arg(long, value_name = "REGION", value_parser = Region::parse)]
+    region: Vec<Region>,
+    /// The account: a name from the settings, or an id [default: the one of the credentials].
+    #[arg(long, value_name = "NAME|ID")]
+    account: Option<String>,
+    /// Also list functions that are in no VPC, with `vpc = "none"`, which keeps them out of every VPC.
+    #[arg(long, conflicts_with = "vpc")]
+    detached: bool,
+}
+
+#[derive(Debug, clap::Args)]
 struct UndoArgs {
     /// The audit trail that the change is in.
     #[arg(long, value_name = "FILE")]
@@ -199,6 +229,7 @@ struct SimulateArgs {
 const FIRST_STEPS: &str = "\
 First steps:
   lambda-vpc-controller demo                           try it without AWS
+  lambda-vpc-controller import --output functions.toml begin with the functions that are in a VPC already
   lambda-vpc-controller validate functions.toml        check a file
   lambda-vpc-controller plan --desired functions.toml  see what would change";
 
@@ -233,7 +264,7 @@ impl Cli {
     pub fn log_level(&self) -> &'static str {
         match self.command {
             Command::Demo(_) => "off",
-            Command::Plan(_) | Command::Apply(_) | Command::Validate(_) | Command::Undo(_) => {
+            Command::Plan(_) | Command::Apply(_) | Command::Validate(_) | Command::Import(_) | Command::Undo(_) => {
                 "error,lambda_vpc_controller=warn"
             }
             Command::Run(_) | Command::Simulate(_) => "error,lambda_vpc_controller=info",
@@ -260,6 +291,10 @@ impl Cli {
                 Err(failure) => Err(failure),
             },
             Command::Validate(args) => settings(&overrides).and_then(|settings| validate::run(&settings, &args)),
+            Command::Import(args) => match settings(&overrides) {
+                Ok(settings) => import::run(&settings, &args).await,
+                Err(failure) => Err(failure),
+            },
             Command::Undo(args) => undo::run(&args),
             Command::Demo(args) => demo::run(&args).await,
             Command::Simulate(args) => simulate::run(&args).await,

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Failure;
 use crate::desired::{DesiredState, Want};
 use crate::file::Place;
-use crate::live::{Facts, Seen, VpcFacts};
+use crate::live::{Facts, Seen, SubnetFacts, VpcFacts};
 use crate::names::{AccountId, Digest, FunctionName, Network, Region, Scope};
 use crate::plan::{
     Attach, Change, Evidence, GuardLimits, Line, NewInterfaces, Outcome, Plan, Reason, State, Verdict, Why,
@@ -251,7 +251,8 @@ fn write_network(text: &mut String, from: &Network, to: &Network, names: &BTreeM
     }
 }
 
-fn known_vpc<'a>(facts: &'a Facts, scope: &Scope, id: &crate::names::VpcId) -> Option<&'a VpcFacts> {
+/// What is known of a VPC; none where it is not.
+pub(super) fn known_vpc<'a>(facts: &'a Facts, scope: &Scope, id: &crate::names::VpcId) -> Option<&'a VpcFacts> {
     match facts.vpc(scope, id) {
         Seen::Present(vpc) => Some(vpc),
         Seen::Absent | Seen::Unknown(_) => None,
@@ -263,19 +264,20 @@ fn names(facts: &Facts, scope: &Scope) -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();
     for vpc in facts.scopes.get(scope).iter().flat_map(|scope| scope.vpcs.values()) {
         let Seen::Present(vpc) = vpc else { continue };
-        for subnet in &vpc.subnets {
-            let name = subnet.subnet.tags.get("Name").map(String::as_str).unwrap_or_default();
-            let kind = if subnet.public { "public" } else { "private" };
-            names.insert(
-                subnet.subnet.id.to_string(),
-                format!("{name} {} {kind}", subnet.subnet.zone).trim().to_owned(),
-            );
-        }
-        for group in &vpc.security_groups {
-            names.insert(group.id.to_string(), group.name.clone());
-        }
+        names.extend(names_in(vpc));
     }
     names
+}
+
+/// The names of a VPC's subnets and groups by id; of subnets also the zone, and whether they are public.
+pub(super) fn names_in(vpc: &VpcFacts) -> BTreeMap<String, String> {
+    let subnet = |SubnetFacts { subnet, public }: &SubnetFacts| {
+        let name = subnet.tags.get("Name").map(String::as_str).unwrap_or_default();
+        let kind = if *public { "public" } else { "private" };
+        (subnet.id.to_string(), format!("{name} {} {kind}", subnet.zone).trim().to_owned())
+    };
+    let groups = vpc.security_groups.iter().map(|group| (group.id.to_string(), group.name.clone()));
+    vpc.subnets.iter().map(subnet).chain(groups).collect()
 }
 
 /// The plan for programs, to stdout.

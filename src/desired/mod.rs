@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use resolve::Accounts;
+pub(crate) use resolve::vpc_name;
 pub use watch::{POLL, Watch};
 
 use crate::cloud::CloudError;
