@@ -19,7 +19,7 @@ pub const DEFAULT_PATH: &str = "config/controller.toml";
 /// The settings, checked.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The desired state: a TOML file.
+    /// The desired state: a TOML file, or a directory of them.
     pub desired: PathBuf,
     /// A ceiling over every entry's mode.
     pub mode: Mode,
@@ -162,7 +162,7 @@ pub struct Overrides {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(expecting = "a table")]
 pub struct RawSettings {
-    /// The desired state: a TOML file. A relative path begins at this file's folder.
+    /// The desired state: a TOML file, or a directory of them. A relative path begins at this file's folder.
     desired: Option<Field<String>>,
     /// A ceiling over every entry's mode: "enforce" (default) or "observe".
     mode: Option<Field<String>>,
@@ -277,7 +277,7 @@ impl Settings {
             Reader { source, report: &mut report }.settings(&raw, &mut settings);
         }
         if report.has_errors() {
-            return Err(Unusable::Mistaken(report.sorted()));
+            return Err(Unusable(report.sorted()));
         }
         Ok(settings.overridden(overrides))
     }

@@ -4,6 +4,7 @@
 
 mod cli;
 mod daemon;
+mod desired_directory;
 mod diagnostics;
 mod fault_matrix;
 mod guard;

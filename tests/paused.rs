@@ -28,7 +28,7 @@ impl Load for File {
     fn load(&self, in_force: Option<Digest>) -> Loading<'_> {
         let text = self.0.lock().unwrap().clone();
         Box::pin(async move {
-            let broken = || LoadFailure::File(Unusable::Mistaken(Vec::new()));
+            let broken = || LoadFailure::File(Unusable(Vec::new()));
             let state = desired(&text.ok_or_else(broken)?);
             Ok(Some(state).filter(|state| in_force.as_ref() != Some(&state.digest)))
         })

@@ -11,9 +11,8 @@ use tokio::sync::OnceCell;
 use super::Failure;
 use crate::cloud::aws::{Access, Aws, Deadlines, Endpoint};
 use crate::cloud::{CallObserver, Read};
-use crate::desired::{Accounts, DesiredState, LoadFailure};
+use crate::desired::{Accounts, DesiredState, Files, LoadFailure};
 use crate::engine::{Load, Loading};
-use crate::file::{Source, Unusable};
 use crate::names::{AccountId, Clock, Digest, Region, Time};
 use crate::settings::Settings;
 
@@ -68,23 +67,23 @@ impl Loader {
         Self { path: settings.desired.clone(), named: named_accounts(settings), region, read, own: OnceCell::new() }
     }
 
-    async fn resolve(&self, source: &Source) -> Result<DesiredState, LoadFailure> {
+    async fn resolve(&self, files: &Files) -> Result<DesiredState, LoadFailure> {
         let accounts = Accounts::without_aws(self.named.clone(), self.region.clone());
-        let state = DesiredState::check(source, &accounts)?;
+        let state = DesiredState::of(files, &accounts)?;
         let Some(region) = state.region_of_nobody() else { return Ok(state) };
         let asked = || async { self.read.caller_identity(None, region).await.map(|identity| identity.account) };
         let own = self.own.get_or_try_init(asked).await.map_err(LoadFailure::Identity)?;
-        Ok(DesiredState::check(source, &Accounts { own: own.clone(), ..accounts })?)
+        Ok(DesiredState::of(files, &Accounts { own: own.clone(), ..accounts })?)
     }
 }
 
 impl Load for Loader {
     fn load(&self, in_force: Option<Digest>) -> Loading<'_> {
         Box::pin(async move {
-            let source = Source::read(&self.path).map_err(Unusable::from)?;
-            match in_force.as_ref() == Some(source.digest()) {
+            let files = Files::read(&self.path);
+            match in_force.is_some_and(|digest| files.have(&digest)) {
                 true => Ok(None),
-                false => self.resolve(&source).await.map(Some),
+                false => self.resolve(&files).await.map(Some),
             }
         })
     }

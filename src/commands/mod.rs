@@ -36,7 +36,7 @@ pub struct Cli {
     #[arg(long, global = true, value_name = "FILE", env = "LAMBDA_VPC_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
 
-    /// The desired state: a TOML file [default: what the settings say, or config/functions.toml].
+    /// The desired state: a TOML file, or a directory of them [default: what the settings say, or config/functions.toml].
     #[arg(long, global = true, value_name = "PATH", env = "LAMBDA_VPC_DESIRED", hide_env_values = true)]
     desired: Option<PathBuf>,
 

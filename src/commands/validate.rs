@@ -9,7 +9,7 @@ use super::connect::{named_accounts, region_of_environment};
 use super::print::{colour_on_stderr, out, out_json};
 use super::{Failure, Output, ValidateArgs, exit};
 use crate::desired::{Accounts, DesiredState};
-use crate::file::{Diagnostic, Unusable};
+use crate::file::Diagnostic;
 use crate::settings::Settings;
 
 /// What was found in one file.
@@ -19,9 +19,6 @@ struct Checked {
     valid: bool,
     functions: usize,
     diagnostics: Vec<Diagnostic>,
-    /// Why the file could not even be parsed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unreadable: Option<String>,
 }
 
 pub(super) fn run(settings: &Settings, args: &ValidateArgs) -> Result<ExitCode, Failure> {
@@ -38,27 +35,15 @@ pub(super) fn run(settings: &Settings, args: &ValidateArgs) -> Result<ExitCode, 
 
 fn check(file: &Path, accounts: &Accounts) -> Checked {
     let file = file.to_owned();
-    let bad =
-        |diagnostics, unreadable| Checked { file: file.clone(), valid: false, functions: 0, diagnostics, unreadable };
     match DesiredState::load(&file, accounts) {
-        Ok(state) => Checked {
-            valid: true,
-            functions: state.entries.len(),
-            diagnostics: state.warnings,
-            unreadable: None,
-            file: file.clone(),
-        },
-        Err(Unusable::Mistaken(diagnostics)) => bad(diagnostics, None),
-        Err(Unusable::Unread(error)) => bad(Vec::new(), Some(error.to_string())),
+        Ok(state) => Checked { file, valid: true, functions: state.entries.len(), diagnostics: state.warnings },
+        Err(unusable) => Checked { file, valid: false, functions: 0, diagnostics: unusable.0 },
     }
 }
 
 fn print(checked: &Checked) -> Result<(), Failure> {
     for diagnostic in &checked.diagnostics {
         anstream::eprintln!("{}\n", diagnostic.render(colour_on_stderr()));
-    }
-    if let Some(text) = &checked.unreadable {
-        anstream::eprintln!("error: {text}\n");
     }
     let file = checked.file.display();
     match checked.valid {

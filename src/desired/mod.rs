@@ -1,9 +1,10 @@
-//! The file becomes the desired state: read once, every mistake reported at once, references resolved.
+//! The file, or a directory of them, becomes the desired state: read once, every mistake reported at once, references resolved.
 //!
 //! What comes out is a list of entries, each with its place in the file, keyed by account, region and name. Nothing in
 //! here knows what AWS says: whether a subnet exists is found out in `plan`.
 
 mod document;
+mod files;
 mod resolve;
 mod watch;
 
@@ -11,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+pub use files::Files;
 pub use resolve::Accounts;
 pub(crate) use resolve::vpc_name;
 pub use watch::{POLL, Watch};
@@ -36,9 +38,9 @@ pub enum LoadFailure {
 /// What the file says, resolved.
 #[derive(Clone, Debug)]
 pub struct DesiredState {
-    /// The functions, in the order of the file; each key stands once.
+    /// The functions, in the order of the files; each key stands once.
     pub entries: Vec<Arc<Entry>>,
-    /// The digest of the bytes that it was read from.
+    /// The digest of what it was read from: [`Files::digest`].
     pub digest: Digest,
     /// What is legal but doubtful.
     pub warnings: Vec<Diagnostic>,
@@ -169,24 +171,29 @@ impl Entry {
 }
 
 impl DesiredState {
-    /// Parses and resolves a file that was read.
+    /// Parses and resolves a single file that was read.
     pub fn check(source: &Source, accounts: &Accounts) -> Result<Self, Unusable> {
-        source.must_say_something()?;
+        Self::of(&Files::from(source.clone()), accounts)
+    }
+
+    /// Parses and resolves what was read. A single mistake in a single file makes all of it unusable, and all mistakes
+    /// of all files are told.
+    pub fn of(files: &Files, accounts: &Accounts) -> Result<Self, Unusable> {
         let mut report = Report::default();
-        let entries = resolve::resolve(source, accounts, &mut report);
+        let entries = resolve::resolve(files, accounts, &mut report);
         if report.has_errors() {
-            return Err(Unusable::Mistaken(report.sorted()));
+            return Err(Unusable(report.sorted()));
         }
         let entries: Vec<Arc<Entry>> = entries.into_iter().map(Arc::new).collect();
         let by_key = entries.iter().map(|entry| (entry.key.clone(), Arc::clone(entry))).collect();
         let mut listed: BTreeMap<Scope, usize> = BTreeMap::new();
         entries.iter().for_each(|entry| *listed.entry(entry.key.scope.clone()).or_default() += 1);
-        Ok(Self { entries, digest: source.digest().clone(), warnings: report.sorted(), by_key, listed })
+        Ok(Self { entries, digest: files.digest().clone(), warnings: report.sorted(), by_key, listed })
     }
 
-    /// Reads, parses and resolves a file.
+    /// Reads, parses and resolves a file, or every file of a directory.
     pub fn load(path: &Path, accounts: &Accounts) -> Result<Self, Unusable> {
-        Self::check(&Source::read(path)?, accounts)
+        Self::of(&Files::read(path), accounts)
     }
 
     /// The region of an entry whose account nobody knows yet, since the file leaves it to the credentials.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::document::{Defaults, Document, Function, Moment, Selector, Vpc};
-use super::{AttachPolicy, Entry, Intent, Pick, Want};
+use super::{AttachPolicy, Entry, Files, Intent, Pick, Want};
 use crate::file::{self, Diagnostic, Field, Report, Source, Span, nearest};
 use crate::names::{
     AccountId, FunctionArn, FunctionKey, FunctionName, NameError, Network, PolicyName, Region, Scope, SecurityGroupId,
@@ -37,17 +37,31 @@ impl Accounts {
     }
 }
 
-/// The entries of a file; what is wrong goes into the report.
-pub(super) fn resolve(source: &Source, accounts: &Accounts, report: &mut Report) -> Vec<Entry> {
-    let Some(document) = file::read::<Document>(source, report) else { return Vec::new() };
-    let mut resolver = Resolver { source, accounts, report };
-    let defaults = resolver.defaults(document.defaults.as_ref());
-    let vpcs = resolver.vpcs(document.vpc.as_ref(), &defaults);
-    let entries = resolver.functions(document.function.as_ref(), &defaults, &vpcs);
-    resolver.unused(&vpcs, &entries);
-    entries
+/// The entries of all files; what is wrong goes into the report.
+///
+/// Defaults hold within their own file. A VPC's name holds in all of them, so all VPCs are collected first.
+pub(super) fn resolve(files: &Files, accounts: &Accounts, report: &mut Report) -> Vec<Entry> {
+    files.unread().iter().for_each(|unread| report.push(unread.clone()));
+    let mut documents: Vec<(&Source, Document, Fallback)> = Vec::new();
+    for source in files.sources() {
+        let Some(document) = file::read::<Document>(source, report) else { continue };
+        let defaults = Resolver { source, accounts, report }.defaults(document.defaults.as_ref());
+        documents.push((source, document, defaults));
+    }
+    let partial = !files.unread().is_empty() || documents.len() < files.sources().len();
+    let mut vpcs = Vpcs { by_name: BTreeMap::new(), partial };
+    for (source, document, defaults) in &documents {
+        Resolver { source, accounts, report }.vpcs(document.vpc.as_ref(), defaults, &mut vpcs);
+    }
+    let mut entries = Entries::default();
+    for (source, document, defaults) in &documents {
+        Resolver { source, accounts, report }.functions(document.function.as_ref(), defaults, &vpcs, &mut entries);
+    }
+    doubtful(files.sources(), &vpcs, &entries.list, report);
+    entries.list
 }
 
+/// One file's part of the work.
 struct Resolver<'a> {
     source: &'a Source,
     accounts: &'a Accounts,
@@ -66,13 +80,26 @@ struct Fallback {
 
 /// `[[vpc]]`, parsed. A mistaken one is kept by name alone, so that its functions are not reported as well.
 struct NamedVpc {
+    source: Source,
     name: Span,
     region: Option<Region>,
     account: Option<AccountId>,
     intent: Option<Arc<Intent>>,
 }
 
-type Vpcs = BTreeMap<String, NamedVpc>;
+/// The VPCs of all files.
+struct Vpcs {
+    by_name: BTreeMap<String, NamedVpc>,
+    /// Whether some may be missing, since a file could not be read.
+    partial: bool,
+}
+
+/// The functions so far, and where each stands among them.
+#[derive(Default)]
+struct Entries {
+    list: Vec<Entry>,
+    seen: BTreeMap<FunctionKey, usize>,
+}
 
 impl<'a> Resolver<'a> {
     fn defaults(&mut self, field: Option<&Field<Defaults>>) -> Fallback {
@@ -88,8 +115,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn vpcs(&mut self, field: Option<&Field<Vec<Field<Vpc>>>>, defaults: &Fallback) -> Vpcs {
-        let mut vpcs = Vpcs::new();
+    fn vpcs(&mut self, field: Option<&Field<Vec<Field<Vpc>>>>, defaults: &Fallback, vpcs: &mut Vpcs) {
         for field in self.items(field) {
             let Some(raw) = field.get(self.source, self.report) else { continue };
             let region = self.parse(&raw.region, Region::parse).or_else(|| defaults.region.clone());
@@ -106,10 +132,10 @@ impl<'a> Resolver<'a> {
             let ipv6 = self.get(&raw.ipv6).copied().unwrap_or_default();
             let Some(name) = self.required(&raw.name, field.span(), "name", "name = \"orders\"") else { continue };
             let Some(text) = name.parse(self.source, self.report, |text| vpc_name(text)) else { continue };
-            if let Some(first) = vpcs.get(&text) {
+            if let Some(first) = vpcs.by_name.get(&text) {
                 let again =
                     Diagnostic::error(self.source, name.span(), format!("VPC `{text}` is defined twice"), "again")
-                        .and(self.source, &first.name, "first here")
+                        .and(&first.source, &first.name, "first here")
                         .help("give one of them another name");
                 self.report.push(again);
                 continue;
@@ -120,9 +146,9 @@ impl<'a> Resolver<'a> {
                 }
                 _ => None,
             };
-            vpcs.insert(text, NamedVpc { name: name.span().clone(), region, account, intent });
+            let source = self.source.clone();
+            vpcs.by_name.insert(text, NamedVpc { source, name: name.span().clone(), region, account, intent });
         }
-        vpcs
     }
 
     fn functions(
@@ -130,28 +156,26 @@ impl<'a> Resolver<'a> {
         field: Option<&Field<Vec<Field<Function>>>>,
         defaults: &Fallback,
         vpcs: &Vpcs,
-    ) -> Vec<Entry> {
-        let mut entries: Vec<Entry> = Vec::new();
-        let mut seen: BTreeMap<FunctionKey, Span> = BTreeMap::new();
+        entries: &mut Entries,
+    ) {
         for field in self.items(field) {
             let Some(raw) = field.get(self.source, self.report) else { continue };
             let Some(entry) = self.function(raw, field.span(), defaults, vpcs) else { continue };
-            match seen.get(&entry.key) {
+            match entries.seen.get(&entry.key).and_then(|at| entries.list.get(*at)) {
                 None => {
-                    seen.insert(entry.key.clone(), entry.span.clone());
-                    entries.push(entry);
+                    entries.seen.insert(entry.key.clone(), entries.list.len());
+                    entries.list.push(entry);
                 }
                 Some(first) => {
                     let FunctionKey { scope, name } = &entry.key;
                     let message = format!("function `{name}` is listed twice for {}", self.scope_in_words(scope));
                     let again = Diagnostic::error(self.source, &entry.span, message, "again here")
-                        .and(self.source, first, "first here")
+                        .and(&first.source, &first.span, "first here")
                         .help("keep one of the two; a function belongs to one place");
                     self.report.push(again);
                 }
             }
         }
-        entries
     }
 
     fn scope_in_words(&self, scope: &Scope) -> String {
@@ -241,7 +265,7 @@ impl<'a> Resolver<'a> {
             }
             return Some((Want::Detached, None));
         }
-        let (base, named) = match vpcs.get(text) {
+        let (base, named) = match vpcs.by_name.get(text) {
             Some(named) => (named.intent.clone()?, Some(named)),
             None => (Arc::new(self.bare_vpc(field, text, vpcs)?), None),
         };
@@ -268,11 +292,14 @@ impl<'a> Resolver<'a> {
                 ipv6: false,
             });
         }
+        if vpcs.partial {
+            return None;
+        }
         let unknown = Diagnostic::error(self.source, field.span(), format!("there is no VPC `{text}`"), "not defined");
-        let known = vpcs.keys().map(String::as_str);
+        let known = vpcs.by_name.keys().map(String::as_str);
         self.report.push(unknown.help(match nearest(text, known.clone().chain(["none"])) {
             Some(near) => format!("did you mean `{near}`?"),
-            None if vpcs.is_empty() => {
+            None if vpcs.by_name.is_empty() => {
                 format!("define it: `[[vpc]]` with `name = \"{text}\"` and its `id`, or write the id itself")
             }
             None => format!("the file defines {}", known.collect::<Vec<_>>().join(", ")),
@@ -317,7 +344,7 @@ impl<'a> Resolver<'a> {
                 let at = raw.region.as_ref().or(raw.account.as_ref()).map_or(span, Field::span);
                 let text = "the function is not where its VPC is";
                 let other = Diagnostic::error(self.source, at, text, "the function's place").and(
-                    self.source,
+                    &vpc.source,
                     &vpc.name,
                     "the VPC's entry says another account or region",
                 );
@@ -423,27 +450,6 @@ impl<'a> Resolver<'a> {
         None
     }
 
-    /// Points at VPCs that no function uses, and at a file that lists nothing.
-    fn unused(&mut self, vpcs: &Vpcs, entries: &[Entry]) {
-        if self.report.has_errors() {
-            return;
-        }
-        let used: BTreeSet<&str> = entries
-            .iter()
-            .filter_map(|entry| match &entry.want {
-                Want::Attached(intent) => intent.name.as_deref(),
-                Want::Detached => None,
-            })
-            .collect();
-        for (name, vpc) in vpcs.iter().filter(|(name, _)| !used.contains(name.as_str())) {
-            let text = format!("no function uses the VPC `{name}`");
-            self.report.push(Diagnostic::warning(self.source, &vpc.name, text, "unused"));
-        }
-        if entries.is_empty() {
-            self.report.push(Diagnostic::warning(self.source, &(0..0), "this file lists no function", ""));
-        }
-    }
-
     fn items<'f, T>(&mut self, field: Option<&'f Field<Vec<Field<T>>>>) -> &'f [Field<T>] {
         field.and_then(|field| field.get(self.source, self.report)).map(Vec::as_slice).unwrap_or_default()
     }
@@ -472,6 +478,27 @@ impl<'a> Resolver<'a> {
             self.report.push(missing.help(format!("add `{example}`")));
         }
         field.as_ref()
+    }
+}
+
+/// Points at what is legal but doubtful: VPCs that no function uses, and files that list nothing.
+fn doubtful(sources: &[Source], vpcs: &Vpcs, entries: &[Entry], report: &mut Report) {
+    if report.has_errors() {
+        return;
+    }
+    let used: BTreeSet<&str> = entries
+        .iter()
+        .filter_map(|entry| match &entry.want {
+            Want::Attached(intent) => intent.name.as_deref(),
+            Want::Detached => None,
+        })
+        .collect();
+    for (name, vpc) in vpcs.by_name.iter().filter(|(name, _)| !used.contains(name.as_str())) {
+        let text = format!("no function uses the VPC `{name}`");
+        report.push(Diagnostic::warning(&vpc.source, &vpc.name, text, "unused"));
+    }
+    if let (true, Some(first)) = (entries.is_empty(), sources.first()) {
+        report.push(Diagnostic::warning(first, &(0..0), "this lists no function", ""));
     }
 }
 

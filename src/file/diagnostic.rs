@@ -1,11 +1,11 @@
 //! What is wrong in a file, with the place marked, in the manner of a good compiler.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level as SnippetLevel, Renderer, Snippet};
 use serde::Serialize;
 
-use super::{Source, Span};
+use super::{ReadError, Source, Span};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -22,6 +22,8 @@ pub enum Level {
 pub struct Diagnostic {
     level: Level,
     message: String,
+    /// The file as a whole, where it could not be read.
+    unread: Option<PathBuf>,
     /// The first place is where the mistake is; the others show what it conflicts with.
     labels: Vec<Label>,
     help: Option<String>,
@@ -62,7 +64,14 @@ impl std::fmt::Display for Place {
 impl Diagnostic {
     /// A mistake at a place; `label` is written under the marked text.
     pub fn error(source: &Source, span: &Span, message: impl Into<String>, label: impl Into<String>) -> Self {
-        Self { level: Level::Error, message: message.into(), labels: Vec::new(), help: None }.and(source, span, label)
+        Self { level: Level::Error, message: message.into(), unread: None, labels: Vec::new(), help: None }
+            .and(source, span, label)
+    }
+
+    /// A file that gives no text: there is no place in it to show.
+    pub fn unread(error: &ReadError) -> Self {
+        let unread = Some(error.path().to_owned());
+        Self { level: Level::Error, message: error.to_string(), unread, labels: Vec::new(), help: None }
     }
 
     /// Something doubtful at a place.
@@ -92,7 +101,12 @@ impl Diagnostic {
         &self.message
     }
 
-    /// Where it is.
+    /// The file that it is in.
+    pub fn file(&self) -> Option<&Path> {
+        self.labels.first().map(|label| label.source.path()).or(self.unread.as_deref())
+    }
+
+    /// Where it is; nowhere where the file could not be read.
     pub fn place(&self) -> Option<Place> {
         self.labels.first().map(|label| Place::of(&label.source, &label.span))
     }
@@ -132,14 +146,16 @@ impl Serialize for Diagnostic {
         struct Flat<'a> {
             level: Level,
             message: &'a str,
-            #[serde(flatten)]
-            place: Option<Place>,
+            file: Option<&'a Path>,
+            line: Option<usize>,
+            column: Option<usize>,
             label: Option<&'a str>,
             help: Option<&'a str>,
         }
         let label = self.labels.first().map(|label| label.text.as_str()).filter(|text| !text.is_empty());
-        let (level, message) = (self.level, self.message.as_str());
-        Flat { level, message, place: self.place(), label, help: self.help.as_deref() }.serialize(serializer)
+        let (line, column) = self.place().map(|place| (place.line, place.column)).unzip();
+        let (level, message, help) = (self.level, self.message.as_str(), self.help.as_deref());
+        Flat { level, message, file: self.file(), line, column, label, help }.serialize(serializer)
     }
 }
 
@@ -168,7 +184,8 @@ impl Report {
 
     /// All of them, in the order in which they stand in the files.
     pub fn sorted(mut self) -> Vec<Diagnostic> {
-        self.diagnostics.sort_by_key(Diagnostic::place);
+        let at = |diagnostic: &Diagnostic| (diagnostic.file().map(Path::to_owned), diagnostic.place());
+        self.diagnostics.sort_by_key(at);
         self.diagnostics
     }
 }

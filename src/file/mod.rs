@@ -23,50 +23,35 @@ pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         .map(|(_, name)| name)
 }
 
-/// Why a file cannot be used: nothing to parse, or mistakes in it.
-#[derive(Debug)]
-pub enum Unusable {
-    /// It gives no text.
-    Unread(ReadError),
-    /// It has mistakes; all of them.
-    Mistaken(Vec<Diagnostic>),
-}
+/// Why a file, or several that belong together, cannot be used: all that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable(pub Vec<Diagnostic>);
 
 impl Unusable {
     /// What is wrong, for people; with the places marked.
     pub fn render(&self, styled: bool) -> String {
-        match self {
-            Self::Unread(error) => format!("error: {error}"),
-            Self::Mistaken(found) => {
-                found.iter().map(|diagnostic| diagnostic.render(styled)).collect::<Vec<_>>().join("\n\n")
-            }
-        }
+        self.0.iter().map(|diagnostic| diagnostic.render(styled)).collect::<Vec<_>>().join("\n\n")
     }
 }
 
 impl From<ReadError> for Unusable {
     fn from(error: ReadError) -> Self {
-        Self::Unread(error)
+        Self(vec![Diagnostic::unread(&error)])
     }
 }
 
 impl std::fmt::Display for Unusable {
     /// One line: the first mistake with its place, and how many more there are.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Unread(error) => error.fmt(f),
-            Self::Mistaken(found) => {
-                let mut errors = found.iter().filter(|diagnostic| diagnostic.level() == Level::Error);
-                let Some(first) = errors.next() else { return f.write_str("no mistake found") };
-                if let Some(place) = first.place() {
-                    write!(f, "{place}: ")?;
-                }
-                f.write_str(first.message())?;
-                match errors.count() {
-                    0 => Ok(()),
-                    more => write!(f, " (and {more} more)"),
-                }
-            }
+        let mut errors = self.0.iter().filter(|diagnostic| diagnostic.level() == Level::Error);
+        let Some(first) = errors.next() else { return f.write_str("no mistake found") };
+        if let Some(place) = first.place() {
+            write!(f, "{place}: ")?;
+        }
+        f.write_str(first.message())?;
+        match errors.count() {
+            0 => Ok(()),
+            more => write!(f, " (and {more} more)"),
         }
     }
 }

@@ -51,6 +51,32 @@ pub enum ReadError {
         /// The file.
         path: PathBuf,
     },
+    /// A directory that is to hold files has none that counts.
+    #[error("{} has no file that ends in .toml; to list no function on purpose, write `function = []` into one", path.display())]
+    NoFiles {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A directory was never the same before and after its files were read.
+    #[error("{} changes again and again while it is read", path.display())]
+    Restless {
+        /// The directory.
+        path: PathBuf,
+    },
+}
+
+impl ReadError {
+    /// The file or directory that it is about.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Unreadable { path, .. }
+            | Self::NotText { path, .. }
+            | Self::Empty { path }
+            | Self::Silent { path }
+            | Self::NoFiles { path }
+            | Self::Restless { path } => path,
+        }
+    }
 }
 
 impl Source {
