@@ -19,9 +19,10 @@ use self::made::{Deed, Dice, History};
 use crate::support::history::{BEGINNING, desired, settings};
 use crate::support::stage::Stage;
 
-/// How long others go on after the last deed. Some of them wait for what they want to undo.
+/// How long others, and faults, go on after the last deed. Some of them wait for what they want to undo, and a fault that
+/// meets what is tried every half an hour lasts for hours.
 const MEDDLING: Duration = Duration::from_secs(2 * 3600);
-/// When the last deed is done and the last fault met, this is long enough for all that waits an hour, and then some.
+/// After that, this is long enough for all that waits an hour, and then some.
 const AFTERWARDS: Duration = Duration::from_secs(5 * 3600);
 /// Nothing may be changed any more in this time after that.
 const QUIET: Duration = Duration::from_secs(2 * 3600);
@@ -60,7 +61,10 @@ fn play(throws: &[u8]) -> Result<(), String> {
         }
     }
     stage.until(stage.clock.now() + MEDDLING);
-    stage.door.with(|aws, _| aws.dismiss_meddlers());
+    stage.door.with(|aws, _| {
+        aws.dismiss_meddlers();
+        aws.faults.clear();
+    });
     stage.until(stage.clock.now() + AFTERWARDS);
     let at_rest = accepted(&stage.door);
     verdict_between_tries(&mut stage, &file)?;
