@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::names::{FunctionKey, Scope, Time};
-use crate::plan::{Change, Outcome, State};
+use crate::plan::{Change, Outcome, Reason, State};
 
 /// The fleet as it stands.
 #[derive(Clone, Debug, Default)]
 pub struct Board {
     lines: BTreeMap<FunctionKey, Line>,
     counts: BTreeMap<(Scope, State), usize>,
+    held_by_guard: BTreeMap<Scope, usize>,
 }
 
 /// How one function stands.
@@ -37,10 +38,11 @@ impl Board {
     ) -> Option<State> {
         let state = outcome.state();
         let before = self.lines.get(key).map(|line| (line.outcome.state(), line.since));
-        if let Some((before, _)) = before {
-            self.count(&key.scope, before, |count| count.saturating_sub(1));
-        }
+        self.leaves(key);
         self.count(&key.scope, state, |count| count + 1);
+        if is_held_by_guard(&outcome) {
+            *self.held_by_guard.entry(key.scope.clone()).or_default() += 1;
+        }
         let since = before.filter(|(before, _)| *before == state).map_or(now, |(_, since)| since);
         self.lines.insert(key.clone(), Line { outcome, since, next, change });
         before.map(|(before, _)| before)
@@ -48,9 +50,22 @@ impl Board {
 
     /// A function left the file.
     pub fn released(&mut self, key: &FunctionKey) -> Option<Line> {
-        let line = self.lines.remove(key)?;
-        self.count(&key.scope, line.outcome.state(), |count| count.saturating_sub(1));
-        Some(line)
+        self.leaves(key);
+        self.lines.remove(key)
+    }
+
+    /// A function is not counted any more as it was.
+    fn leaves(&mut self, key: &FunctionKey) {
+        let Some(outcome) = self.lines.get(key).map(|line| line.outcome.clone()) else { return };
+        self.count(&key.scope, outcome.state(), |count| count.saturating_sub(1));
+        if let Some(held) = self.held_by_guard.get_mut(&key.scope).filter(|_| is_held_by_guard(&outcome)) {
+            *held = held.saturating_sub(1);
+        }
+    }
+
+    /// How many functions the guard holds, by scope. A scope in which it holds none any more is there with 0.
+    pub fn held_by_guard(&self) -> impl Iterator<Item = (&Scope, usize)> {
+        self.held_by_guard.iter().map(|(scope, count)| (scope, *count))
     }
 
     /// How a function stands; none if nothing is known yet.
@@ -72,4 +87,8 @@ impl Board {
         let count = self.counts.entry((scope.clone(), state)).or_default();
         *count = change(*count);
     }
+}
+
+fn is_held_by_guard(outcome: &Outcome) -> bool {
+    outcome.why().is_some_and(|why| why.reason == Reason::GuardHolding)
 }

@@ -3,11 +3,14 @@
 //! A value of one of these types is known to have the right shape, so nothing further in re-checks it. Texts are kept
 //! behind an `Arc`, since a fleet of ten thousand functions repeats the same few accounts, roles and networks.
 
+mod pattern;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use pattern::fits;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::Digest as _;
 

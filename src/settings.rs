@@ -113,6 +113,12 @@ pub struct Guard {
     pub allowed_policies: Vec<PolicyName>,
     /// The VPCs that functions may be attached to; `None` for any.
     pub allowed_vpcs: Option<Vec<VpcId>>,
+    /// The most functions of an account and region that the daemon changes in an hour without a person's agreement.
+    pub max_changes: usize,
+    /// The same as a share of those that the file lists there, in percent.
+    pub max_change_percent: usize,
+    /// Plans that a person has looked at, by their ids or the first twelve digits of these.
+    pub approved: Vec<String>,
 }
 
 /// An account that the operator states.
@@ -199,6 +205,13 @@ struct RawGuard {
     allowed_policies: Option<Field<Vec<Field<String>>>>,
     /// The VPCs that functions may be attached to. Left out: any.
     allowed_vpcs: Option<Field<Vec<Field<String>>>>,
+    /// The most functions of an account and region that the daemon changes in an hour without a person's agreement; ten
+    /// always pass.
+    max_changes: Option<Field<usize>>,
+    /// The same as a share of those that the file lists there, in percent: 0 to 100.
+    max_change_percent: Option<Field<usize>>,
+    /// Plans that a person has looked at, by the ids that `plan` prints. Each is good once.
+    approved: Option<Field<Vec<Field<String>>>>,
 }
 
 /// `[[account]]`
@@ -292,7 +305,14 @@ impl Settings {
             resync: Duration::from_secs(300),
             settle: Duration::from_secs(60),
             limits: Limits { requests_per_second: 5.0, workers: 16 },
-            guard: Guard { allow_detach: false, allowed_policies: vec![PolicyName::vpc_access()], allowed_vpcs: None },
+            guard: Guard {
+                allow_detach: false,
+                allowed_policies: vec![PolicyName::vpc_access()],
+                allowed_vpcs: None,
+                max_changes: 50,
+                max_change_percent: 30,
+                approved: Vec::new(),
+            },
             accounts: Vec::new(),
             metrics: Metrics { per_function: true },
             audit: None,
@@ -344,6 +364,9 @@ impl Reader<'_> {
             set(&mut into.guard.allow_detach, self.get(&guard.allow_detach).copied());
             set(&mut into.guard.allowed_policies, self.list(&guard.allowed_policies, PolicyName::parse));
             into.guard.allowed_vpcs = self.list(&guard.allowed_vpcs, VpcId::parse);
+            set(&mut into.guard.max_changes, self.get(&guard.max_changes).copied());
+            set(&mut into.guard.max_change_percent, self.parse(&guard.max_change_percent, |number| percent(*number)));
+            set(&mut into.guard.approved, self.list(&guard.approved, parse_plan_id));
         }
         if let Some(metrics) = self.get(&raw.metrics) {
             set(&mut into.metrics.per_function, self.get(&metrics.per_function).copied());
@@ -428,6 +451,19 @@ fn requests_per_second(number: Number) -> Result<f64, NameError> {
     let rule = "Lambda's whole control plane grants 15 a second per account and region: write more than 0, at most 15";
     let wrong = || NameError { expected: "a request rate", given: value.to_string(), rule };
     (value > 0.0 && value <= 15.0).then_some(value).ok_or_else(wrong)
+}
+
+fn percent(number: usize) -> Result<usize, NameError> {
+    let wrong = || NameError { expected: "a percentage", given: number.to_string(), rule: "write 0 to 100" };
+    (number <= 100).then_some(number).ok_or_else(wrong)
+}
+
+/// Parses a plan's id, or enough of its first digits.
+pub fn parse_plan_id(text: &str) -> Result<String, NameError> {
+    let rule = "write the id that `plan` prints: at least its first twelve hexadecimal digits";
+    let wrong = || NameError { expected: "the id of a plan", given: text.to_owned(), rule };
+    let digits = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    ((12..=64).contains(&text.len()) && digits).then(|| text.to_owned()).ok_or_else(wrong)
 }
 
 fn workers(number: usize) -> Result<usize, NameError> {

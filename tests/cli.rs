@@ -395,3 +395,45 @@ fn validate_takes_directories_annotates_for_github_and_points_at_what_is_doubtfu
     assert_eq!(output.status.code(), Some(1));
     assert_says(&out(&output), &["good/a.toml: valid, 1 function\n", "good/c.toml: not valid"]);
 }
+
+#[test]
+fn a_plan_says_how_many_interfaces_lambda_has_to_make_and_what_the_guard_would_hold() {
+    let fleet = Served::world(&lambda_vpc_controller::simulator::World::fleet(20));
+    let function = |number| format!("[[function]]\nname = 'function-{number:05}'\nvpc = 'vpc-0f1ee700000000000'\n");
+    let head = "defaults = { region = 'eu-west-1' }\n".to_owned();
+    let entries = (0..12).map(function).fold(head, |text, entry| text + &entry);
+    let desk = Desk { account: fleet, ..Desk::new(&entries) };
+    let output = desk.run(&["plan"]);
+    let text = out(&output);
+    assert_eq!(output.status.code(), Some(2), "{}", err(&output));
+    assert!(
+        text.contains("vpc-0f1ee700000000000 in 123456789012/eu-west-1: Lambda makes 3 new network interfaces"),
+        "{text}"
+    );
+    assert!(text.contains("of these 12 in 123456789012/eu-west-1 the daemon changes 10 in an hour"), "{text}");
+    let json: Value = serde_json::from_str(&out(&desk.run(&["plan", "--output", "json"]))).unwrap();
+    let id = json["plan_id"].as_str().unwrap().to_owned();
+    assert_eq!((json["interfaces"][0]["there"].as_u64(), json["interfaces"][0]["new"].as_u64()), (Some(0), Some(3)));
+    assert!(text.contains(&format!("apply --approve {}", &id[..12])), "{text}");
+}
+
+#[test]
+fn an_approval_is_of_the_plan_as_it_stands_and_of_no_other() {
+    let desk = Desk::new(IN_SYNC);
+    // The clock stands still, so that nothing that takes time comes to an end: what is refused shows without it.
+    desk.write("functions.toml", ORDERS);
+    let refused = desk.run(&["apply", "--approve", "0123456789ab"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        err(&refused).contains("not 0123456789ab: something has changed since it was looked at"),
+        "{}",
+        err(&refused)
+    );
+    assert!(desk.account.door.changes().is_empty());
+    let json: Value = serde_json::from_str(&out(&desk.run(&["plan", "--output", "json"]))).unwrap();
+    let id = json["plan_id"].as_str().unwrap();
+    let begun = desk.run(&["apply", "--approve", &id[..12], "--timeout", "3s"]);
+    assert!(!desk.account.door.changes().is_empty(), "{}", err(&begun));
+    let short = desk.run(&["apply", "--approve", "0123"]);
+    assert!(err(&short).contains("at least its first twelve hexadecimal digits"), "{}", err(&short));
+}

@@ -1,15 +1,13 @@
 //! The daemon as a process, against a simulated account in another process, over HTTP.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::served::aws_environment;
+use crate::support::account::Account;
+use crate::support::process::{Process, eventually, eventually_or};
 use crate::support::program;
 
 const WORLD: &str = include_str!("../src/simulator/world/demo.toml");
@@ -18,75 +16,10 @@ const FILE: &str = "[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n
                     [[vpc]]\nname = 'orders'\nid = 'vpc-0a1b2c3d4e5f60718'\n\
                     [[function]]\nname = 'orders-api'\nvpc = 'orders'\n";
 
-/// A process that is ended with the test.
-pub(crate) struct Process {
-    child: Child,
-    lines: Arc<Mutex<Vec<String>>>,
-}
-
-impl Process {
-    pub(crate) fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        for stream in [Box::new(out) as Box<dyn std::io::Read + Send>, Box::new(err)] {
-            let lines = Arc::clone(&lines);
-            std::thread::spawn(move || {
-                BufReader::new(stream).lines().map_while(Result::ok).for_each(|line| lines.lock().unwrap().push(line));
-            });
-        }
-        Self { child, lines }
-    }
-
-    /// What follows these words in the first line that has them.
-    pub(crate) fn told(&self, before: &str, until: char) -> String {
-        eventually(before, || {
-            let lines = self.lines.lock().unwrap();
-            let rest = lines.iter().find_map(|line| line.split_once(before).map(|(_, rest)| rest.to_owned()))?;
-            Some(rest.split(until).next().unwrap_or_default().to_owned())
-        })
-    }
-
-    fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-    }
-
-    fn ended(&mut self) -> ExitStatus {
-        eventually("the process to end", || self.child.try_wait().unwrap())
-    }
-
-    pub(crate) fn output(&self) -> String {
-        self.lines.lock().unwrap().join("\n")
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Asks again and again, for at most half a minute.
-#[track_caller]
-pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(30), "waited in vain for: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 struct Stage {
     folder: tempfile::TempDir,
-    account: Process,
+    account: Account,
     daemon: Process,
-    url: String,
 }
 
 impl Stage {
@@ -100,14 +33,11 @@ impl Stage {
         let quick = "[timings]\nupdate = 0.1\nnew_interface = 0.2\npropagation = 0.3\npending = 0.1";
         let (head, rest) = WORLD.split_once("[timings]").unwrap();
         let (_, rest) = rest.split_once("\n\n").unwrap();
-        fs::write(folder.path().join("world.toml"), format!("{head}{quick}\n\n{rest}")).unwrap();
-        let world = folder.path().join("world.toml");
-        let account = Process::start(program().args(["simulate", "--listen", "127.0.0.1:0", "--world"]).arg(world));
-        let url = account.told("is served at ", ' ');
+        let account = Account::serve(&format!("{head}{quick}\n\n{rest}"));
         fs::write(folder.path().join("functions.toml"), file).unwrap();
         fs::write(folder.path().join("controller.toml"), settings).unwrap();
-        let daemon = Self::daemon(&folder, &url);
-        Self { folder, account, daemon, url }
+        let daemon = Self::daemon(&folder, &account.url);
+        Self { folder, account, daemon }
     }
 
     fn daemon(folder: &tempfile::TempDir, url: &str) -> Process {
@@ -140,29 +70,14 @@ impl Stage {
 
     #[track_caller]
     fn until(&self, series: &str, value: f64) {
-        let begun = Instant::now();
-        while self.metric(series) != Some(value) {
-            let said = || format!("{}\n{}", self.get("/metrics").unwrap_or_default(), self.daemon.output());
-            assert!(begun.elapsed() < Duration::from_secs(30), "{series} never was {value}:\n{}", said());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let said = || format!("{series} never was {value}:\n{:?}\n{}", self.get("/metrics"), self.daemon.output());
+        eventually_or(said, || self.metric(series).filter(|now| *now == value));
     }
 
-    /// Asks the simulated account as any client would.
-    fn functions(&self) -> String {
-        let authorization = "AWS4-HMAC-SHA256 Credential=any/20261123/eu-west-1/lambda/aws4_request, \
-                             SignedHeaders=host, Signature=0";
-        let url = format!("{}/2015-03-31/functions/orders-api/configuration", self.url);
-        let mut answer = ureq::get(url).header("authorization", authorization).call().unwrap();
-        answer.body_mut().read_to_string().unwrap()
-    }
-
-    fn somebody_detaches(&self) {
-        let authorization = "AWS4-HMAC-SHA256 Credential=any/20261123/eu-west-1/lambda/aws4_request, \
-                             SignedHeaders=host, Signature=0";
-        let url = format!("{}/2015-03-31/functions/orders-api/configuration", self.url);
-        let body = r#"{"VpcConfig":{"SubnetIds":[],"SecurityGroupIds":[],"Ipv6AllowedForDualStack":false}}"#;
-        ureq::put(url).header("authorization", authorization).send(body).unwrap();
+    /// Whether the function is in its VPC, as any client of the account sees it.
+    fn attached(&self) -> bool {
+        let subnets = &self.account.configuration("orders-api")["VpcConfig"]["SubnetIds"];
+        subnets.as_array().is_some_and(|subnets| subnets.iter().any(|subnet| subnet == "subnet-0a1a1a1a1a1a1a1a1"))
     }
 }
 
@@ -173,19 +88,19 @@ fn the_daemon_attaches_repairs_and_ends_cleanly() {
         "lambda_vpc_function_in_sync{account=\"123456789012\",function=\"orders-api\",region=\"eu-west-1\"}",
         1.0,
     );
-    assert!(stage.functions().contains("subnet-0a1a1a1a1a1a1a1a1"));
+    assert!(stage.attached());
     assert_eq!(stage.get("/livez").unwrap(), "ok\n");
     assert_eq!(stage.get("/readyz").unwrap(), "ok\n");
     assert_eq!(stage.metric("lambda_vpc_changes_total{result=\"success\",step=\"attach_policy\"}"), Some(1.0));
     let updates = "lambda_vpc_changes_total{result=\"success\",step=\"set_vpc\"}";
     stage.until(updates, 1.0);
-    stage.somebody_detaches();
+    stage.account.detach("orders-api");
     stage.until(updates, 2.0);
     stage.until("lambda_vpc_drift_total{cause=\"live\",kind=\"network\"}", 1.0);
     stage.until("lambda_vpc_functions{account=\"123456789012\",region=\"eu-west-1\",state=\"in_sync\"}", 1.0);
     stage.daemon.signal("TERM");
     assert_eq!(stage.daemon.ended().code(), Some(0), "{}", stage.daemon.output());
-    assert!(stage.account.child.try_wait().unwrap().is_none(), "the account still runs");
+    assert!(stage.account.process.runs(), "the account still runs");
 }
 
 #[test]
@@ -213,7 +128,7 @@ fn a_broken_edit_does_no_harm_and_is_told() {
     {
         fs::write(stage.file(), broken).unwrap();
         stage.until("lambda_vpc_desired_valid", 0.0);
-        assert!(stage.functions().contains("subnet-0a1a1a1a1a1a1a1a1"));
+        assert!(stage.attached());
         assert_eq!(stage.get("/readyz").unwrap(), "ok\n", "the last good state is in force");
         fs::write(stage.file(), FILE).unwrap();
         stage.until("lambda_vpc_desired_valid", 1.0);
@@ -328,7 +243,7 @@ fn each_call_leaves_its_intent_and_its_result_on_stdout_or_in_the_file_that_the_
 fn what_the_trail_cannot_record_is_not_changed_until_it_can() {
     let stage = Stage::open_with(FILE, &format!("audit = '/dev/full'\n{SETTINGS}"));
     stage.until(BLOCKED, 1.0);
-    assert!(!stage.functions().contains("subnet-0a1a1a1a1a1a1a1a1"));
+    assert!(!stage.attached());
     for step in ["attach_policy", "set_vpc"] {
         for result in ["success", "failure"] {
             let changes = format!("lambda_vpc_changes_total{{result=\"{result}\",step=\"{step}\"}}");
@@ -346,7 +261,7 @@ fn what_the_trail_cannot_record_is_not_changed_until_it_can() {
     fs::rename(&trail, &away).unwrap();
     fs::write(stage.file(), FILE).unwrap();
     stage.until(BLOCKED, 1.0);
-    assert!(!stage.functions().contains("subnet-0a1a1a1a1a1a1a1a1"));
+    assert!(!stage.attached());
     fs::rename(&away, &trail).unwrap();
     stage.until("lambda_vpc_functions{account=\"123456789012\",region=\"eu-west-1\",state=\"in_sync\"}", 1.0);
     assert_tells_all(&Stage::audit(&fs::read_to_string(trail.join("audit.jsonl")).unwrap()));
@@ -359,7 +274,7 @@ fn settings_that_change_are_taken_over_and_broken_ones_leave_the_last_good_in_fo
         |name| format!("lambda_vpc_functions{{account=\"123456789012\",region=\"eu-west-1\",state=\"{name}\"}}");
     let settings = |text: &str| fs::write(stage.folder.path().join("controller.toml"), text).unwrap();
     stage.until(&state("drifted"), 1.0);
-    assert!(!stage.functions().contains("subnet-0a1a1a1a1a1a1a1a1"), "nothing is changed while it is observed");
+    assert!(!stage.attached(), "nothing is changed while it is observed");
     settings(SETTINGS);
     stage.until(&state("in_sync"), 1.0);
     let updates = "lambda_vpc_changes_total{result=\"success\",step=\"set_vpc\"}";
@@ -368,7 +283,7 @@ fn settings_that_change_are_taken_over_and_broken_ones_leave_the_last_good_in_fo
     settings(&format!("mode = 'watch'\n{SETTINGS}"));
     eventually("the mistake to be told", || stage.daemon.output().contains("`watch` is not a mode").then_some(()));
     assert!(stage.daemon.output().contains("controller.toml:1:8"), "{}", stage.daemon.output());
-    stage.somebody_detaches();
+    stage.account.detach("orders-api");
     stage.until(updates, 2.0);
 
     settings(&format!("audit = 'x.jsonl'\n{}", SETTINGS.replace("127.0.0.1:0", "127.0.0.1:1")));

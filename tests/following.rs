@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use lambda_vpc_controller::desired::{Accounts, DesiredState};
 
-use crate::daemon::{Process, eventually};
 use crate::served::aws_environment;
+use crate::support::process::{Process, eventually};
 use crate::support::program;
 
 /// Far above what an event needs, also on a busy machine, and below the poll of ten seconds, which begins anew with each

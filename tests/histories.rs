@@ -385,7 +385,7 @@ fn an_entry_that_is_edited_after_days_is_bound_against_the_network_of_today() {
 
 #[test]
 fn a_long_file_is_compared_by_pages_and_only_what_differs_is_looked_at() {
-    let mut history = History::of(World::fleet(120), daemon());
+    let mut history = History::of(World::fleet(120), Limits { guard: None, ..daemon() });
     let entry = |number: usize| format!("[[function]]\nname = 'function-{number:05}'\nvpc = 'vpc-0f1ee700000000000'\n");
     let entries: String = (0..60).map(entry).collect();
     let file =

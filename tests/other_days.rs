@@ -20,7 +20,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const VPC_ACCESS: &str = "service-role/AWSLambdaVPCAccessExecutionRole";
 
 fn daemon() -> Limits {
-    Limits { allow_detach: true, ..Limits::of(&settings()) }
+    Limits { allow_detach: true, guard: None, ..Limits::of(&settings()) }
 }
 
 /// The demo's VPC and groups, with these roles and functions; a function is its name and its role.

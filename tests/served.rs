@@ -1,14 +1,22 @@
 //! A simulated world that is served on a port of its own, by a clock that stands still.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::SystemTime;
 
-use lambda_vpc_controller::names::Time;
+use lambda_vpc_controller::cloud::Unobserved;
+use lambda_vpc_controller::cloud::aws::{Access, Aws, Deadlines, Endpoint};
+use lambda_vpc_controller::names::{AccountId, Clock, Time};
 use lambda_vpc_controller::simulator::{Door, StillClock, World, http};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 /// The moment at which every served world begins.
 pub(crate) const BEGIN: Time = Time(1_795_417_200_000);
+
+/// The access key of those who talk to a served world.
+pub(crate) const ACCESS_KEY: &str = "AKIASIMULATED";
 
 /// A served world; it stops when dropped.
 pub(crate) struct Served {
@@ -31,8 +39,7 @@ impl Served {
         let (tell, told) = std::sync::mpsc::channel();
         let serving = door.clone();
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
+            runtime().block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 tell.send(listener.local_addr().unwrap()).unwrap();
                 // A client that keeps its connection open must not keep the test waiting.
@@ -44,6 +51,18 @@ impl Served {
         });
         let url = format!("http://{}", told.recv().unwrap());
         Self { door, clock, url, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// AWS through its SDK, which finds this world in AWS's place.
+    pub(crate) async fn sdk(&self) -> Aws {
+        self.sdk_with(HashMap::new(), Deadlines::default()).await
+    }
+
+    /// The same, with access to other accounts and other deadlines.
+    pub(crate) async fn sdk_with(&self, access: HashMap<AccountId, Access>, deadlines: Deadlines) -> Aws {
+        let endpoint = Endpoint::Emulator { url: self.url.clone(), access_key: ACCESS_KEY.to_owned() };
+        let clock: Clock = Arc::new(|| Time::from_system(SystemTime::now()));
+        Aws::connect(&endpoint, access, deadlines, 10_000.0, Arc::new(Unobserved), clock).await
     }
 
     /// Serves the demo's world.
@@ -62,11 +81,16 @@ impl Drop for Served {
     }
 }
 
+/// A runtime for one thread.
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
 /// The environment in which an AWS client talks to this address and to nothing else.
 pub(crate) fn aws_environment(url: &str) -> Vec<(&'static str, String)> {
     [
         ("AWS_ENDPOINT_URL", url),
-        ("AWS_ACCESS_KEY_ID", "AKIASIMULATED"),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
         ("AWS_SECRET_ACCESS_KEY", "secret"),
         ("AWS_REGION", "eu-west-1"),
         ("AWS_DEFAULT_REGION", "eu-west-1"),

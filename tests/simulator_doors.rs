@@ -3,18 +3,17 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::future::Future;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use lambda_vpc_controller::cloud::aws::{Access, Aws, Endpoint};
-use lambda_vpc_controller::cloud::{Cloud, CloudError, Read, Receipt, Reply, Unobserved};
+use lambda_vpc_controller::cloud::aws::{Access, Deadlines};
+use lambda_vpc_controller::cloud::{Cloud, CloudError, Read, Receipt, Reply};
 use lambda_vpc_controller::names::{
-    AccountId, Clock, FunctionKey, FunctionName, Network, PolicyArn, Region, RevisionId, RoleArn, Scope,
-    SecurityGroupId, SubnetId, Time, VpcId,
+    AccountId, FunctionKey, FunctionName, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, SecurityGroupId,
+    SubnetId, VpcId,
 };
 use lambda_vpc_controller::simulator::World;
 
-use crate::served::Served;
+use crate::served::{Served, runtime};
 
 /// The demo's world and enough functions for a second page.
 fn world() -> World {
@@ -157,7 +156,7 @@ fn the_same_script_gives_the_same_answers_through_both_doors() {
         run(&served, &served.door)
     };
     let served = Served::world(&world());
-    let through_the_sdk = run(&served, &runtime().block_on(sdk(&served, HashMap::new())));
+    let through_the_sdk = run(&served, &runtime().block_on(served.sdk()));
     for (direct, sdk) in direct.iter().zip(&through_the_sdk) {
         assert_eq!(direct, sdk);
     }
@@ -179,7 +178,7 @@ fn the_sdk_reaches_another_account_through_a_role_of_it() {
     let access = HashMap::from([(account.clone(), Access { role: Some(role), external_id: None })]);
     let region = Region::parse("eu-west-1").unwrap();
     let identity = runtime().block_on(async {
-        let aws = sdk(&served, access).await;
+        let aws = served.sdk_with(access, Deadlines::default()).await;
         aws.caller_identity(Some(&account), &region).await.unwrap()
     });
     assert_eq!(identity.account, account);
@@ -189,17 +188,6 @@ fn the_sdk_reaches_another_account_through_a_role_of_it() {
 fn run(served: &Served, cloud: &dyn Cloud) -> Vec<String> {
     let pass = |seconds| served.clock.pass(Duration::from_secs(seconds));
     runtime().block_on(Script { cloud, pass: &pass, answers: Vec::new() }.run())
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
-}
-
-/// AWS through its SDK, which finds the served world in AWS's place.
-async fn sdk(served: &Served, access: HashMap<AccountId, Access>) -> Aws {
-    let endpoint = Endpoint::Emulator { url: served.url.clone(), access_key: "AKIASIMULATED".to_owned() };
-    let clock: Clock = Arc::new(|| Time::from_system(SystemTime::now()));
-    Aws::connect(&endpoint, access, 10_000.0, Arc::new(Unobserved), clock).await
 }
 
 /// A change without its receipt, which is another one each time.

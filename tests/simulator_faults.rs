@@ -1,25 +1,22 @@
 //! What goes wrong on purpose, as both doors and the bare wire show it.
 
-use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
-use lambda_vpc_controller::cloud::aws::{Access, Aws, Endpoint};
 use lambda_vpc_controller::cloud::{
-    self, Class, Cloud, CloudError, Exclusion, Failure, Read as _, Simulated, State, Unobserved, Update, Write as _,
+    self, Class, Cloud, CloudError, Exclusion, Failure, Read as _, Simulated, State, Update, Write as _,
 };
 use lambda_vpc_controller::names::{
-    AccountId, Clock, FunctionKey, FunctionName, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, Time, VpcId,
+    AccountId, FunctionKey, FunctionName, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, VpcId,
 };
 use lambda_vpc_controller::simulator::{
     Door, Fault, Match, Meddler, Meddling, Misbehaviour, Overruler, Quotas, Rate, StillClock, VpcConfigRequest, World,
 };
 use serde_json::{Value, json};
 
-use crate::served::{BEGIN, Served};
+use crate::served::{BEGIN, Served, runtime};
+use crate::support::process::{Process, eventually};
 use crate::support::program;
 
 fn at() -> Scope {
@@ -78,17 +75,6 @@ impl Ask {
     }
 }
 
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
-}
-
-/// AWS through its SDK, which finds the served world in AWS's place.
-async fn sdk(served: &Served) -> Aws {
-    let endpoint = Endpoint::Emulator { url: served.url.clone(), access_key: "AKIASIMULATED".to_owned() };
-    let clock: Clock = Arc::new(|| Time::from_system(SystemTime::now()));
-    Aws::connect(&endpoint, HashMap::<AccountId, Access>::new(), 10_000.0, Arc::new(Unobserved), clock).await
-}
-
 /// What a fault makes of a call through each door: `ok` or the class, and whether it was done.
 fn through_both_doors(ask: Ask, answer: &Misbehaviour) -> [(Result<(), CloudError>, bool); 2] {
     [true, false].map(|direct| {
@@ -98,7 +84,7 @@ fn through_both_doors(ask: Ask, answer: &Misbehaviour) -> [(Result<(), CloudErro
         let answered = runtime().block_on(async {
             match direct {
                 true => ask.of(&served.door).await,
-                false => ask.of(&sdk(&served).await).await,
+                false => ask.of(&served.sdk().await).await,
             }
         });
         assert_eq!(served.door.count(ask.operation()), 1, "{ask:?} was tried again");
@@ -197,7 +183,7 @@ fn an_update_that_is_to_fail_is_accepted_and_fails_with_any_code() {
         let fault = Fault::always(Misbehaviour::UpdateFails(failure.clone())).about("legacy-*").times(1);
         served.door.with(|aws, _| aws.faults.add(fault));
         runtime().block_on(async {
-            let sdk = sdk(&served).await;
+            let sdk = served.sdk().await;
             let before = sdk.get_function(&key("legacy-report")).await.unwrap();
             Ask::Update.of(&sdk).await.unwrap();
             let busy = Ask::Update.of(&sdk).await.unwrap_err();
@@ -238,7 +224,7 @@ fn requests_over_the_quota_are_throttled_through_both_doors_and_time_helps() {
         let served = Served::demo();
         served.door.with(|aws, _| aws.quotas = Quotas::real());
         runtime().block_on(async {
-            let sdk = sdk(&served).await;
+            let sdk = served.sdk().await;
             let cloud: &dyn Cloud = if direct { &served.door } else { &sdk };
             for _ in 0..15 {
                 Ask::Get.of(cloud).await.unwrap();
@@ -264,7 +250,7 @@ fn what_is_special_about_a_function_or_a_role_is_the_same_through_both_doors() {
     });
     let actions = ["ec2:CreateNetworkInterface"];
     runtime().block_on(async {
-        let sdk = sdk(&served).await;
+        let sdk = served.sdk().await;
         for name in ["provided", "us-east-1.edge", "idle", "broken", "contested"] {
             let direct = served.door.get_function(&key(name)).await.unwrap();
             assert_eq!(sdk.get_function(&key(name)).await.unwrap(), direct, "{name}");
@@ -476,17 +462,6 @@ fn tests_in_other_processes_make_things_go_wrong_and_end_it() {
     assert_eq!(ask(), None, "what is refused adds nothing");
 }
 
-/// A process that ends with the test.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn in_a_hastened_world_all_that_takes_time_takes_less_and_the_clock_goes_on_as_before() {
     let clock = StillClock::at(BEGIN);
@@ -513,20 +488,14 @@ fn minutes_of_aws_pass_in_moments() {
     let text =
         "[timings]\npending = 600\nupdate = 600\n[[role]]\nname = 'r'\n[[function]]\nname = 'orders-api'\nrole = 'r'\n";
     std::fs::write(world.path(), text).unwrap();
-    let mut process = program();
-    process.args(["simulate", "--listen", "127.0.0.1:0", "--time-scale", "3600", "--world"]).arg(world.path());
-    let mut process = Ended(process.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
-    let mut line = String::new();
-    BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let url = line.trim().rsplit(' ').next().unwrap();
+    let mut command = program();
+    command.args(["simulate", "--listen", "127.0.0.1:0", "--time-scale", "3600", "--world"]).arg(world.path());
+    let process = Process::start(&mut command);
+    let url = &process.told("is served at ", ' ');
     let update = signed("lambda", "PUT", CONFIGURATION, r#"{"MemorySize":512}"#);
     let answer = bytes_from(url, &update);
     assert!(answer.contains(r#""LastUpdateStatus":"InProgress""#), "{answer}");
-    let begun = Instant::now();
-    while !bytes_from(url, &get_function()).contains(r#""LastUpdateStatus":"Successful""#) {
-        assert!(
-            begun.elapsed() < Duration::from_secs(60),
-            "ten minutes at 3600 times the speed take a sixth of a second"
-        );
-    }
+    eventually("ten minutes at 3600 times the speed, which take a sixth of a second", || {
+        bytes_from(url, &get_function()).contains(r#""LastUpdateStatus":"Successful""#).then_some(())
+    });
 }

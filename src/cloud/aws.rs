@@ -28,10 +28,6 @@ use crate::names::{
     AccountId, Clock, FunctionKey, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, Time, VpcId,
 };
 
-/// The time to a connection.
-const CONNECT: Duration = Duration::from_secs(5);
-/// The time to the whole answer, the budget's wait not counted.
-const DEADLINE: Duration = Duration::from_secs(30);
 /// A change waits for the budget no longer than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// The most items that Lambda gives in one page.
@@ -67,6 +63,21 @@ pub struct Access {
     pub external_id: Option<String>,
 }
 
+/// How long a call may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadlines {
+    /// The time to a connection.
+    pub connection: Duration,
+    /// The time to the whole answer, the budget's wait not counted.
+    pub answer: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self { connection: Duration::from_secs(5), answer: Duration::from_secs(30) }
+    }
+}
+
 /// The clients of one account in one region. They keep their connections, so they are made once.
 #[derive(Clone)]
 struct Clients {
@@ -92,11 +103,13 @@ impl Aws {
     pub async fn connect(
         endpoint: &Endpoint,
         access: HashMap<AccountId, Access>,
+        deadlines: Deadlines,
         requests_per_second: f64,
         observer: Arc<dyn CallObserver>,
         clock: Clock,
     ) -> Self {
-        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_timeout(DEADLINE).build();
+        let Deadlines { connection, answer } = deadlines;
+        let timeouts = TimeoutConfig::builder().connect_timeout(connection).operation_timeout(answer).build();
         let mut base = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts);

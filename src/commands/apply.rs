@@ -15,14 +15,14 @@ use super::{ApplyArgs, Failure, audit, exit};
 use crate::cloud::Unobserved;
 use crate::engine::{self, Controller, Event, Notice, Observer, Signal};
 use crate::names::FunctionKey;
-use crate::plan::{Admitted, Answer, Change, Line, Outcome, State};
+use crate::plan::{Admitted, Answer, Change, GuardLimits, Line, Outcome, State};
 use crate::settings::Settings;
 
 pub(super) async fn run(settings: Settings, args: &ApplyArgs) -> Result<ExitCode, Failure> {
     let session = Session::begin(&settings, Arc::new(Unobserved), audit::of_apply(&settings)?).await;
     let (mut controller, plan) = session.look(&settings, Arc::new(Silent)).await?;
     let Some(desired) = controller.desired() else { return Ok(exit::ERROR) };
-    print::out(&print::plan(&plan, desired, controller.facts()))?;
+    print::out(&print::plan(&plan, desired, controller.facts(), &GuardLimits::of(&settings.guard)))?;
     let summary = Summary::of(&plan);
     let to_do: BTreeMap<FunctionKey, Change> = plan
         .lines
@@ -36,7 +36,14 @@ pub(super) async fn run(settings: Settings, args: &ApplyArgs) -> Result<ExitCode
         let fine = summary == Summary { in_sync: summary.in_sync, ..Summary::default() };
         return Ok(if fine { exit::FINE } else { exit::ERROR });
     }
-    if !to_do.is_empty() && !args.yes && !agreed(to_do.len())? {
+    if let Some(id) = args.approve.as_ref().filter(|id| !plan.id.as_str().starts_with(id.as_str())) {
+        return Err(Failure::Other(format!(
+            "the plan is {} now, not {id}: something has changed since it was looked at; look at it again, and approve that",
+            plan.id.short()
+        )));
+    }
+    let asked = !args.yes && args.approve.is_none();
+    if !to_do.is_empty() && asked && !agreed(to_do.len())? {
         anstream::eprintln!("nothing was changed");
         return Ok(exit::ERROR);
     }
@@ -75,7 +82,7 @@ fn report(controller: &Controller, now: crate::names::Time) -> Result<ExitCode, 
 /// Asks on the terminal. Without one nobody can agree.
 fn agreed(changes: usize) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
-        let text = "there is no terminal to ask on: look at the plan and pass --yes to agree to it";
+        let text = "there is no terminal to ask on: look at the plan and pass --approve with its id, or --yes";
         return Err(Failure::Other(text.to_owned()));
     }
     let what = if changes == 1 { "this change".to_owned() } else { format!("these {changes} changes") };

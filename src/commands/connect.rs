@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use tokio::sync::{OnceCell, watch};
 
 use super::Failure;
-use crate::cloud::aws::{Access, Aws, Endpoint};
+use crate::cloud::aws::{Access, Aws, Deadlines, Endpoint};
 use crate::cloud::{CallObserver, Read};
 use crate::desired::{Accounts, DesiredState, Files, LoadFailure};
 use crate::engine::{Load, Loading};
@@ -36,7 +36,10 @@ pub(super) async fn aws(
         (account.id.clone(), Access { role: account.role.clone(), external_id: account.external_id.clone() })
     });
     let access: HashMap<_, _> = access.collect();
-    Arc::new(Aws::connect(endpoint, access, settings.limits.requests_per_second, observer, clock).await)
+    Arc::new(
+        Aws::connect(endpoint, access, Deadlines::default(), settings.limits.requests_per_second, observer, clock)
+            .await,
+    )
 }
 
 /// The region of entries that state none, where no SDK is asked (profiles are not looked at).

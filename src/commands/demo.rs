@@ -230,7 +230,7 @@ impl Observer for Story {
                 say(format!("read the file: {functions} functions (digest {})", digest.short()));
             }
             Notice::NotLoaded(failure) => say(format!("the file cannot be used, the last good one stays: {failure}")),
-            Notice::Released(key, _) => say(format!("{}: left the file; it stays as it is", key.name)),
+            Notice::Released { key, .. } => say(format!("{}: left the file; it stays as it is", key.name)),
             Notice::Drifted(change) => {
                 let network = change.network.as_ref().map(|network| match network.to.is_attached() {
                     true => "it is not in the VPC that the file names",
@@ -253,7 +253,11 @@ impl Observer for Story {
                 let why = outcome.why().map(ToString::to_string).unwrap_or_default();
                 say(format!("{}: {}: {why}", key.name, outcome.state().name()));
             }
-            Notice::Confirmed | Notice::Sweeping(_) | Notice::Swept { .. } | Notice::Concluded { .. } => {}
+            Notice::Confirmed
+            | Notice::Approved(_)
+            | Notice::Sweeping(_)
+            | Notice::Swept { .. }
+            | Notice::Concluded { .. } => {}
         }
     }
 

@@ -5,6 +5,7 @@ mod audit;
 mod connect;
 mod demo;
 mod follow;
+mod import;
 mod plan;
 mod print;
 mod run;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::file::Unusable;
-use crate::names::{AccountId, FunctionName, Region};
+use crate::names::{AccountId, FunctionName, Region, VpcId};
 use crate::settings::{self, Audit, Mode, Overrides, Settings};
 use crate::telemetry::LogFormat;
 
@@ -74,6 +75,13 @@ enum Command {
     Validate(ValidateArgs),
     /// Print the JSON schema of a file of the desired state: for completion in editors.
     Schema(SchemaArgs),
+    /// Write the desired state that describes a live fleet. Changes nothing in AWS, and overwrites no file.
+    ///
+    /// Every function that is in a VPC is listed with its network, by ids; a plan on the result is empty. Where the role
+    /// lacks a right or cannot be read, the entry leaves it as it is (`attach_policy = "never"`). What cannot be managed or
+    /// understood is not listed, and so left alone: comments tell of it. Exit code: 0; 1 if nothing was written, or if
+    /// something could not be read and is therefore missing or left as it is.
+    Import(ImportArgs),
     /// Print the entry that takes back a function's last change, as an audit trail has it. Changes nothing.
     ///
     /// Put the entry into the desired file in place of the function's present one: what is done in AWS is done by `run`
@@ -138,6 +146,9 @@ struct ApplyArgs {
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
+    /// Do not ask, if this is the id of the plan as it stands now: agrees to what was looked at, and to nothing else.
+    #[arg(long, value_name = "ID", value_parser = settings::parse_plan_id, conflicts_with = "yes")]
+    approve: Option<String>,
     /// Give up after this time; what was begun in AWS goes on there.
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = settings::parse_duration)]
     timeout: Duration,
@@ -161,6 +172,28 @@ struct SchemaArgs {
     /// The schema of the settings file instead.
     #[arg(long)]
     settings: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct ImportArgs {
+    /// The file to write; one that is there is never overwritten. `-` is stdout.
+    #[arg(long, short, value_name = "FILE", default_value = "-")]
+    output: PathBuf,
+    /// Only functions whose name fits: `orders-*`, with `*` for any text and `?` for one character. May be repeated.
+    #[arg(long, value_name = "PATTERN")]
+    name: Vec<String>,
+    /// Only functions in this VPC. May be repeated.
+    #[arg(long, value_name = "ID", value_parser = VpcId::parse)]
+    vpc: Vec<VpcId>,
+    /// The region to look at [default: the environment's]. May be repeated.
+    #[arg(long, value_name = "REGION", value_parser = Region::parse)]
+    region: Vec<Region>,
+    /// The account: a name from the settings, or an id [default: the one of the credentials].
+    #[arg(long, value_name = "NAME|ID")]
+    account: Option<String>,
+    /// Also list functions that are in no VPC, with `vpc = "none"`, which keeps them out of every VPC.
+    #[arg(long, conflicts_with = "vpc")]
+    detached: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -218,6 +251,7 @@ struct SimulateArgs {
 const FIRST_STEPS: &str = "\
 First steps:
   lambda-vpc-controller demo                           try it without AWS
+  lambda-vpc-controller import --output functions.toml begin with the functions that are in a VPC already
   lambda-vpc-controller validate functions.toml        check a file
   lambda-vpc-controller plan --desired functions.toml  see what would change";
 
@@ -252,9 +286,12 @@ impl Cli {
     pub fn log_level(&self) -> &'static str {
         match self.command {
             Command::Demo(_) => "off",
-            Command::Plan(_) | Command::Apply(_) | Command::Validate(_) | Command::Schema(_) | Command::Undo(_) => {
-                "error,lambda_vpc_controller=warn"
-            }
+            Command::Plan(_)
+            | Command::Apply(_)
+            | Command::Validate(_)
+            | Command::Schema(_)
+            | Command::Import(_)
+            | Command::Undo(_) => "error,lambda_vpc_controller=warn",
             Command::Run(_) | Command::Simulate(_) => "error,lambda_vpc_controller=info",
         }
     }
@@ -277,6 +314,10 @@ impl Cli {
             },
             Command::Validate(args) => settings(&overrides).and_then(|settings| validate::run(&settings, &args)),
             Command::Schema(args) => schema::run(&args),
+            Command::Import(args) => match settings(&overrides) {
+                Ok(settings) => import::run(&settings, &args).await,
+                Err(failure) => Err(failure),
+            },
             Command::Undo(args) => undo::run(&args),
             Command::Demo(args) => demo::run(&args).await,
             Command::Simulate(args) => simulate::run(&args).await,

@@ -14,7 +14,7 @@ use crate::cloud::{CallObserver, Unobserved};
 use crate::engine::{self, Cadence, Controller, Event, Notice, Observer, Ports};
 use crate::file::Diagnostic;
 use crate::names::Clock;
-use crate::plan::{Admitted, Limits, Plan};
+use crate::plan::{Admitted, GuardLimits, Limits, Plan};
 use crate::settings::Settings;
 use crate::telemetry::LogJournal;
 
@@ -23,7 +23,9 @@ pub(super) async fn run(settings: Settings, args: &PlanArgs) -> Result<ExitCode,
     let (controller, plan) = session.look(&settings, Arc::new(Silent)).await?;
     let Some(desired) = controller.desired() else { return Ok(exit::ERROR) };
     match args.output {
-        Output::Human => print::out(&print::plan(&plan, desired, controller.facts()))?,
+        Output::Human => {
+            print::out(&print::plan(&plan, desired, controller.facts(), &GuardLimits::of(&settings.guard)))?
+        }
         Output::Json => print::plan_json(&plan, desired)?,
     }
     Ok(exit_code(&Summary::of(&plan)))

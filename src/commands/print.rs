@@ -10,9 +10,11 @@ use serde::Serialize;
 use super::Failure;
 use crate::desired::{DesiredState, Want};
 use crate::file::Place;
-use crate::live::{Facts, Seen, VpcFacts};
+use crate::live::{Facts, Seen, SubnetFacts, VpcFacts};
 use crate::names::{AccountId, Digest, FunctionName, Network, Region, Scope};
-use crate::plan::{Attach, Change, Evidence, Line, NewInterfaces, Outcome, Plan, Reason, State, Verdict, Why};
+use crate::plan::{
+    Attach, Change, Evidence, GuardLimits, Line, NewInterfaces, Outcome, Plan, Reason, State, Verdict, Why,
+};
 
 /// Whether stderr is for eyes that want colour.
 pub(super) fn colour_on_stderr() -> bool {
@@ -91,7 +93,7 @@ impl Summary {
 }
 
 /// The plan as people read it.
-pub(super) fn plan(plan: &Plan, desired: &DesiredState, facts: &Facts) -> String {
+pub(super) fn plan(plan: &Plan, desired: &DesiredState, facts: &Facts, guard: &GuardLimits) -> String {
     let mut text = String::new();
     let mut by_scope: BTreeMap<&Scope, Vec<&Line>> = BTreeMap::new();
     for line in &plan.lines {
@@ -115,7 +117,32 @@ pub(super) fn plan(plan: &Plan, desired: &DesiredState, facts: &Facts) -> String
     if summary.pending > 0 {
         let _ = writeln!(text, "plan id {}; to carry it out: lambda-vpc-controller apply", plan.id.short());
     }
+    write_held(&mut text, plan, desired, guard);
     text
+}
+
+/// What the daemon would not do of it without a person's agreement.
+fn write_held(text: &mut String, plan: &Plan, desired: &DesiredState, guard: &GuardLimits) {
+    let mut pending: BTreeMap<&Scope, usize> = BTreeMap::new();
+    for line in plan.lines.iter().filter(|line| line.outcome().is_none()) {
+        *pending.entry(&line.entry.key.scope).or_default() += 1;
+    }
+    let allowed = |scope: &Scope| guard.allowance(desired.listed(scope));
+    let held = pending.iter().filter(|(scope, count)| **count > allowed(scope)).collect::<Vec<_>>();
+    for (scope, count) in &held {
+        let allowed = allowed(scope);
+        let _ = writeln!(
+            text,
+            "{YELLOW}guard:{YELLOW:#} of these {count} in {scope} the daemon changes {allowed} in an hour"
+        );
+    }
+    if !held.is_empty() {
+        let id = plan.id.short();
+        let _ = writeln!(
+            text,
+            "to let exactly this plan through: apply --approve {id}, or approved = [\"{id}\"] under [guard]"
+        );
+    }
 }
 
 /// What keeps a whole scope from being known: told once, not for each function.
@@ -224,7 +251,8 @@ fn write_network(text: &mut String, from: &Network, to: &Network, names: &BTreeM
     }
 }
 
-fn known_vpc<'a>(facts: &'a Facts, scope: &Scope, id: &crate::names::VpcId) -> Option<&'a VpcFacts> {
+/// What is known of a VPC; none where it is not.
+pub(super) fn known_vpc<'a>(facts: &'a Facts, scope: &Scope, id: &crate::names::VpcId) -> Option<&'a VpcFacts> {
     match facts.vpc(scope, id) {
         Seen::Present(vpc) => Some(vpc),
         Seen::Absent | Seen::Unknown(_) => None,
@@ -236,19 +264,20 @@ fn names(facts: &Facts, scope: &Scope) -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();
     for vpc in facts.scopes.get(scope).iter().flat_map(|scope| scope.vpcs.values()) {
         let Seen::Present(vpc) = vpc else { continue };
-        for subnet in &vpc.subnets {
-            let name = subnet.subnet.tags.get("Name").map(String::as_str).unwrap_or_default();
-            let kind = if subnet.public { "public" } else { "private" };
-            names.insert(
-                subnet.subnet.id.to_string(),
-                format!("{name} {} {kind}", subnet.subnet.zone).trim().to_owned(),
-            );
-        }
-        for group in &vpc.security_groups {
-            names.insert(group.id.to_string(), group.name.clone());
-        }
+        names.extend(names_in(vpc));
     }
     names
+}
+
+/// The names of a VPC's subnets and groups by id; of subnets also the zone, and whether they are public.
+pub(super) fn names_in(vpc: &VpcFacts) -> BTreeMap<String, String> {
+    let subnet = |SubnetFacts { subnet, public }: &SubnetFacts| {
+        let name = subnet.tags.get("Name").map(String::as_str).unwrap_or_default();
+        let kind = if *public { "public" } else { "private" };
+        (subnet.id.to_string(), format!("{name} {} {kind}", subnet.zone).trim().to_owned())
+    };
+    let groups = vpc.security_groups.iter().map(|group| (group.id.to_string(), group.name.clone()));
+    vpc.subnets.iter().map(subnet).chain(groups).collect()
 }
 
 /// The plan for programs, to stdout.

@@ -14,12 +14,13 @@ use std::sync::Arc;
 
 pub use files::Files;
 pub use resolve::Accounts;
+pub(crate) use resolve::vpc_name;
 pub use watch::{Nudge, POLL, Watch};
 
 use crate::cloud::CloudError;
 use crate::file::{self, Diagnostic, Place, Report, Source, Span, Unusable};
 use crate::names::{
-    AccountId, Digest, FunctionKey, NameError, PolicyName, Region, SecurityGroupId, SubnetId, Time, VpcId,
+    AccountId, Digest, FunctionKey, NameError, PolicyName, Region, Scope, SecurityGroupId, SubnetId, Time, VpcId,
 };
 use crate::settings::Mode;
 
@@ -56,6 +57,7 @@ pub struct DesiredState {
     /// What is legal but doubtful.
     pub warnings: Vec<Diagnostic>,
     by_key: BTreeMap<FunctionKey, Arc<Entry>>,
+    listed: BTreeMap<Scope, usize>,
 }
 
 /// One function and where it belongs.
@@ -196,7 +198,9 @@ impl DesiredState {
         }
         let entries: Vec<Arc<Entry>> = entries.into_iter().map(Arc::new).collect();
         let by_key = entries.iter().map(|entry| (entry.key.clone(), Arc::clone(entry))).collect();
-        Ok(Self { entries, digest: files.digest().clone(), warnings: report.sorted(), by_key })
+        let mut listed: BTreeMap<Scope, usize> = BTreeMap::new();
+        entries.iter().for_each(|entry| *listed.entry(entry.key.scope.clone()).or_default() += 1);
+        Ok(Self { entries, digest: files.digest().clone(), warnings: report.sorted(), by_key, listed })
     }
 
     /// Reads, parses and resolves a file, or every file of a directory.
@@ -223,6 +227,11 @@ impl DesiredState {
     /// The region of an entry whose account nobody knows yet, since the file leaves it to the credentials.
     pub fn region_of_nobody(&self) -> Option<&Region> {
         self.entries.iter().find(|e| e.key.scope.account == AccountId::nobody()).map(|entry| &entry.key.scope.region)
+    }
+
+    /// How many functions it lists in a scope.
+    pub fn listed(&self, scope: &Scope) -> usize {
+        self.listed.get(scope).copied().unwrap_or_default()
     }
 
     /// What the file says of a function.

@@ -532,7 +532,8 @@ fn function_name(text: &str) -> Result<FunctionName, NameError> {
     }
 }
 
-fn vpc_name(text: &str) -> Result<String, NameError> {
+/// Parses a name for a VPC: any text that functions can refer to it by.
+pub(crate) fn vpc_name(text: &str) -> Result<String, NameError> {
     let wrong = |rule| NameError { expected: "a name for a VPC", given: text.to_owned(), rule };
     match text {
         "" => Err(wrong("it must not be empty")),

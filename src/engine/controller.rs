@@ -142,6 +142,12 @@ impl Controller {
         self.desired.is_some() && self.sweeps.values().all(Sweep::has_looked) && self.idle()
     }
 
+    /// What the operator decides holds from the next event on.
+    pub fn limit(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.reconsider = true;
+    }
+
     /// Lets only these changes be made from the next event on.
     pub fn admit(&mut self, admitted: plan::Admitted) {
         self.limits.admitted = admitted;
@@ -215,7 +221,7 @@ impl Controller {
         match waits {
             Some(outcome) => self.conclude(&entry.key, outcome, Some(change), now, effects),
             None => {
-                self.memory.rollouts.reserve(entry, &change, now);
+                self.memory.reserve(entry, &change, now);
                 self.queue.add(entry.key.clone());
             }
         }

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use super::controller::Cadence;
 use crate::apply::Order;
-use crate::board::Line;
 use crate::desired::{DesiredState, LoadFailure};
 use crate::file::Diagnostic;
 use crate::live::{Looked, Needs, RoleNeeds, Surveyed};
-use crate::names::{Digest, FunctionKey, Scope};
+use crate::names::{Digest, FunctionKey, Network, Scope};
 use crate::plan::{Answer, Change, Limits, Outcome, State, Why};
 
 /// What happens.
@@ -76,7 +75,12 @@ pub enum Notice {
     /// The file cannot be used; the last good state stays in force. Told once for each content.
     NotLoaded(Arc<LoadFailure>),
     /// A function left the file; it stays as it is, in AWS.
-    Released(FunctionKey, Option<Line>),
+    Released {
+        /// The function.
+        key: FunctionKey,
+        /// What it has, as far as that was seen.
+        network: Option<Network>,
+    },
     /// A sweep begins.
     Sweeping(Scope),
     /// A scope was swept; where something could not be read, the first reason.
@@ -88,6 +92,8 @@ pub enum Notice {
         /// What could not be read, and why.
         fault: Option<Why>,
     },
+    /// A person has approved the plan with this id, and its changes are made.
+    Approved(Digest),
     /// A difference was found that was not there before.
     Drifted(Change),
     /// A step was answered.

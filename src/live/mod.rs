@@ -1,12 +1,14 @@
 //! AWS becomes facts: what was seen, what is known to be absent, and what is not known.
 //!
-//! [`survey`] looks at a whole scope and [`look`] at one function. Both turn a failed read into [`Seen::Unknown`] with
-//! its fault, never into an absence.
+//! [`survey`] looks at what is wanted of a scope, [`look`] at one function, and [`fleet`] at a scope of which nobody has
+//! asked anything yet. All turn a failed read into [`Seen::Unknown`] with its fault, never into an absence.
 
 mod facts;
+mod fleet;
 mod look;
 mod survey;
 
 pub use facts::{Facts, Fault, RoleFacts, ScopeFacts, Seen, Simulation, SubnetFacts, VpcFacts};
+pub use fleet::fleet;
 pub use look::{Looked, RoleNeeds, look};
 pub use survey::{FunctionNeeds, Needs, Simulate, Surveyed, survey};

@@ -8,8 +8,8 @@ use futures_util::stream;
 
 use super::look::{all_pages, read_role, seen};
 use super::{Fault, RoleFacts, ScopeFacts, Seen, VpcFacts};
-use crate::cloud::{CloudError, Function, Listed, Operation, Read, Vpc};
-use crate::names::{FunctionKey, FunctionName, PolicyName, RoleArn, RoleKey, Scope, Time, VpcId};
+use crate::cloud::{CloudError, Function, Identity, Listed, Operation, Read, Vpc};
+use crate::names::{AccountId, FunctionKey, FunctionName, PolicyName, RoleArn, RoleKey, Scope, Time, VpcId};
 
 /// Up to this many functions are read one by one; beyond, the listing with its 50 a page costs fewer calls.
 const SINGLE_READS: usize = 20;
@@ -63,13 +63,7 @@ pub struct Surveyed {
 /// Sweeps a scope. What cannot be read is Unknown, each part for itself.
 pub async fn survey(cloud: &dyn Read, scope: &Scope, needs: &Needs, now: Time) -> Surveyed {
     let identity = seen(cloud.caller_identity(Some(&scope.account), &scope.region).await);
-    let fault = match &identity {
-        Seen::Present(identity) if identity.account == scope.account => None,
-        Seen::Present(identity) => Some(Fault::WrongAccount(identity.account.clone())),
-        Seen::Absent => Some(Fault::Unread),
-        Seen::Unknown(fault) => Some(fault.clone()),
-    };
-    if let Some(fault) = fault {
+    if let Err(fault) = of_account(&identity, &scope.account) {
         let unknown = |name: &FunctionName| (name.clone(), Seen::Unknown(fault.clone()));
         let functions = needs.functions.keys().map(unknown).collect();
         let facts = ScopeFacts { identity, functions, vpcs: BTreeMap::new(), at: now };
@@ -79,6 +73,21 @@ pub async fn survey(cloud: &dyn Read, scope: &Scope, needs: &Needs, now: Time) -
     let (roles, vpcs) = futures_util::join!(roles(cloud, needs, &functions, now), vpcs(cloud, scope, &needs.vpcs));
     let facts = ScopeFacts { identity, functions, vpcs, at: now };
     Surveyed { scope: scope.clone(), facts, roles }
+}
+
+/// Whose the credentials are; an error where they are not known to be of the scope's account.
+pub(super) async fn identity(cloud: &dyn Read, scope: &Scope) -> Result<Identity, Fault> {
+    let identity = seen(cloud.caller_identity(Some(&scope.account), &scope.region).await);
+    of_account(&identity, &scope.account).cloned()
+}
+
+fn of_account<'a>(identity: &'a Seen<Identity>, account: &AccountId) -> Result<&'a Identity, Fault> {
+    match identity {
+        Seen::Present(identity) if identity.account == *account => Ok(identity),
+        Seen::Present(identity) => Err(Fault::WrongAccount(identity.account.clone())),
+        Seen::Absent => Err(Fault::Unread),
+        Seen::Unknown(fault) => Err(fault.clone()),
+    }
 }
 
 async fn functions(cloud: &dyn Read, scope: &Scope, needs: &Needs) -> BTreeMap<FunctionName, Seen<Function>> {
@@ -113,7 +122,7 @@ async fn functions(cloud: &dyn Read, scope: &Scope, needs: &Needs) -> BTreeMap<F
     functions
 }
 
-async fn roles(
+pub(super) async fn roles(
     cloud: &dyn Read,
     needs: &Needs,
     functions: &BTreeMap<FunctionName, Seen<Function>>,
@@ -142,7 +151,7 @@ impl FunctionNeeds {
     }
 }
 
-async fn vpcs(cloud: &dyn Read, scope: &Scope, wanted: &BTreeSet<VpcId>) -> BTreeMap<VpcId, Seen<VpcFacts>> {
+pub(super) async fn vpcs(cloud: &dyn Read, scope: &Scope, wanted: &BTreeSet<VpcId>) -> BTreeMap<VpcId, Seen<VpcFacts>> {
     let wanted: Vec<VpcId> = wanted.iter().cloned().collect();
     let chunks = wanted.chunks(FILTER_VALUES).map(|chunk| async move {
         let found = networks(cloud, scope, chunk).await;

@@ -136,7 +136,7 @@ fn try_compare(w: &World<'_>, entry: &Entry) -> Result<Comparison, Outcome> {
     let (to, mut warnings) = target(w, entry)?;
     let attaching = function.network != to;
     let (attach, attach_if_refused) = match to.is_attached() {
-        true => policies(w, entry, function, attaching, &mut warnings)?,
+        true => policies(w, entry, function, &mut warnings)?,
         false => (Vec::new(), Vec::new()),
     };
     if !attaching && attach.is_empty() {
@@ -210,7 +210,6 @@ fn policies(
     w: &World<'_>,
     entry: &Entry,
     function: &Function,
-    attaching: bool,
     warnings: &mut Vec<String>,
 ) -> Result<Attaches, Outcome> {
     let role = w.facts.role(function.role.key());
@@ -233,14 +232,14 @@ fn policies(
         (AttachPolicy::Always, _) => (attach(Evidence::Demanded), Vec::new()),
         (AttachPolicy::WhenNeeded, _) if refused => (attach(Evidence::Refused), Vec::new()),
         (AttachPolicy::WhenNeeded, Some(Simulated::Missing)) => (attach(Evidence::Simulated), Vec::new()),
-        (AttachPolicy::WhenNeeded, Some(Simulated::Allowed)) if attaching => (Vec::new(), attach(Evidence::Doubted)),
-        (AttachPolicy::WhenNeeded, _) if attaching => (Vec::new(), attach(Evidence::Unknown)),
+        (AttachPolicy::WhenNeeded, Some(Simulated::Allowed)) => (Vec::new(), attach(Evidence::Doubted)),
+        (AttachPolicy::WhenNeeded, _) => (Vec::new(), attach(Evidence::Unknown)),
         (AttachPolicy::Never, Some(Simulated::Missing)) => {
             let text = format!("role {} may not make network interfaces", function.role.key().name);
             warnings.push(format!("{text}, and attach_policy = \"never\""));
             Attaches::default()
         }
-        (AttachPolicy::WhenNeeded | AttachPolicy::Never, _) => Attaches::default(),
+        (AttachPolicy::Never, _) => Attaches::default(),
     })
 }
 

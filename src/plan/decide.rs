@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::change::missing;
+use super::guard;
 use super::memory::{PROPAGATION, waits_for_iam};
 use super::reason::{Outcome, Reason, Why};
 use super::rollout::turn;
@@ -73,7 +74,7 @@ pub(super) fn busy(function: &Function, now: Time) -> Option<Outcome> {
     }
 }
 
-/// What keeps a difference from being put right now: the mode, the account, the agreement, other people at work.
+/// What keeps a difference from being put right now: the mode, the account, the agreement, other people at work, the guard.
 pub fn gate(w: &World<'_>, entry: &Arc<Entry>, change: &Change) -> Option<Outcome> {
     if w.limits.mode.min(entry.mode_at(w.now)) == Mode::Observe {
         let reason = entry.reason.clone().unwrap_or_default();
@@ -92,8 +93,13 @@ pub fn gate(w: &World<'_>, entry: &Arc<Entry>, change: &Change) -> Option<Outcom
     if let Some(until) = w.memory.flapping(change, w.now) {
         return Some(Outcome::Blocked { why: Why::new(Reason::Flapping, ""), until: Some(until) });
     }
-    let Seen::Present(function) = w.facts.function(&entry.key) else { return None };
-    let modified = function.modified.filter(|modified| !w.memory.ours(&entry.key, *modified))?;
+    settling(w, &entry.key).or_else(|| guard::holds(w, change))
+}
+
+/// A function that somebody else just changed is left alone: a deploy may be going on.
+fn settling(w: &World<'_>, key: &FunctionKey) -> Option<Outcome> {
+    let Seen::Present(function) = w.facts.function(key) else { return None };
+    let modified = function.modified.filter(|modified| !w.memory.ours(key, *modified))?;
     let settled = modified + w.limits.settle;
     (w.now < settled).then(|| Outcome::waiting_until(Reason::Settling, settled))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::guard::Ledger;
 use super::reason::{Outcome, Pace, Reason, Why};
 use super::rollout::Rollouts;
 use super::setbacks::{SetBacks, Thing};
@@ -56,6 +57,8 @@ pub struct Memory {
     set_backs: SetBacks,
     /// Who goes first.
     pub rollouts: Rollouts,
+    /// What the guard has let through.
+    pub guard: Ledger,
 }
 
 /// A policy that IAM has accepted from us.
@@ -115,6 +118,7 @@ impl Refusal {
 impl Memory {
     /// A step is about to be made.
     pub fn begin(&mut self, step: &Step) {
+        self.guard.made(step.key());
         if let Step::SetVpc { key, to, .. } = step {
             self.rollouts.sending(key, to);
         }
@@ -229,6 +233,21 @@ impl Memory {
         first
     }
 
+    /// A function is taken in hand to make this change: its place in the rollout and before the guard is reserved.
+    pub fn reserve(&mut self, entry: &Entry, change: &Change, now: Time) {
+        self.rollouts.reserve(entry, change, now);
+        self.guard.reserve(change, now);
+    }
+
+    /// It is known how a function stands.
+    pub fn concluded(&mut self, entry: &Entry, outcome: &Outcome) {
+        self.rollouts.concluded(entry, outcome);
+        self.guard.ended(&entry.key);
+        if *outcome == Outcome::InSync {
+            self.guard.settled(&entry.key);
+        }
+    }
+
     /// A function was found in sync.
     pub fn agreed(&mut self, entry: &Arc<Entry>, network: &Network) {
         self.role_refused.remove(&entry.key);
@@ -239,6 +258,7 @@ impl Memory {
     /// The entry of a function is another one now.
     pub fn edited(&mut self, key: &FunctionKey) {
         self.set_backs.forget(key);
+        self.guard.settled(key);
         self.rollouts.left(key);
     }
 

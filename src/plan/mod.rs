@@ -22,6 +22,7 @@
 mod bind;
 mod change;
 mod decide;
+mod guard;
 mod memory;
 mod preflight;
 mod reason;
@@ -31,6 +32,7 @@ mod setbacks;
 pub use bind::{Bound, bind};
 pub use change::{Attach, Cause, Change, Comparison, Evidence, NetworkChange, Verdict, compare};
 pub use decide::{Decision, conclude, decide, gate, may_be_unfinished};
+pub use guard::{GuardLimits, Ledger};
 pub use memory::{Answer, Memory};
 pub use preflight::NewInterfaces;
 pub use reason::{Outcome, Pace, Reason, State, Why};
@@ -75,6 +77,8 @@ pub struct Limits {
     pub allowed_policies: Vec<PolicyName>,
     /// The VPCs that may be attached to; `None` for any.
     pub allowed_vpcs: Option<BTreeSet<VpcId>>,
+    /// How much is changed in an hour without anybody's agreement; none where a person has seen the plan.
+    pub guard: Option<GuardLimits>,
     /// Which changes may be made.
     pub admitted: Admitted,
 }
@@ -107,13 +111,14 @@ impl Limits {
             allow_detach: settings.guard.allow_detach,
             allowed_policies: settings.guard.allowed_policies.clone(),
             allowed_vpcs: settings.guard.allowed_vpcs.as_ref().map(|vpcs| vpcs.iter().cloned().collect()),
+            guard: Some(GuardLimits::of(&settings.guard)),
             admitted: Admitted::All,
         }
     }
 
     /// The limits for a person at a terminal, who sees the plan before it is carried out.
     pub fn attended(settings: &Settings) -> Self {
-        Self { settle: Duration::ZERO, writable: Writable::Shown, ..Self::of(settings) }
+        Self { settle: Duration::ZERO, writable: Writable::Shown, guard: None, ..Self::of(settings) }
     }
 }
 

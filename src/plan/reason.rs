@@ -59,6 +59,7 @@ reasons! {
     // Wanted so.
     Observed, Drifted, Invalid, "This function is only observed (mode = \"observe\"); set mode = \"enforce\" to put it right.";
     NotAdmitted, Held, Invalid, "This is not what was agreed to; run `plan` again and look at what changed meanwhile.";
+    GuardHolding, Held, Turn, "More functions differ than are changed in an hour without a person's agreement; look at `plan`, then approve it: `apply --approve ID`, or put the id into `guard.approved` in the settings.";
     CapacityProvider, Excluded, Invalid, "The function runs on a capacity provider, which decides about its network; remove it from the file.";
     EdgeReplica, Excluded, Invalid, "This is a replica that Lambda@Edge made; list the function that it was made from instead.";
     // Nothing can be said, since it could not be read, or AWS did not answer.
@@ -322,7 +323,10 @@ impl Outcome {
         match self {
             Self::InSync | Self::Blocked { .. } => true,
             Self::Waiting { why, .. } => {
-                matches!(why.reason, Reason::Observed | Reason::NotAdmitted | Reason::RolloutStopped)
+                matches!(
+                    why.reason,
+                    Reason::Observed | Reason::NotAdmitted | Reason::RolloutStopped | Reason::GuardHolding
+                )
             }
             Self::Retry { why, .. } => why.reason.pace() == Pace::Denied,
         }

@@ -175,6 +175,7 @@ impl Step {
     fn of(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::InSync => Self::Arrived,
+            Outcome::Waiting { why, .. } if why.reason == Reason::GuardHolding => Self::Left,
             Outcome::Waiting { why, .. } if why.reason.pace() == Pace::Turn => Self::Waits,
             Outcome::Waiting { why, .. }
                 if why.reason.state() == State::Progressing && why.reason != Reason::Settling =>

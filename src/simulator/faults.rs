@@ -143,7 +143,7 @@ impl Fault {
     fn meets(&self, asked: &Asked<'_>, since: Duration) -> bool {
         let Match { service, operation, subject, account, region, from, until } = &self.when;
         let fits = |pattern: &Option<String>, text: Option<&str>| {
-            pattern.as_ref().is_none_or(|pattern| text.is_some_and(|text| super::account::fits(pattern, text)))
+            pattern.as_ref().is_none_or(|pattern| text.is_some_and(|text| crate::names::fits(pattern, text)))
         };
         let of_updates = matches!(self.answer, Misbehaviour::Ec2Throttled | Misbehaviour::UpdateFails(_));
         self.times != Some(0)

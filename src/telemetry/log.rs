@@ -6,6 +6,7 @@ use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::board::Board;
 use crate::desired::LoadFailure;
 use crate::engine::Notice;
 use crate::names::{FunctionKey, Scope};
@@ -43,6 +44,7 @@ pub(super) struct Log {
     reasons: BTreeMap<FunctionKey, Reason>,
     faults: BTreeMap<Scope, Reason>,
     unusable: Option<String>,
+    held: BTreeMap<Scope, usize>,
 }
 
 impl Log {
@@ -75,12 +77,15 @@ impl Log {
                     self.unusable = Some(text);
                 }
             }
-            Notice::Released(key, _) => {
+            Notice::Released { key, network } => {
                 self.reasons.remove(key);
-                tracing::info!(function = %key, "left the file: the function stays as it is and is not looked at any more");
+                let network = network.as_ref().and_then(|network| serde_json::to_string(network).ok());
+                let network = network.unwrap_or_else(|| "not known".to_owned());
+                tracing::info!(function = %key, network, "left the file: the function stays as it is and is not looked at any more");
             }
             Notice::Sweeping(_) => {}
             Notice::Swept { scope, took, fault } => self.swept(scope, *took, fault.as_ref()),
+            Notice::Approved(id) => tracing::info!(plan = id.short(), "the plan is approved: its changes are made"),
             Notice::Drifted(change) => {
                 let (cause, policies) = (change.cause.name(), change.attach.len());
                 let network = change.network.is_some();
@@ -89,6 +94,18 @@ impl Log {
             // The journal tells of it.
             Notice::Stepped { .. } => {}
             Notice::Concluded { key, outcome, .. } => self.concluded(key, outcome),
+        }
+    }
+
+    /// The loop has turned, and the guard holds as many functions as the board says.
+    pub(super) fn turned(&mut self, board: &Board) {
+        for (scope, count) in board.held_by_guard() {
+            let before = self.held.insert(scope.clone(), count).unwrap_or_default();
+            if count > 0 && before == 0 {
+                tracing::warn!(%scope, count, reason = Reason::GuardHolding.name(), "{}", Reason::GuardHolding.sentence());
+            } else if count == 0 && before > 0 {
+                tracing::info!(%scope, "the guard holds nothing any more");
+            }
         }
     }
 
@@ -122,6 +139,10 @@ impl Log {
             if self.faults.insert(key.scope.clone(), why.reason) != Some(why.reason) {
                 tracing::error!(scope = %key.scope, reason = why.reason.name(), "{why}");
             }
+            return;
+        }
+        // How many the guard holds is told for all of them.
+        if why.reason == Reason::GuardHolding {
             return;
         }
         if before == Some(why.reason) || self.faults.get(&key.scope) == Some(&why.reason) {

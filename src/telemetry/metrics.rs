@@ -106,6 +106,8 @@ metrics! {
     request_seconds: HistogramVec = HistogramVec::new(seconds(
         "lambda_vpc_aws_request_duration_seconds", "Time that a request to AWS took.", CALL_BUCKETS),
         &["service", "operation"]);
+    guard_holding: IntGaugeVec = gauges(
+        "lambda_vpc_guard_holding", "Functions whose change the guard holds until a person agrees.", &["account", "region"]);
     desired_valid: IntGaugeVec = gauges(
         "lambda_vpc_desired_valid", "1 if the desired file can be used, 0 if an older state stays in force.", &[]);
     loads: IntCounterVec = counters(
@@ -164,6 +166,10 @@ impl Metrics {
             let labels = [account.as_str(), region.as_str(), state.name()];
             self.functions.with_label_values(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
+        for (Scope { account, region }, count) in board.held_by_guard() {
+            let labels = [account.as_str(), region.as_str()];
+            self.guard_holding.with_label_values(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
     }
 
     pub(super) fn notice(&self, notice: &Notice, now: Time) {
@@ -183,7 +189,7 @@ impl Metrics {
                 self.loads.with_label_values(&["failure"]).inc();
                 self.desired_valid.with_label_values::<&str>(&[]).set(0);
             }
-            Notice::Released(key, _) => self.released(key),
+            Notice::Released { key, .. } => self.released(key),
             Notice::Sweeping(Scope { account, region }) => {
                 self.sweep_attempt.with_label_values(&[account.as_str(), region.as_str()]).set(now.as_seconds());
             }
@@ -194,6 +200,7 @@ impl Metrics {
                     self.sweep_success.with_label_values(&labels).set(now.as_seconds());
                 }
             }
+            Notice::Approved(_) => {}
             Notice::Drifted(change) => {
                 let kinds = [!change.attach.is_empty(), change.network.is_some()];
                 for (kind, _) in KINDS.iter().zip(kinds).filter(|(_, is)| *is) {

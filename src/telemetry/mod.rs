@@ -64,6 +64,7 @@ impl Observer for Telemetry {
         self.turned.store((self.clock)().0, Ordering::Relaxed);
         self.ready.store(controller.ready(), Ordering::Relaxed);
         self.metrics.board(controller.board());
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).turned(controller.board());
     }
 }
 

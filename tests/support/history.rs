@@ -1,13 +1,16 @@
-//! The pure controller and the simulated account in one thread, without a runtime: hours pass in milliseconds.
+//! The pure controller and the simulated account, one effect after the other: hours pass in milliseconds. Usually without
+//! a runtime, by the direct door; where a test is about the wire, through the SDK.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::future::Future;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use lambda_vpc_controller::apply::{Answered, Applier, Call, Journal, Recording};
-use lambda_vpc_controller::cloud::{Function, Life, Read as _, Update};
+use lambda_vpc_controller::cloud::aws::Deadlines;
+use lambda_vpc_controller::cloud::{Cloud, Function, Life, Read, Update};
 use lambda_vpc_controller::desired::{Accounts, DesiredState};
 use lambda_vpc_controller::engine::{Cadence, Controller, Effect, Event, Notice, Signal};
 use lambda_vpc_controller::file::Source;
@@ -17,6 +20,9 @@ use lambda_vpc_controller::plan::{Limits, Outcome, Writable};
 use lambda_vpc_controller::settings::{Overrides, Settings};
 use lambda_vpc_controller::simulator::{Door, StillClock, World};
 use lambda_vpc_controller::telemetry::audit::Record;
+use tokio::runtime::Runtime;
+
+use crate::served::{self, Served};
 
 /// The moment at which every history begins.
 pub(crate) const BEGINNING: Time = Time(1_795_417_200_000);
@@ -29,8 +35,11 @@ pub(crate) struct History {
     pub(crate) notices: Vec<Notice>,
     /// What is done to what a sweep found, before the controller gets to see it.
     pub(crate) alter: fn(&mut Surveyed),
-    trail: Arc<Trail>,
+    read: Arc<dyn Read>,
     applier: Applier,
+    trail: Arc<Trail>,
+    /// What answers that come over a wire are awaited with.
+    runtime: Option<Runtime>,
 }
 
 /// An audit trail in memory.
@@ -77,16 +86,39 @@ impl History {
         let clock = StillClock::at(BEGINNING);
         let door = Door::new(world.build(BEGINNING).unwrap(), clock.clock());
         clock.pass(Duration::from_secs(24 * 3600));
-        let cadence = Cadence { resync: Some(Duration::from_secs(300)), poll: None, workers: 16, seed: 1 };
+        let way = Arc::new(door.clone());
+        Self::by(way, None, (door, clock), limits)
+    }
+
+    /// A world that is served, and a controller that reaches it through the SDK.
+    pub(crate) fn over_the_wire(served: &Served, deadlines: Deadlines, limits: Limits) -> Self {
+        let runtime = served::runtime();
+        let aws = Arc::new(runtime.block_on(served.sdk_with(HashMap::new(), deadlines)));
+        Self::by(aws, Some(runtime), (served.door.clone(), served.clock.clone()), limits)
+    }
+
+    fn by<C: Cloud + 'static>(
+        way: Arc<C>,
+        runtime: Option<Runtime>,
+        (door, clock): (Door, StillClock),
+        limits: Limits,
+    ) -> Self {
         let trail = Arc::<Trail>::default();
-        let applier = Applier::new(Arc::new(door.clone()), Arc::<Trail>::clone(&trail), clock.clock());
+        let applier = Applier::new(Arc::<C>::clone(&way), Arc::<Trail>::clone(&trail), clock.clock());
+        let cadence = Cadence { resync: Some(Duration::from_secs(300)), poll: None, workers: 16, seed: 1 };
         let controller = Controller::new(limits, cadence);
-        Self { clock, door, controller, notices: Vec::new(), alter: |_| {}, trail, applier }
+        let (notices, alter, read) = (Vec::new(), (|_| {}) as fn(&mut Surveyed), way);
+        Self { clock, door, controller, notices, alter, read, applier, trail, runtime }
     }
 
     /// The limits of a person at a terminal: no settling, any account.
     pub(crate) fn attended() -> Self {
         Self::new(Limits { writable: Writable::Shown, ..Limits::attended(&settings()) })
+    }
+
+    /// The operator decides otherwise from now on.
+    pub(crate) fn limit(&mut self, limits: Limits) {
+        self.controller.limit(limits);
     }
 
     /// A daemon that has been restarted: the same world, nothing remembered.
@@ -123,18 +155,25 @@ impl History {
                 None
             }
             Effect::Survey(scope, needs) => {
-                let mut found = live::survey(&self.door, &scope, &needs, now).now_or_never().unwrap();
+                let mut found = self.wait(live::survey(&*self.read, &scope, &needs, now));
                 (self.alter)(&mut found);
                 Some(Event::Surveyed(found))
             }
             Effect::Look(key, needs) => {
-                let found = live::look(&self.door, &key, needs.as_ref(), now).now_or_never().unwrap();
+                let found = self.wait(live::look(&*self.read, &key, needs.as_ref(), now));
                 Some(Event::Looked(key, found))
             }
             Effect::Do(order) => {
-                let (answer, took) = self.applier.make(&order).now_or_never().unwrap();
+                let (answer, took) = self.wait(self.applier.make(&order));
                 Some(Event::Answered(order, answer, took))
             }
+        }
+    }
+
+    fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
+        match &self.runtime {
+            None => answer.now_or_never().expect("the direct door answers at once"),
+            Some(runtime) => runtime.block_on(answer),
         }
     }
 

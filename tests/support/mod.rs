@@ -1,6 +1,8 @@
 //! What several tests use.
 
+pub(crate) mod account;
 pub(crate) mod history;
+pub(crate) mod process;
 pub(crate) mod stage;
 
 use std::process::Command;

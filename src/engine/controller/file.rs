@@ -87,11 +87,15 @@ impl Controller {
             if desired.get(&entry.key).is_none() {
                 self.queue.remove(&entry.key);
                 self.memory.forget(&entry.key);
+                let network = match self.facts.function(&entry.key) {
+                    Seen::Present(function) => Some(function.network.clone()),
+                    Seen::Absent | Seen::Unknown(_) => None,
+                };
                 self.facts.forget(&entry.key);
                 self.attempts.remove(&entry.key);
                 self.drifting.remove(&entry.key);
-                let line = self.board.released(&entry.key);
-                effects.push(Effect::Tell(Notice::Released(entry.key.clone(), line)));
+                self.board.released(&entry.key);
+                effects.push(Effect::Tell(Notice::Released { key: entry.key.clone(), network }));
             }
         }
         let scopes: BTreeSet<&Scope> = desired.entries.iter().map(|entry| &entry.key.scope).collect();

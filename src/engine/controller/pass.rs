@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::Controller;
 use crate::apply::Order;
+use crate::cloud::CloudError;
 use crate::engine::backoff;
 use crate::engine::event::{Effect, Notice};
-use crate::live::{Looked, Seen};
+use crate::live::{Fault, Looked, Seen};
 use crate::names::{FunctionKey, Time};
-use crate::plan::{self, Answer, Cause, Change, Decision, Outcome, Pace, Reason, Verdict};
+use crate::plan::{self, Answer, Cause, Change, Decision, Outcome, Pace, Reason, Step, Verdict};
 
 /// After Lambda refused a network, the VPC is swept again this soon: what the entry means may have changed.
 const AFTER_REFUSAL: Duration = Duration::from_secs(5);
@@ -44,7 +45,7 @@ impl Controller {
             Decision::Do(_) if self.stopping => self.queue.done(&key),
             Decision::Do(step) => {
                 if let Some(change) = &change {
-                    self.memory.rollouts.reserve(entry, change, now);
+                    self.memory.reserve(entry, change, now);
                 }
                 self.memory.begin(&step);
                 let cause = change.map_or(Cause::File, |change| change.cause);
@@ -62,6 +63,12 @@ impl Controller {
         effects: &mut Vec<Effect>,
     ) {
         self.memory.answered(&order.step, &answer, now);
+        // Whether it was carried out, only the role itself can tell.
+        if let (Step::AttachPolicy { role, .. }, Answer::Failed(CloudError { status: None, .. })) =
+            (&order.step, &answer)
+        {
+            self.facts.roles.insert(role.key().clone(), Seen::Unknown(Fault::Unread));
+        }
         let key = order.step.key().clone();
         let outcome = self.world(now).map(|world| plan::conclude(&world, &order.step, &answer));
         effects.push(Effect::Tell(Notice::Stepped { order: order.clone(), answer, took }));
@@ -98,7 +105,7 @@ impl Controller {
             }
         }
         if let Some(entry) = self.desired.as_ref().and_then(|desired| desired.get(key)) {
-            self.memory.rollouts.concluded(entry, &outcome);
+            self.memory.concluded(entry, &outcome);
         }
         let pass = self.begun.remove(key);
         if let (Outcome::Retry { why, .. }, true) = (&outcome, pass.is_some()) {

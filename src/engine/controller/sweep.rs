@@ -105,7 +105,7 @@ impl Controller {
         let fault = fault(&found);
         let Some(sweep) = self.sweeps.get_mut(&scope) else { return };
         let took = now.since(sweep.running.take().unwrap_or(now));
-        sweep.answered = Some(now);
+        let first = sweep.answered.replace(now).is_none();
         sweep.faults = if fault.is_some() { sweep.faults.saturating_add(1) } else { 0 };
         sweep.fault = fault.as_ref().map(|(why, _)| why.reason);
         let regular = self.cadence.resync.map(|every| now + every);
@@ -139,10 +139,28 @@ impl Controller {
                 if unfinished {
                     self.memory.rollouts.may_lead(&entry.key, function, now);
                 }
+                if let Some(modified) = function.modified.filter(|_| first) {
+                    self.memory.guard.changed_before(&entry.key, modified);
+                }
             }
         }
+        self.look_for_approval(now, effects);
         for entry in entries {
             self.select(&entry, now, effects);
+        }
+    }
+
+    /// A person may have approved the plan as it stands now.
+    fn look_for_approval(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let Some(approved) = self.limits.guard.as_ref().map(|guard| guard.approved.clone()) else { return };
+        if !self.memory.guard.awaits(&approved) {
+            return;
+        }
+        if let Some(plan) = self.plan(now)
+            && self.memory.guard.approve(&plan, &approved)
+        {
+            self.reconsider = true;
+            effects.push(Effect::Tell(Notice::Approved(plan.id)));
         }
     }
 

@@ -453,3 +453,33 @@ fn a_person_who_sees_the_plan_needs_neither_a_stated_account_nor_time_to_settle(
     assert_eq!((person.settle, person.writable), (Duration::ZERO, Writable::Shown));
     assert!(!person.allow_detach, "what the settings forbid is forbidden to persons too");
 }
+
+#[test]
+fn what_a_sweep_cannot_tell_of_an_update_that_goes_on_needs_a_look() {
+    type Done = fn(&mut Scene);
+    let cases: [(Done, bool); 12] = [
+        (|scene| scene.api().life = None, false),
+        (|scene| (scene.api().life, scene.api().modified) = (None, Some(ago(15 * 60 - 1))), true),
+        (|scene| (scene.api().life, scene.api().modified) = (None, Some(ago(15 * 60))), false),
+        (|scene| (scene.api().life, scene.api().modified) = (None, None), false),
+        (
+            |scene| {
+                scene.answer(&set_step(), Answer::Done);
+                scene.api().life = None;
+            },
+            true,
+        ),
+        (as_is, false),
+        (|scene| scene.api().modified = Some(NOW), false),
+        (|scene| life(Lambda::Active, Update::InProgress)(scene), true),
+        (|scene| life(Lambda::Active, Update::Unsaid)(scene), true),
+        (|scene| life(Lambda::Pending, Update::Successful)(scene), true),
+        (|scene| life(Lambda::Active, Update::Failed(Failure::default()))(scene), false),
+        (|scene| scene.set_api(Seen::Absent), false),
+    ];
+    for (number, (done, expected)) in cases.into_iter().enumerate() {
+        let mut scene = scene(ORDERS);
+        done(&mut scene);
+        assert_eq!(may_be_unfinished(&scene.world(), &key("api")), expected, "case {number}");
+    }
+}

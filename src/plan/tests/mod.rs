@@ -58,6 +58,7 @@ fn scene(entry: &str) -> Scene {
             allow_detach: true,
             allowed_policies: vec![PolicyName::vpc_access()],
             allowed_vpcs: None,
+            guard: None,
             admitted: Admitted::All,
         },
         now: NOW,

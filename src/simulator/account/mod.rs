@@ -36,8 +36,6 @@ pub use policies::Policy;
 pub use quotas::{Quotas, Rate};
 pub use sts::{AssumeRole, AssumedRole, Caller};
 
-pub(super) use describe::fits;
-
 use quotas::{Buckets, Taken};
 use sts::Session;
 

@@ -71,5 +71,5 @@ pub(super) fn aws_managed(path: &str) -> Option<&'static [&'static str]> {
 
 /// Whether a pattern with `*` fits an action; IAM does not look at case.
 pub(super) fn matches(pattern: &str, action: &str) -> bool {
-    super::describe::fits(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase())
+    crate::names::fits(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase())
 }

@@ -1,0 +1,70 @@
+//! A whole scope as it is, for whoever has no file yet: every function that is asked for by name or VPC, the networks
+//! they are in, and their roles.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::look::{all_pages, seen};
+use super::survey::{identity, roles, vpcs};
+use super::{Fault, FunctionNeeds, Needs, RoleFacts, ScopeFacts, Seen, Simulate, Surveyed};
+use crate::cloud::{Function, Listed, Operation, Read};
+use crate::names::{FunctionName, PolicyName, RoleKey, Scope, Time};
+
+/// Looks at the functions of a scope that are picked, as a sweep would for entries that name them.
+///
+/// An error means that nobody knows which functions there are. What cannot be read of those that are known is Unknown,
+/// each part for itself, in the same places as in a sweep.
+pub async fn fleet(
+    cloud: &dyn Read,
+    scope: &Scope,
+    picked: impl Fn(&Listed) -> bool,
+    now: Time,
+) -> Result<Surveyed, Fault> {
+    let identity = identity(cloud, scope).await?;
+    let mut functions: BTreeMap<FunctionName, Seen<Function>> = BTreeMap::new();
+    let listed = all_pages(
+        Operation::ListFunctions,
+        |from| cloud.list_functions(scope, from),
+        |listed: Listed| {
+            if picked(&listed) {
+                functions.insert(listed.name, seen(listed.function));
+            }
+        },
+    );
+    listed.await?;
+    let needs = needs(&functions);
+    let (mut roles, vpcs) = futures_util::join!(roles(cloud, &needs, &functions, now), vpcs(cloud, scope, &needs.vpcs));
+    doubt_unsimulated(&functions, &mut roles);
+    let facts = ScopeFacts { identity: Seen::Present(identity), functions, vpcs, at: now };
+    Ok(Surveyed { scope: scope.clone(), facts, roles })
+}
+
+/// What an entry with nothing but the function's own network would need to know.
+fn needs(functions: &BTreeMap<FunctionName, Seen<Function>>) -> Needs {
+    let mut needs = Needs::default();
+    let of_role =
+        FunctionNeeds { policies: Arc::from([PolicyName::vpc_access()]), simulate: Simulate::WherePolicyMissing };
+    for (name, function) in functions {
+        let Seen::Present(function) = function else { continue };
+        if function.network.is_attached() && function.excluded.is_none() {
+            needs.functions.insert(name.clone(), Some(of_role.clone()));
+            needs.vpcs.extend(function.vpc.clone());
+        }
+    }
+    needs
+}
+
+/// A role without the policy whose rights could not be simulated just now: a later look might find them missing.
+fn doubt_unsimulated(
+    functions: &BTreeMap<FunctionName, Seen<Function>>,
+    roles: &mut BTreeMap<RoleKey, Seen<RoleFacts>>,
+) {
+    for function in functions.values() {
+        let Seen::Present(function) = function else { continue };
+        let Some(role) = roles.get_mut(function.role.key()) else { continue };
+        let policy = PolicyName::vpc_access().for_role(&function.role);
+        if matches!(role, Seen::Present(facts) if facts.simulation.is_none() && !facts.attached.contains(&policy)) {
+            *role = Seen::Unknown(Fault::Unread);
+        }
+    }
+}
