@@ -17,7 +17,7 @@ use crate::names::{AccountId, NameError, PolicyName, RoleArn, VpcId};
 pub const DEFAULT_PATH: &str = "config/controller.toml";
 
 /// The settings, checked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// The desired state: a TOML file, or a directory of them.
     pub desired: PathBuf,
@@ -96,7 +96,7 @@ impl Mode {
 }
 
 /// How fast the controller may be.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
     /// Requests a second to Lambda's control plane, per account and region. AWS grants 15 to all users together.
     pub requests_per_second: f64,
@@ -105,7 +105,7 @@ pub struct Limits {
 }
 
 /// What the file may ask for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guard {
     /// Whether `vpc = "none"` may take a function out of its VPC.
     pub allow_detach: bool,
@@ -122,7 +122,7 @@ pub struct Guard {
 }
 
 /// An account that the operator states.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// The name by which the desired state may call it.
     pub name: String,
@@ -135,7 +135,7 @@ pub struct Account {
 }
 
 /// What is exported.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metrics {
     /// Whether there are series for each function.
     pub per_function: bool,
@@ -165,6 +165,7 @@ pub struct RawSettings {
     /// The desired state: a TOML file, or a directory of them. A relative path begins at this file's folder.
     desired: Option<Field<String>>,
     /// A ceiling over every entry's mode: "enforce" (default) or "observe".
+    #[schemars(extend("enum" = ["enforce", "observe"]))]
     mode: Option<Field<String>>,
     /// Address and port of the metrics and health pages.
     listen: Option<Field<String>>,
@@ -254,18 +255,31 @@ pub fn parse_duration(text: &str) -> Result<Duration, NameError> {
 impl Settings {
     /// Reads the settings. With no path, [`DEFAULT_PATH`] is read if it exists.
     pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Self, Unusable> {
-        let path = match path {
-            Some(path) => Some(path),
-            // A link that leads nowhere, or a folder that may not be entered, is not the same as no file.
-            None => match Path::new(DEFAULT_PATH).symlink_metadata() {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-                _ => Some(Path::new(DEFAULT_PATH)),
-            },
-        };
         match path {
-            None => Ok(Self::new(overrides)),
-            Some(path) => Self::check(&Source::read(path)?, overrides),
+            None if !is_there(Path::new(DEFAULT_PATH)) => Ok(Self::new(overrides)),
+            path => Self::check(&Source::read(path.unwrap_or(Path::new(DEFAULT_PATH)))?, overrides),
         }
+    }
+
+    /// The JSON schema of the settings file.
+    pub fn schema() -> serde_json::Value {
+        file::schema::<RawSettings>("The settings of lambda-vpc-controller")
+    }
+
+    /// The keys that differ and that a daemon cannot take over while it runs.
+    pub fn needs_restart(&self, next: &Self) -> Vec<&'static str> {
+        // What is named with an underscore takes effect at once.
+        let Self { desired: _, mode: _, listen, resync: _, settle: _, limits, guard: _, accounts, metrics, audit } =
+            self;
+        let Limits { requests_per_second, workers: _ } = limits;
+        let differ = [
+            ("listen", *listen != next.listen),
+            ("limits.requests_per_second", *requests_per_second != next.limits.requests_per_second),
+            ("account", *accounts != next.accounts),
+            ("metrics.per_function", *metrics != next.metrics),
+            ("audit", *audit != next.audit),
+        ];
+        differ.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }
 
     /// The settings of a file.
@@ -316,6 +330,12 @@ impl Settings {
         self.audit = audit.or(self.audit);
         self
     }
+}
+
+/// Whether there is anything of this name. A link that leads nowhere, or a folder that may not be entered, is not the same
+/// as no file.
+pub fn is_there(path: &Path) -> bool {
+    !matches!(path.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// Turns what is written into what it means, and collects the mistakes.
@@ -484,6 +504,23 @@ mod tests {
             assert_eq!(settings.overridden(&over).audit, flag, "{text}");
         }
         assert!(check("audit = ''").unwrap_err().contains("is not a place for the audit trail"));
+    }
+
+    #[test]
+    fn what_cannot_be_taken_over_while_the_daemon_runs_is_named() {
+        let before = Settings::new(&Overrides::default());
+        for (text, expected) in [
+            (
+                "desired = 'x'\nmode = 'observe'\nresync = '1h'\nsettle = '1h'\n[limits]\nworkers = 3\n[guard]\nallow_detach = true",
+                &[][..],
+            ),
+            ("listen = '127.0.0.1:1'", &["listen"]),
+            ("[limits]\nrequests_per_second = 1", &["limits.requests_per_second"]),
+            ("[[account]]\nid = '123456789012'", &["account"]),
+            ("audit = 'stdout'\n[metrics]\nper_function = false", &["metrics.per_function", "audit"]),
+        ] {
+            assert_eq!(before.needs_restart(&check(text).unwrap()), expected, "{text}");
+        }
     }
 
     #[test]

@@ -266,3 +266,28 @@ fn what_the_trail_cannot_record_is_not_changed_until_it_can() {
     stage.until("lambda_vpc_functions{account=\"123456789012\",region=\"eu-west-1\",state=\"in_sync\"}", 1.0);
     assert_tells_all(&Stage::audit(&fs::read_to_string(trail.join("audit.jsonl")).unwrap()));
 }
+
+#[test]
+fn settings_that_change_are_taken_over_and_broken_ones_leave_the_last_good_in_force() {
+    let stage = Stage::open_with(FILE, &format!("mode = 'observe'\n{SETTINGS}"));
+    let state =
+        |name| format!("lambda_vpc_functions{{account=\"123456789012\",region=\"eu-west-1\",state=\"{name}\"}}");
+    let settings = |text: &str| fs::write(stage.folder.path().join("controller.toml"), text).unwrap();
+    stage.until(&state("drifted"), 1.0);
+    assert!(!stage.attached(), "nothing is changed while it is observed");
+    settings(SETTINGS);
+    stage.until(&state("in_sync"), 1.0);
+    let updates = "lambda_vpc_changes_total{result=\"success\",step=\"set_vpc\"}";
+    stage.until(updates, 1.0);
+
+    settings(&format!("mode = 'watch'\n{SETTINGS}"));
+    eventually("the mistake to be told", || stage.daemon.output().contains("`watch` is not a mode").then_some(()));
+    assert!(stage.daemon.output().contains("controller.toml:1:8"), "{}", stage.daemon.output());
+    stage.account.detach("orders-api");
+    stage.until(updates, 2.0);
+
+    settings(&format!("audit = 'x.jsonl'\n{}", SETTINGS.replace("127.0.0.1:0", "127.0.0.1:1")));
+    let told = stage.daemon.told("take effect when the daemon is started again: ", '"');
+    assert_eq!(told, "listen, audit");
+    assert_eq!(stage.get("/livez").unwrap(), "ok\n", "it is served where it was");
+}

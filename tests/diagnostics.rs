@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use lambda_vpc_controller::desired::{Accounts, DesiredState};
 use lambda_vpc_controller::file::Source;
@@ -24,7 +25,9 @@ fn every_broken_file_is_refused_with_its_message() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/broken");
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    assert!(files.len() >= 20, "the broken files were not found");
+    assert!(files.len() >= 60, "the broken files were not found");
+    let begun = Instant::now();
+    let count = u32::try_from(files.len()).unwrap();
     for file in files {
         let name = file.file_stem().unwrap().to_string_lossy().into_owned();
         let said = check(&fs::read_to_string(&file).unwrap()).expect_err(&name);
@@ -32,6 +35,7 @@ fn every_broken_file_is_refused_with_its_message() {
             insta::assert_snapshot!(name, said);
         });
     }
+    assert!(begun.elapsed() / count < Duration::from_millis(100), "a mistake takes no longer than a good file");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Whole histories: the pure controller and the simulated account, in one thread, with time that is set.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
-use lambda_vpc_controller::engine::{Effect, Event, Notice, Signal};
+use lambda_vpc_controller::engine::{Cadence, Effect, Event, Notice, Signal};
 use lambda_vpc_controller::plan::{Limits, Outcome, Reason, State, Writable};
+use lambda_vpc_controller::settings::Mode;
 use lambda_vpc_controller::simulator::{UpdateFunctionConfiguration, VpcConfigRequest, World};
 
 use crate::support::history::{History, desired, key, settings};
@@ -282,6 +284,31 @@ fn a_hangup_tries_again_at_once_what_waits_for_somebody() {
     history.door.with(|aws, _| aws.denied.clear());
     history.signal(Signal::Reload);
     history.pass(MINUTE);
+    assert_eq!(history.outcome("orders-api"), Outcome::InSync);
+}
+
+#[test]
+fn settings_that_change_let_through_or_stop_what_the_old_ones_did_not() {
+    let settle = |history: &mut History, limits: Limits| {
+        let cadence = Cadence { resync: Some(5 * MINUTE), poll: None, workers: 1, seed: 7 };
+        history.signal(Signal::Settle(Box::new(limits), cadence));
+    };
+    let mut history = History::new(Limits { mode: Mode::Observe, ..daemon() });
+    history.load(ORDERS);
+    history.pass(10 * MINUTE);
+    assert_eq!(history.calls(), [] as [&str; 0], "nothing is changed while all is observed");
+    settle(&mut history, daemon());
+    history.until_rest(10 * MINUTE);
+    assert_eq!(history.outcome("orders-api"), Outcome::InSync);
+
+    settle(&mut history, Limits { allowed_vpcs: Some(BTreeSet::new()), ..daemon() });
+    somebody_detaches(&history, "orders-api");
+    history.pass(20 * MINUTE);
+    assert_eq!(history.outcome("orders-api").why().unwrap().reason, Reason::VpcNotAllowed);
+    assert!(!history.network("orders-api").is_attached(), "it stays as somebody left it");
+    settle(&mut history, daemon());
+    history.pass(MINUTE);
+    history.until_rest(10 * MINUTE);
     assert_eq!(history.outcome("orders-api"), Outcome::InSync);
 }
 

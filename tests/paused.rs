@@ -1,12 +1,15 @@
 //! The whole daemon on the simulated account's direct door, with tokio's time paused: hours in milliseconds.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lambda_vpc_controller::apply::{Answered, Applier, Call, Journal, Recording};
-use lambda_vpc_controller::desired::LoadFailure;
+use lambda_vpc_controller::desired::{Accounts, DesiredState};
 use lambda_vpc_controller::engine::{self, Cadence, Controller, Event, Load, Loading, Notice, Observer, Ports, Signal};
-use lambda_vpc_controller::file::Unusable;
+use lambda_vpc_controller::file::{Source, Unusable};
 use lambda_vpc_controller::names::{Clock, Digest};
 use lambda_vpc_controller::plan::{Limits, Outcome};
 use lambda_vpc_controller::simulator::{Door, World};
@@ -14,7 +17,7 @@ use lambda_vpc_controller::telemetry::Telemetry;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use crate::support::history::{BEGINNING, desired, key, settings};
+use crate::support::history::{BEGINNING, key, settings};
 
 const FILE: &str = "[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n\
                     [[vpc]]\nname = 'orders'\nid = 'vpc-0a1b2c3d4e5f60718'\n\
@@ -22,14 +25,16 @@ const FILE: &str = "[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n
 
 /// A file that a test writes; `None` cannot be read.
 #[derive(Clone)]
-struct File(Arc<Mutex<Option<String>>>);
+struct File(Arc<Mutex<Option<String>>>, Arc<AtomicU64>);
 
 impl Load for File {
     fn load(&self, in_force: Option<Digest>) -> Loading<'_> {
+        self.1.fetch_add(1, Ordering::Relaxed);
         let text = self.0.lock().unwrap().clone();
         Box::pin(async move {
-            let broken = || LoadFailure::File(Unusable(Vec::new()));
-            let state = desired(&text.ok_or_else(broken)?);
+            let text = text.ok_or_else(|| Unusable(Vec::new()))?;
+            let source = Source::from_bytes(Path::new("functions.toml"), text.into()).map_err(Unusable::from)?;
+            let state = DesiredState::check(&source, &Accounts::without_aws(BTreeMap::new(), None))?;
             Ok(Some(state).filter(|state| in_force.as_ref() != Some(&state.digest)))
         })
     }
@@ -75,7 +80,7 @@ impl Daemon {
         let clock: Clock = Arc::new(move || BEGINNING + Duration::from_secs(86_400) + begun.elapsed());
         let door = Door::new(World::demo().unwrap().build(BEGINNING).unwrap(), Arc::clone(&clock));
         let telemetry = Arc::new(Telemetry::new(true, Arc::clone(&clock)).unwrap());
-        let file = File(Arc::new(Mutex::new(Some(FILE.to_owned()))));
+        let file = File(Arc::new(Mutex::new(Some(FILE.to_owned()))), Arc::default());
         let ports = Ports {
             read: Arc::new(door.clone()),
             applier: Arc::new(Applier::new(Arc::new(door.clone()), Arc::new(journal), Arc::clone(&clock))),
@@ -172,9 +177,32 @@ async fn a_result_that_cannot_be_recorded_is_a_result_all_the_same() {
 async fn an_unchanged_file_is_read_by_the_poll_alone() {
     let daemon = Daemon::start(Full(Mutex::new(u32::MAX)));
     sleep(Duration::from_secs(3600)).await;
+    let reads = daemon.file.1.load(Ordering::Relaxed);
+    assert!((358..=362).contains(&reads), "{reads} reads in an hour at a poll of ten seconds");
     let text = daemon.telemetry.metrics_text();
     assert!(text.contains("lambda_vpc_desired_loads_total{result=\"success\"} 1"), "an unchanged file is no new state");
     let sweeps = daemon.door.count("DescribeVpcs");
     assert!((12..=14).contains(&sweeps), "{sweeps} sweeps in an hour at a resync of five minutes");
+    daemon.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_file_is_refused_once_for_each_content_and_not_at_each_poll() {
+    let daemon = Daemon::start(Full(Mutex::new(u32::MAX)));
+    sleep(Duration::from_secs(60)).await;
+    let broken = |line: &str| Some(format!("{FILE}{line}"));
+    // The second is the same mistake in another content, the last one is what was there before.
+    let contents = [None, broken("x = 1\n"), broken("# more\nx = 1\n"), broken("[[x]"), None];
+    for (content, refused) in contents.into_iter().zip(1..) {
+        *daemon.file.0.lock().unwrap() = content;
+        sleep(Duration::from_secs(600)).await;
+        let metric = format!("lambda_vpc_desired_loads_total{{result=\"failure\"}} {refused}");
+        assert!(daemon.metric(&metric), "{metric} is not in:\n{}", daemon.telemetry.metrics_text());
+        assert!(daemon.metric("lambda_vpc_desired_valid 0"));
+    }
+    *daemon.file.0.lock().unwrap() = Some(FILE.to_owned());
+    sleep(Duration::from_secs(60)).await;
+    assert!(daemon.metric("lambda_vpc_desired_valid 1"));
+    assert!(daemon.metric("lambda_vpc_desired_loads_total{result=\"success\"} 1"), "it says what is in force");
     daemon.stop().await;
 }

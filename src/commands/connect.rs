@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 
 use super::Failure;
 use crate::cloud::aws::{Access, Aws, Deadlines, Endpoint};
@@ -55,7 +55,7 @@ pub(super) fn named_accounts(settings: &Settings) -> BTreeMap<String, AccountId>
 
 /// Reads the desired state, and finds out whose the credentials are if the file leaves the account to them.
 pub(super) struct Loader {
-    path: PathBuf,
+    path: watch::Receiver<PathBuf>,
     named: BTreeMap<String, AccountId>,
     region: Option<Region>,
     read: Arc<dyn Read>,
@@ -64,7 +64,13 @@ pub(super) struct Loader {
 
 impl Loader {
     pub(super) fn new(settings: &Settings, region: Option<Region>, read: Arc<dyn Read>) -> Self {
-        Self { path: settings.desired.clone(), named: named_accounts(settings), region, read, own: OnceCell::new() }
+        let (_, path) = watch::channel(settings.desired.clone());
+        Self { path, named: named_accounts(settings), region, read, own: OnceCell::new() }
+    }
+
+    /// The same, but what is read is where this says at the time.
+    pub(super) fn following(self, path: watch::Receiver<PathBuf>) -> Self {
+        Self { path, ..self }
     }
 
     async fn resolve(&self, files: &Files) -> Result<DesiredState, LoadFailure> {
@@ -80,7 +86,7 @@ impl Loader {
 impl Load for Loader {
     fn load(&self, in_force: Option<Digest>) -> Loading<'_> {
         Box::pin(async move {
-            let files = Files::read(&self.path);
+            let files = Files::read(&self.path.borrow().clone());
             match in_force.is_some_and(|digest| files.have(&digest)) {
                 true => Ok(None),
                 false => self.resolve(&files).await.map(Some),

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::connect::clock;
+use super::follow::SettingsFile;
 use super::run::{daemon, told_to_stop};
 use super::{DemoArgs, Failure, exit, simulate};
 use crate::cloud::aws::Endpoint;
@@ -18,7 +19,7 @@ use crate::cloud::{Class, Operation};
 use crate::engine::{Controller, Notice, Observer, Signal};
 use crate::names::FunctionName;
 use crate::plan::{Answer, Outcome, State, Step};
-use crate::settings::{Audit, Overrides, Settings};
+use crate::settings::{Audit, Overrides};
 use crate::simulator::{Door, Fault, Misbehaviour, UpdateFunctionConfiguration, VpcConfigRequest, World, http};
 
 const FUNCTIONS: &str = include_str!("../../config/demo/functions.toml");
@@ -38,7 +39,7 @@ pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let door = door.map_err(simulate::wrong)?;
     let audit = Some(Audit::File(folder.audit()));
     let overrides = Overrides { listen: Some(metrics_at), audit, ..Overrides::default() };
-    let settings = Settings::load(Some(&folder.settings()), &overrides)?;
+    let settings = SettingsFile::read(Some(&folder.settings()), overrides)?;
     let throttled = Misbehaviour::Throttled(Some(Duration::from_secs(1)));
     let fault = Fault::always(throttled).on(Operation::UpdateFunctionConfiguration.name()).times(1);
     door.with(|aws, _| aws.faults.add(fault));
@@ -65,7 +66,7 @@ pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
         let _ = stopper.send(Signal::Stop).await;
     });
     let endpoint = Endpoint::Emulator { url: format!("http://{aws_at}"), access_key: "demo".to_owned() };
-    let ended = daemon(&settings, &endpoint, metrics, send, signals, Some(story)).await;
+    let ended = daemon(settings, &endpoint, metrics, send, signals, Some(story)).await;
     serving.abort();
     ended?;
     say("\nThe demo has ended.");

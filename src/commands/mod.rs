@@ -4,10 +4,12 @@ mod apply;
 mod audit;
 mod connect;
 mod demo;
+mod follow;
 mod import;
 mod plan;
 mod print;
 mod run;
+mod schema;
 mod simulate;
 mod undo;
 mod validate;
@@ -78,6 +80,8 @@ enum Command {
     /// understood is not listed, and so left alone: comments tell of it. Exit code: 0; 1 if nothing was written, or if
     /// something could not be read and is therefore missing or left as it is.
     Import(ImportArgs),
+    /// Print the JSON schema of a file of the desired state: for completion in editors.
+    Schema(SchemaArgs),
     /// Print the entry that takes back a function's last change, as an audit trail has it. Changes nothing.
     ///
     /// Put the entry into the desired file in place of the function's present one: what is done in AWS is done by `run`
@@ -108,6 +112,17 @@ struct RunArgs {
     /// Where every change is recorded before and after: a file, or `stdout` [default: stdout].
     #[arg(long, value_name = "FILE", env = "LAMBDA_VPC_AUDIT", hide_env_values = true, value_parser = Audit::parse)]
     audit: Option<Audit>,
+}
+
+/// How what was found in files is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ValidateOutput {
+    /// For people.
+    Human,
+    /// For programs.
+    Json,
+    /// Workflow commands of GitHub Actions: an annotation at each place.
+    Github,
 }
 
 /// How a result is printed.
@@ -144,12 +159,19 @@ struct ApplyArgs {
 
 #[derive(Debug, clap::Args)]
 struct ValidateArgs {
-    /// The files [default: the desired state].
+    /// Files and directories, each as a desired state of its own [default: the desired state].
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// How the result is printed.
     #[arg(long, value_name = "FORMAT", default_value = "human")]
-    output: Output,
+    output: ValidateOutput,
+}
+
+#[derive(Debug, clap::Args)]
+struct SchemaArgs {
+    /// The schema of the settings file instead.
+    #[arg(long)]
+    settings: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -264,9 +286,12 @@ impl Cli {
     pub fn log_level(&self) -> &'static str {
         match self.command {
             Command::Demo(_) => "off",
-            Command::Plan(_) | Command::Apply(_) | Command::Validate(_) | Command::Import(_) | Command::Undo(_) => {
-                "error,lambda_vpc_controller=warn"
-            }
+            Command::Plan(_)
+            | Command::Apply(_)
+            | Command::Validate(_)
+            | Command::Schema(_)
+            | Command::Import(_)
+            | Command::Undo(_) => "error,lambda_vpc_controller=warn",
             Command::Run(_) | Command::Simulate(_) => "error,lambda_vpc_controller=info",
         }
     }
@@ -277,10 +302,7 @@ impl Cli {
         let settings = |overrides: &Overrides| Settings::load(self.config.as_deref(), overrides).map_err(Failure::from);
         let result = match self.command {
             Command::Run(RunArgs { listen, resync, settle, audit }) => {
-                match settings(&Overrides { listen, resync, settle, audit, ..overrides }) {
-                    Ok(settings) => run::run(settings).await,
-                    Err(failure) => Err(failure),
-                }
+                run::run(self.config.as_deref(), Overrides { listen, resync, settle, audit, ..overrides }).await
             }
             Command::Plan(args) => match settings(&overrides) {
                 Ok(settings) => plan::run(settings, &args).await,
@@ -295,6 +317,7 @@ impl Cli {
                 Ok(settings) => import::run(&settings, &args).await,
                 Err(failure) => Err(failure),
             },
+            Command::Schema(args) => schema::run(&args),
             Command::Undo(args) => undo::run(&args),
             Command::Demo(args) => demo::run(&args).await,
             Command::Simulate(args) => simulate::run(&args).await,

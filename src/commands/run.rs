@@ -1,34 +1,37 @@
 //! `run`: the daemon.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::connect::{self, Loader};
+use super::follow::{self, SettingsFile};
 use super::{Failure, audit, exit};
 use crate::apply::Applier;
 use crate::cloud::aws::Endpoint;
-use crate::desired::{Accounts, DesiredState, Watch};
+use crate::desired::{Accounts, DesiredState};
 use crate::engine::{self, Cadence, Controller, Event, Notice, Observer, Ports, Signal};
 use crate::http;
 use crate::plan::Limits;
-use crate::settings::Settings;
+use crate::settings::Overrides;
 use crate::telemetry::Telemetry;
 
 /// How long requests in hand may take at the end.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
-pub(super) async fn run(settings: Settings) -> Result<ExitCode, Failure> {
+pub(super) async fn run(config: Option<&Path>, overrides: Overrides) -> Result<ExitCode, Failure> {
+    let settings = SettingsFile::read(config, overrides)?;
     let (send, signals) = mpsc::channel(8);
     forward_signals(send.clone())?;
-    let listener = listen(settings.listen).await?;
-    daemon(&settings, &Endpoint::Environment, listener, send, signals, None).await?;
+    let listener = listen(settings.settings().listen).await?;
+    daemon(settings, &Endpoint::Environment, listener, send, signals, None).await?;
     Ok(exit::FINE)
 }
 
@@ -62,7 +65,7 @@ fn forward_signals(send: mpsc::Sender<Signal>) -> Result<(), Failure> {
         tokio::spawn(async move {
             while arriving.recv().await.is_some() {
                 tracing::info!("received a signal: {meaning:?}");
-                if send.send(meaning).await.is_err() {
+                if send.send(meaning.clone()).await.is_err() {
                     break;
                 }
             }
@@ -73,13 +76,14 @@ fn forward_signals(send: mpsc::Sender<Signal>) -> Result<(), Failure> {
 
 /// The daemon, until it is told to stop. The first desired state must be valid; AWS need not answer yet.
 pub(super) async fn daemon(
-    settings: &Settings,
+    file: SettingsFile,
     endpoint: &Endpoint,
     listener: TcpListener,
     send: mpsc::Sender<Signal>,
     signals: mpsc::Receiver<Signal>,
     listening: Option<Arc<dyn Observer>>,
 ) -> Result<(), Failure> {
+    let settings = &file.settings().clone();
     let journal = audit::of_daemon(settings)?;
     let clock = connect::clock();
     let telemetry = Telemetry::new(settings.metrics.per_function, Arc::clone(&clock));
@@ -94,17 +98,20 @@ pub(super) async fn daemon(
         // Either way it is time to stop.
         let _ = http_stopped.await;
     }));
+    let (desired, at) = watch::channel(settings.desired.clone());
     let ports = Ports {
         applier: Arc::new(Applier::new(aws.clone(), Arc::new(journal), Arc::clone(&clock))),
-        load: Arc::new(Loader::new(settings, aws.region(), aws.clone())),
+        load: Arc::new(Loader::new(settings, aws.region(), aws.clone()).following(at.clone())),
         read: aws,
         clock,
         observer: Arc::new(Both(telemetry, listening)),
     };
-    let watching = tokio::spawn(watch(settings.desired.clone(), send));
+    let mut following = JoinSet::new();
+    following.spawn(follow::desired(at, send.clone()));
+    following.spawn(follow::settings(file, desired, send));
     let controller = Controller::new(Limits::of(settings), Cadence::of(settings));
     engine::run(controller, &ports, vec![Event::Signal(Signal::Look)], signals, |_| false).await;
-    watching.abort();
+    following.abort_all();
     drop(stop_http);
     stopped(serving).await;
     tracing::info!("stopped");
@@ -136,17 +143,6 @@ impl Observer for Both {
         self.0.turned(controller);
         if let Some(other) = &self.1 {
             other.turned(controller);
-        }
-    }
-}
-
-/// Turns file events into signals.
-async fn watch(path: std::path::PathBuf, send: mpsc::Sender<Signal>) {
-    let mut watch = Watch::new(&path);
-    loop {
-        watch.changed().await;
-        if send.send(Signal::Look).await.is_err() {
-            return;
         }
     }
 }

@@ -1,18 +1,21 @@
-//! `validate`: files without AWS.
+//! `validate`: files and directories without AWS.
+
+mod github;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::connect::{named_accounts, region_of_environment};
+use super::connect::{clock, named_accounts, region_of_environment};
 use super::print::{colour_on_stderr, out, out_json};
-use super::{Failure, Output, ValidateArgs, exit};
+use super::{Failure, ValidateArgs, ValidateOutput, exit};
 use crate::desired::{Accounts, DesiredState};
 use crate::file::Diagnostic;
+use crate::names::Time;
 use crate::settings::Settings;
 
-/// What was found in one file.
+/// What was found in one file, or in all files of one directory.
 #[derive(Serialize)]
 struct Checked {
     file: PathBuf,
@@ -25,18 +28,24 @@ pub(super) fn run(settings: &Settings, args: &ValidateArgs) -> Result<ExitCode, 
     let accounts = Accounts::without_aws(named_accounts(settings), region_of_environment());
     let only = [settings.desired.clone()];
     let files = if args.files.is_empty() { only.as_slice() } else { args.files.as_slice() };
-    let checked: Vec<Checked> = files.iter().map(|file| check(file, &accounts)).collect();
+    let now = clock()();
+    let checked: Vec<Checked> = files.iter().map(|file| check(file, &accounts, now)).collect();
     match args.output {
-        Output::Human => checked.iter().try_for_each(print)?,
-        Output::Json => out_json(&checked)?,
+        ValidateOutput::Human => checked.iter().try_for_each(print)?,
+        ValidateOutput::Github => checked.iter().try_for_each(annotate)?,
+        ValidateOutput::Json => out_json(&checked)?,
     }
     Ok(if checked.iter().all(|file| file.valid) { exit::FINE } else { exit::ERROR })
 }
 
-fn check(file: &Path, accounts: &Accounts) -> Checked {
+fn check(file: &Path, accounts: &Accounts, now: Time) -> Checked {
     let file = file.to_owned();
     match DesiredState::load(&file, accounts) {
-        Ok(state) => Checked { file, valid: true, functions: state.entries.len(), diagnostics: state.warnings },
+        Ok(state) => {
+            let ended = state.ended(now);
+            let diagnostics = state.warnings.into_iter().chain(ended).collect();
+            Checked { file, valid: true, functions: state.entries.len(), diagnostics }
+        }
         Err(unusable) => Checked { file, valid: false, functions: 0, diagnostics: unusable.0 },
     }
 }
@@ -45,10 +54,19 @@ fn print(checked: &Checked) -> Result<(), Failure> {
     for diagnostic in &checked.diagnostics {
         anstream::eprintln!("{}\n", diagnostic.render(colour_on_stderr()));
     }
+    out(&summary(checked))
+}
+
+fn annotate(checked: &Checked) -> Result<(), Failure> {
+    let commands = checked.diagnostics.iter().map(|diagnostic| github::command(diagnostic) + "\n");
+    out(&(commands.collect::<String>() + &summary(checked)))
+}
+
+fn summary(checked: &Checked) -> String {
     let file = checked.file.display();
     match checked.valid {
-        true if checked.functions == 1 => out(&format!("{file}: valid, 1 function\n")),
-        true => out(&format!("{file}: valid, {} functions\n", checked.functions)),
-        false => out(&format!("{file}: not valid\n")),
+        true if checked.functions == 1 => format!("{file}: valid, 1 function\n"),
+        true => format!("{file}: valid, {} functions\n", checked.functions),
+        false => format!("{file}: not valid\n"),
     }
 }

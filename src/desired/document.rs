@@ -28,10 +28,12 @@ pub(super) struct Defaults {
     /// The account: its id, or a name from the settings.
     pub account: Option<Field<String>>,
     /// "enforce" (default) or "observe".
+    #[schemars(extend("enum" = ["enforce", "observe"]))]
     pub mode: Option<Field<String>>,
     /// The policies that let a role make network interfaces, instead of AWSLambdaVPCAccessExecutionRole.
     pub policies: Option<Field<Vec<Field<String>>>>,
     /// "when-needed" (default), "always" or "never".
+    #[schemars(extend("enum" = ["when-needed", "always", "never"]))]
     pub attach_policy: Option<Field<String>>,
 }
 
@@ -74,6 +76,7 @@ pub(super) struct Function {
     /// Which security groups, instead of those of the VPC's entry.
     pub security_groups: Option<Field<Selector>>,
     /// "enforce" (default) or "observe".
+    #[schemars(extend("enum" = ["enforce", "observe"]))]
     pub mode: Option<Field<String>>,
     /// With "observe": when it ends, such as 2027-01-31T00:00:00Z.
     pub until: Option<Field<Moment>>,
@@ -82,6 +85,7 @@ pub(super) struct Function {
     /// The policies that let its role make network interfaces, instead of AWSLambdaVPCAccessExecutionRole.
     pub policies: Option<Field<Vec<Field<String>>>>,
     /// "when-needed" (default), "always" or "never".
+    #[schemars(extend("enum" = ["when-needed", "always", "never"]))]
     pub attach_policy: Option<Field<String>>,
 }
 

@@ -42,8 +42,7 @@ impl Files {
         &self.unread
     }
 
-    /// Of a file, the SHA-256 of its bytes. Of a directory, that of what `sha256sum *.toml` prints in it, with the names
-    /// in the order of their bytes.
+    /// The digest of all of it, as [`super::DesiredState::digest`] explains it.
     pub(super) fn digest(&self) -> &Digest {
         &self.digest
     }

@@ -15,10 +15,10 @@ use std::sync::Arc;
 pub use files::Files;
 pub use resolve::Accounts;
 pub(crate) use resolve::vpc_name;
-pub use watch::{POLL, Watch};
+pub use watch::{Nudge, POLL, Watch};
 
 use crate::cloud::CloudError;
-use crate::file::{Diagnostic, Place, Report, Source, Span, Unusable};
+use crate::file::{self, Diagnostic, Place, Report, Source, Span, Unusable};
 use crate::names::{
     AccountId, Digest, FunctionKey, NameError, PolicyName, Region, Scope, SecurityGroupId, SubnetId, Time, VpcId,
 };
@@ -35,12 +35,24 @@ pub enum LoadFailure {
     Identity(CloudError),
 }
 
+impl LoadFailure {
+    /// Whether this is what was wrong before, in a content that is the same.
+    pub fn is_still(&self, before: &Self) -> bool {
+        match (self, before) {
+            (Self::File(now), Self::File(before)) => now == before,
+            (Self::Identity(now), Self::Identity(before)) => now.to_string() == before.to_string(),
+            (Self::File(_) | Self::Identity(_), _) => false,
+        }
+    }
+}
+
 /// What the file says, resolved.
 #[derive(Clone, Debug)]
 pub struct DesiredState {
     /// The functions, in the order of the files; each key stands once.
     pub entries: Vec<Arc<Entry>>,
-    /// The digest of what it was read from: [`Files::digest`].
+    /// Of a file, the SHA-256 of its bytes. Of a directory, that of what `sha256sum *.toml` prints in it, with the names
+    /// in the order of their bytes.
     pub digest: Digest,
     /// What is legal but doubtful.
     pub warnings: Vec<Diagnostic>,
@@ -194,6 +206,22 @@ impl DesiredState {
     /// Reads, parses and resolves a file, or every file of a directory.
     pub fn load(path: &Path, accounts: &Accounts) -> Result<Self, Unusable> {
         Self::of(&Files::read(path), accounts)
+    }
+
+    /// The JSON schema of a file.
+    pub fn schema() -> serde_json::Value {
+        file::schema::<document::Document>("The desired state of lambda-vpc-controller")
+    }
+
+    /// Points at observations that are over: legal, but what was to be remembered by then is perhaps forgotten.
+    pub fn ended(&self, now: Time) -> Vec<Diagnostic> {
+        let over = self.entries.iter().filter(|entry| entry.until.is_some_and(|until| until <= now));
+        let told = |entry: &Arc<Entry>| {
+            let text = format!("the observation of `{}` has ended", entry.key.name);
+            let ended = Diagnostic::warning(&entry.source, &entry.span, text, "is enforced");
+            ended.help("take `mode`, `until` and `reason` out, or set a later end")
+        };
+        over.map(told).collect()
     }
 
     /// The region of an entry whose account nobody knows yet, since the file leaves it to the credentials.

@@ -190,6 +190,7 @@ impl<'a> Resolver<'a> {
         let mode = self.parse(&raw.mode, Mode::parse).or(defaults.mode).unwrap_or(Mode::Enforce);
         let until = self.until(raw, mode);
         let reason = self.get(&raw.reason).cloned();
+        self.doubtful_mode(raw, mode);
         let policies = self.policies(&raw.policies).or_else(|| defaults.policies.clone());
         let attach_policy = self.parse(&raw.attach_policy, AttachPolicy::parse).or(defaults.attach_policy);
         let want = self.want(raw, span, vpcs);
@@ -244,6 +245,23 @@ impl<'a> Resolver<'a> {
             self.report.push(alone.help("add `mode = \"observe\"`, or leave `until` out"));
         }
         field.parse(self.source, self.report, moment)
+    }
+
+    /// Points at an observation that nobody will remember the cause of, and at a cause where nothing is observed.
+    fn doubtful_mode(&mut self, raw: &Function, mode: Mode) {
+        match (mode, &raw.mode, &raw.reason) {
+            (Mode::Enforce, _, Some(reason)) => {
+                let text = "`reason` says why a function is only observed, but this entry is enforced";
+                let alone = Diagnostic::warning(self.source, reason.span(), text, "goes with mode = \"observe\"");
+                self.report.push(alone.help("add `mode = \"observe\"`, or make it a comment"));
+            }
+            (Mode::Observe, Some(mode), None) if raw.until.is_none() => {
+                let text = "this observation has neither an end nor a reason";
+                let forgotten = Diagnostic::warning(self.source, mode.span(), text, "observed for ever");
+                self.report.push(forgotten.help("add `until = 2027-01-31T00:00:00Z`, or `reason = \"...\"`"));
+            }
+            (Mode::Enforce | Mode::Observe, ..) => {}
+        }
     }
 
     /// Where the function belongs, and the entry of its VPC.
@@ -384,15 +402,17 @@ impl<'a> Resolver<'a> {
         }
         let tags = self.get(&selector.tags);
         if let Some(tags) = tags {
-            let tags: BTreeMap<String, String> = tags
+            let read: Vec<Option<(String, String)>> = tags
                 .iter()
-                .filter_map(|(key, value)| Some((key.clone(), value.get(self.source, self.report)?.clone())))
+                .map(|(key, value)| Some((key.clone(), value.get(self.source, self.report)?.clone())))
                 .collect();
+            let tags: BTreeMap<String, String> = read.into_iter().collect::<Option<_>>()?;
             return self.some_of(tags.is_empty(), field, what).then_some(Pick::Tags(tags));
         }
         if let Some(names) = self.get(&selector.names) {
-            let names: BTreeSet<String> =
-                names.iter().filter_map(|name| name.get(self.source, self.report).cloned()).collect();
+            let read: Vec<Option<String>> =
+                names.iter().map(|name| name.get(self.source, self.report).cloned()).collect();
+            let names: BTreeSet<String> = read.into_iter().collect::<Option<_>>()?;
             return self.some_of(names.is_empty(), field, what).then_some(Pick::Names(names));
         }
         let ids = self.get(&selector.ids)?;

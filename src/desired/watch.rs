@@ -2,13 +2,15 @@
 //!
 //! Kubernetes renames a `..data` link, git-sync renames a link higher up, editors rename over the file. A watch on the
 //! file dies with the first rename, and one on its parent never hears of a link higher up; so the directory of every
-//! link on the path is watched, and worked out anew after each event. Events are never filtered by name.
+//! link on the path is watched, and worked out anew after each event. Where the path leads to a directory, so are that
+//! directory and the way of each link among its files. Events are never filtered by name.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use super::files::counts;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -22,7 +24,16 @@ const AT_MOST: Duration = Duration::from_secs(3);
 /// As many links on one path as Linux follows.
 const MOST_LINKS: usize = 40;
 
-/// Watches the directories on the way to a file.
+/// Why one looks again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nudge {
+    /// Something has happened.
+    Changed,
+    /// Nothing has, for as long as [`POLL`].
+    Due,
+}
+
+/// Watches the directories on the way to a file, or to each file of a directory.
 pub struct Watch {
     path: PathBuf,
     events: mpsc::UnboundedReceiver<()>,
@@ -51,12 +62,21 @@ impl Watch {
 
     /// Waits until the file may have changed and has come to rest. To be called again and again.
     pub async fn changed(&mut self) {
-        loop {
-            match tokio::time::timeout(POLL, self.events.recv()).await {
-                Ok(Some(())) => break,
-                // Without a watcher there are no events, and the poll of the controller remains.
-                Ok(None) => std::future::pending().await,
-                Err(_) => self.watch_again(),
+        while self.changed_or_due().await == Nudge::Due {}
+    }
+
+    /// The same, but waits no longer than [`POLL`] for something to happen: for one who looks each time.
+    pub async fn changed_or_due(&mut self) -> Nudge {
+        match tokio::time::timeout(POLL, self.events.recv()).await {
+            Ok(Some(())) => {}
+            // Without a watcher there are no events, and the poll remains.
+            Ok(None) => {
+                tokio::time::sleep(POLL).await;
+                return Nudge::Due;
+            }
+            Err(_) => {
+                self.watch_again();
+                return Nudge::Due;
             }
         }
         let last = Instant::now() + AT_MOST;
@@ -66,12 +86,13 @@ impl Watch {
             }
         }
         self.watch_again();
+        Nudge::Changed
     }
 
     /// Watches the directories that are on the path now, and no others.
     fn watch_again(&mut self) {
         let Some(watcher) = &mut self.watcher else { return };
-        let wanted = directories(&self.path);
+        let wanted = wanted(&self.path);
         for gone in self.watched.difference(&wanted) {
             // The directory may be gone, and its watch with it.
             let _ = watcher.unwatch(gone);
@@ -89,6 +110,19 @@ impl Watch {
             })
             .collect();
     }
+}
+
+/// The directories to watch for a desired state at this path.
+fn wanted(path: &Path) -> BTreeSet<PathBuf> {
+    let mut found = directories(path);
+    let Ok(files) = path.read_dir() else { return found };
+    found.extend(path.canonicalize());
+    for file in files.filter_map(Result::ok).filter(|file| counts(&file.file_name())) {
+        if file.file_type().is_ok_and(|kind| kind.is_symlink()) {
+            found.extend(directories(&file.path()));
+        }
+    }
+    found
 }
 
 /// The directory of every link on a path, and of the file itself; where something is missing, the last that exists.
@@ -147,6 +181,33 @@ mod tests {
         symlink("..data/f.toml", root.join("mount/f.toml")).unwrap();
         let expected = BTreeSet::from([root.join("mount"), root.join("mount/..2026")]);
         assert_eq!(directories(&root.join("mount/f.toml")), expected);
+    }
+
+    #[test]
+    fn of_a_directory_its_own_and_the_way_of_each_link_among_its_files_are_watched() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        for made in ["repo/rev1/desired", "elsewhere", "unrelated"] {
+            std::fs::create_dir_all(root.join(made)).unwrap();
+        }
+        symlink("rev1", root.join("repo/current")).unwrap();
+        symlink(root.join("elsewhere/a.toml"), root.join("repo/rev1/desired/a.toml")).unwrap();
+        symlink(root.join("unrelated/b.md"), root.join("repo/rev1/desired/b.md")).unwrap();
+        let expected = ["repo", "repo/rev1", "repo/rev1/desired", "elsewhere"].map(|name| root.join(name));
+        assert_eq!(wanted(&root.join("repo/current/desired")), BTreeSet::from(expected));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_events_it_is_due_at_each_poll_and_never_changed() {
+        let (_, events) = mpsc::unbounded_channel();
+        let mut watch = Watch { path: "f.toml".into(), events, watcher: None, watched: BTreeSet::new() };
+        for turn in 1..=3 {
+            let begun = Instant::now();
+            assert_eq!((turn, watch.changed_or_due().await), (turn, Nudge::Due));
+            assert_eq!(begun.elapsed(), POLL, "no busy loop");
+        }
+        let changed = tokio::time::timeout(Duration::from_secs(3600), watch.changed()).await;
+        assert!(changed.is_err(), "nothing is made up");
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The mind of the daemon: events in, effects out. It owns all state and does no IO, so that whole histories run in a
 //! test without a runtime; "one attach per role" and "never two calls for one function" are plain reads of its memory.
 //!
-//! What comes in is the file (`file`), what a sweep found (`sweep`), and the ends of looks and steps (`pass`).
+//! What comes in is the file (`file`), the settings (`settle`), what a sweep found (`sweep`), and the ends of looks and
+//! steps (`pass`).
 
 mod file;
 mod pass;
+mod settle;
 mod sweep;
 
 use std::collections::BTreeMap;
@@ -140,12 +142,6 @@ impl Controller {
         self.desired.is_some() && self.sweeps.values().all(Sweep::has_looked) && self.idle()
     }
 
-    /// What the operator decides holds from the next event on.
-    pub fn limit(&mut self, limits: Limits) {
-        self.limits = limits;
-        self.reconsider = true;
-    }
-
     /// Lets only these changes be made from the next event on.
     pub fn admit(&mut self, admitted: plan::Admitted) {
         self.limits.admitted = admitted;
@@ -176,6 +172,7 @@ impl Controller {
                 self.load.want(now);
                 self.sweeps.values_mut().for_each(|sweep| sweep.want(now));
             }
+            Event::Signal(Signal::Settle(limits, cadence)) => self.settle(*limits, cadence, now),
             Event::Signal(Signal::Stop) => self.stopping = true,
             Event::Tick => {}
         }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::controller::Cadence;
 use crate::apply::Order;
 use crate::desired::{DesiredState, LoadFailure};
 use crate::file::Diagnostic;
 use crate::live::{Looked, Needs, RoleNeeds, Surveyed};
 use crate::names::{Digest, FunctionKey, Network, Scope};
-use crate::plan::{Answer, Change, Outcome, State, Why};
+use crate::plan::{Answer, Change, Limits, Outcome, State, Why};
 
 /// What happens.
 #[derive(Debug)]
@@ -28,12 +29,14 @@ pub enum Event {
 }
 
 /// What somebody asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Signal {
     /// Look at the file again.
     Look,
     /// Look at the file again, sweep everything, and try again what was refused.
     Reload,
+    /// Work by these settings from now on.
+    Settle(Box<Limits>, Cadence),
     /// Finish what is in hand, and stop.
     Stop,
 }
@@ -69,7 +72,7 @@ pub enum Notice {
     },
     /// The file was read again and says the same.
     Confirmed,
-    /// The file cannot be used; the last good state stays in force.
+    /// The file cannot be used; the last good state stays in force. Told once for each content.
     NotLoaded(Arc<LoadFailure>),
     /// A function left the file; it stays as it is, in AWS.
     Released {

@@ -83,7 +83,7 @@ pub async fn run(
         let event = tokio::select! {
             Some(event) = events.recv() => event,
             Some(signal) = signals.recv(), if stop_by.is_none() => {
-                if signal == Signal::Stop {
+                if matches!(signal, Signal::Stop) {
                     stop_by = Some(Instant::now() + GRACE);
                 }
                 Event::Signal(signal)

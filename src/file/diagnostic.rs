@@ -111,6 +111,21 @@ impl Diagnostic {
         self.labels.first().map(|label| Place::of(&label.source, &label.span))
     }
 
+    /// Where the marked text ends: line and column, both from 1.
+    pub fn end(&self) -> Option<(usize, usize)> {
+        self.labels.first().map(|label| label.source.line_and_column(label.span.end))
+    }
+
+    /// All that is said beside the message: of the place itself, of others that it has to do with, and what to write.
+    pub fn remarks(&self) -> Vec<String> {
+        let said = self.labels.iter().enumerate().filter(|(_, label)| !label.text.is_empty());
+        let places = said.map(|(at, label)| match at {
+            0 => label.text.clone(),
+            _ => format!("{}: {}", Place::of(&label.source, &label.span), label.text),
+        });
+        places.chain(self.help.iter().map(|help| format!("help: {help}"))).collect()
+    }
+
     /// The diagnostic as a compiler prints it: message, place, the marked lines, what to write instead.
     pub fn render(&self, styled: bool) -> String {
         let level = match self.level {

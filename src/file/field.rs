@@ -86,8 +86,14 @@ impl<T> Field<T> {
 }
 
 fn wrong_type(source: &Source, span: &Span, error: &str) -> Diagnostic {
-    let plain =
-        error.strip_prefix("invalid type: ").map(|rest| rest.replace("map", "a table").replace("a sequence", "a list"));
+    // Serde takes a list for the fields of a table in their order, which nobody means.
+    let listed = error.strip_prefix("invalid length ").and_then(|rest| rest.split_once(", expected a table"));
+    let plain = match listed {
+        Some((_, rest)) => Some(format!("a list, expected a table{rest}")),
+        None => error
+            .strip_prefix("invalid type: ")
+            .map(|rest| rest.replace("map", "a table").replace("a sequence", "a list")),
+    };
     let found = Diagnostic::error(source, span, "this value has the wrong type", plain.as_deref().unwrap_or(error));
     if error.starts_with("invalid type: map, expected a sequence") {
         return found.help("an entry of a list begins with double brackets: `[[vpc]]`, `[[function]]`, `[[account]]`");

@@ -7,10 +7,12 @@
 
 mod diagnostic;
 mod field;
+mod schema;
 mod source;
 
 pub use diagnostic::{Diagnostic, Level, Place, Report};
 pub use field::{Field, Span, read};
+pub use schema::schema;
 pub use source::{ReadError, Source};
 
 /// The known name nearest to the given one, if it is near enough to be meant.

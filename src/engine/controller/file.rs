@@ -21,6 +21,8 @@ pub(super) struct Load {
     running: bool,
     again: bool,
     due: Option<Time>,
+    /// What was wrong with the file when it was last read; none where it could be used.
+    refused: Option<Arc<LoadFailure>>,
 }
 
 impl Load {
@@ -33,7 +35,7 @@ impl Load {
     pub(super) fn begins(&mut self, now: Time) -> bool {
         let due = self.next().is_some_and(|due| due <= now);
         if due {
-            *self = Self { running: true, again: false, due: None };
+            *self = Self { running: true, again: false, due: None, refused: self.refused.take() };
         }
         due
     }
@@ -55,8 +57,16 @@ impl Controller {
         let again = std::mem::take(&mut self.load.again);
         self.load.running = false;
         self.load.due = if again { Some(now) } else { self.cadence.poll.map(|poll| now + poll) };
+        let refused = self.load.refused.take();
         let state = match loaded {
-            Err(failure) => return effects.push(Effect::Tell(Notice::NotLoaded(Arc::new(failure)))),
+            Err(failure) if refused.as_ref().is_some_and(|before| failure.is_still(before)) => {
+                self.load.refused = refused;
+                return;
+            }
+            Err(failure) => {
+                let failure = self.load.refused.insert(Arc::new(failure));
+                return effects.push(Effect::Tell(Notice::NotLoaded(Arc::clone(failure))));
+            }
             Ok(None) => return effects.push(Effect::Tell(Notice::Confirmed)),
             Ok(Some(state)) => state,
         };
