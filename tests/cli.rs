@@ -361,42 +361,6 @@ fn undo_prints_the_entry_alone_and_says_on_stderr_what_it_skipped() {
 }
 
 #[test]
-fn validate_takes_directories_annotates_for_github_and_points_at_what_is_doubtful() {
-    let desk = Desk::new(ORDERS);
-    for directory in ["good", "bad"] {
-        fs::create_dir(desk.folder.path().join(directory)).unwrap();
-    }
-    desk.write("good/a.toml", ORDERS);
-    let function = "[[function]]\nname = 'x'\nvpc = 'orders'\n";
-    desk.write("good/b.toml", &format!("{function}until = 2020-01-31T00:00:00Z\nmode = 'observe'\nreason = 'old'\n"));
-    desk.write("good/c.toml", &function.replace("'x'", "'y'\nmode = 'observe'"));
-    desk.write("good/d.toml", &function.replace("'x'", "'z'\nreason = 'incident 4711'"));
-    desk.write("bad/a.toml", &format!("{function}vcp = 1\n"));
-    desk.write("bad/b.toml", "");
-    let output = desk.run(&["validate", "--output", "github", "good", "bad"]);
-    assert_eq!(output.status.code(), Some(1));
-    let said = out(&output);
-    let expected = [
-        "::warning file=good/c.toml,line=3,endLine=3,col=8,endColumn=17,title=this observation has neither an end nor a \
-         reason::observed for ever%0Ahelp: add",
-        "::warning file=good/d.toml,line=3,endLine=3,",
-        "::warning file=good/b.toml,line=2,endLine=2,col=8,endColumn=11,title=the observation of `x` has ended::is enforced",
-        "good: valid, 4 functions",
-        "::error file=bad/a.toml,line=4,endLine=4,col=1,endColumn=4,title=unknown key `vcp`::",
-        "::error file=bad/b.toml,title=bad/b.toml is empty",
-        "bad: not valid",
-    ];
-    for expected in expected {
-        assert!(said.lines().any(|line| line.starts_with(expected)), "{expected} begins no line of:\n{said}");
-    }
-    assert_eq!(err(&output), "", "all of it is in the annotations");
-    // One by one they are desired states of their own: the VPC of the other file is not theirs.
-    let output = desk.run(&["validate", "good/a.toml", "good/c.toml"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert_says(&out(&output), &["good/a.toml: valid, 1 function\n", "good/c.toml: not valid"]);
-}
-
-#[test]
 fn a_plan_says_how_many_interfaces_lambda_has_to_make_and_what_the_guard_would_hold() {
     let fleet = Served::world(&lambda_vpc_controller::simulator::World::fleet(20));
     let function = |number| format!("[[function]]\nname = 'function-{number:05}'\nvpc = 'vpc-0f1ee700000000000'\n");
@@ -436,4 +400,40 @@ fn an_approval_is_of_the_plan_as_it_stands_and_of_no_other() {
     assert!(!desk.account.door.changes().is_empty(), "{}", err(&begun));
     let short = desk.run(&["apply", "--approve", "0123"]);
     assert!(err(&short).contains("at least its first twelve hexadecimal digits"), "{}", err(&short));
+}
+
+#[test]
+fn validate_takes_directories_annotates_for_github_and_points_at_what_is_doubtful() {
+    let desk = Desk::new(ORDERS);
+    for directory in ["good", "bad"] {
+        fs::create_dir(desk.folder.path().join(directory)).unwrap();
+    }
+    desk.write("good/a.toml", ORDERS);
+    let function = "[[function]]\nname = 'x'\nvpc = 'orders'\n";
+    desk.write("good/b.toml", &format!("{function}until = 2020-01-31T00:00:00Z\nmode = 'observe'\nreason = 'old'\n"));
+    desk.write("good/c.toml", &function.replace("'x'", "'y'\nmode = 'observe'"));
+    desk.write("good/d.toml", &function.replace("'x'", "'z'\nreason = 'incident 4711'"));
+    desk.write("bad/a.toml", &format!("{function}vcp = 1\n"));
+    desk.write("bad/b.toml", "");
+    let output = desk.run(&["validate", "--output", "github", "good", "bad"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = out(&output);
+    let expected = [
+        "::warning file=good/c.toml,line=3,endLine=3,col=8,endColumn=17,title=this observation has neither an end nor a \
+         reason::observed for ever%0Ahelp: add",
+        "::warning file=good/d.toml,line=3,endLine=3,",
+        "::warning file=good/b.toml,line=2,endLine=2,col=8,endColumn=11,title=the observation of `x` has ended::is enforced",
+        "good: valid, 4 functions",
+        "::error file=bad/a.toml,line=4,endLine=4,col=1,endColumn=4,title=unknown key `vcp`::",
+        "::error file=bad/b.toml,title=bad/b.toml is empty",
+        "bad: not valid",
+    ];
+    for expected in expected {
+        assert!(said.lines().any(|line| line.starts_with(expected)), "{expected} begins no line of:\n{said}");
+    }
+    assert_eq!(err(&output), "", "all of it is in the annotations");
+    // One by one they are desired states of their own: the VPC of the other file is not theirs.
+    let output = desk.run(&["validate", "good/a.toml", "good/c.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_says(&out(&output), &["good/a.toml: valid, 1 function\n", "good/c.toml: not valid"]);
 }

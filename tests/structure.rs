@@ -132,7 +132,7 @@ fn the_readme_and_the_code_tell_of_the_same_metrics_and_commands() {
     for name in names {
         assert!(readme.contains(&format!("`{name}")), "the README does not tell of {name}");
     }
-    for command in ["run", "plan", "apply", "validate", "schema", "import", "undo", "demo", "simulate"] {
+    for command in ["run", "plan", "apply", "validate", "import", "schema", "undo", "demo", "simulate"] {
         assert!(readme.contains(&format!("`{command}")), "the README does not tell of {command}");
     }
 }

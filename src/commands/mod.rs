@@ -73,8 +73,6 @@ enum Command {
     ///
     /// Every mistake is shown with its place and what to write instead. Exit code: 0 if all are valid, 1 otherwise.
     Validate(ValidateArgs),
-    /// Print the JSON schema of a file of the desired state: for completion in editors.
-    Schema(SchemaArgs),
     /// Write the desired state that describes a live fleet. Changes nothing in AWS, and overwrites no file.
     ///
     /// Every function that is in a VPC is listed with its network, by ids; a plan on the result is empty. Where the role
@@ -82,6 +80,8 @@ enum Command {
     /// understood is not listed, and so left alone: comments tell of it. Exit code: 0; 1 if nothing was written, or if
     /// something could not be read and is therefore missing or left as it is.
     Import(ImportArgs),
+    /// Print the JSON schema of a file of the desired state: for completion in editors.
+    Schema(SchemaArgs),
     /// Print the entry that takes back a function's last change, as an audit trail has it. Changes nothing.
     ///
     /// Put the entry into the desired file in place of the function's present one: what is done in AWS is done by `run`
@@ -313,11 +313,11 @@ impl Cli {
                 Err(failure) => Err(failure),
             },
             Command::Validate(args) => settings(&overrides).and_then(|settings| validate::run(&settings, &args)),
-            Command::Schema(args) => schema::run(&args),
             Command::Import(args) => match settings(&overrides) {
                 Ok(settings) => import::run(&settings, &args).await,
                 Err(failure) => Err(failure),
             },
+            Command::Schema(args) => schema::run(&args),
             Command::Undo(args) => undo::run(&args),
             Command::Demo(args) => demo::run(&args).await,
             Command::Simulate(args) => simulate::run(&args).await,

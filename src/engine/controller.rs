@@ -142,12 +142,6 @@ impl Controller {
         self.desired.is_some() && self.sweeps.values().all(Sweep::has_looked) && self.idle()
     }
 
-    /// What the operator decides holds from the next event on.
-    pub fn limit(&mut self, limits: Limits) {
-        self.limits = limits;
-        self.reconsider = true;
-    }
-
     /// Lets only these changes be made from the next event on.
     pub fn admit(&mut self, admitted: plan::Admitted) {
         self.limits.admitted = admitted;

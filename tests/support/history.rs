@@ -118,7 +118,8 @@ impl History {
 
     /// The operator decides otherwise from now on.
     pub(crate) fn limit(&mut self, limits: Limits) {
-        self.controller.limit(limits);
+        let cadence = Cadence { resync: Some(Duration::from_secs(300)), poll: None, workers: 16, seed: 3 };
+        self.signal(Signal::Settle(Box::new(limits), cadence));
     }
 
     /// A daemon that has been restarted: the same world, nothing remembered.
