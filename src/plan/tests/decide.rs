@@ -451,6 +451,7 @@ fn a_person_who_sees_the_plan_needs_neither_a_stated_account_nor_time_to_settle(
     let (daemon, person) = (Limits::of(&settings), Limits::attended(&settings));
     assert_eq!((daemon.settle, daemon.writable), (settings.settle, Writable::Stated));
     assert_eq!((person.settle, person.writable), (Duration::ZERO, Writable::Shown));
+    assert_eq!((daemon.guard.is_some(), person.guard), (true, None));
     assert!(!person.allow_detach, "what the settings forbid is forbidden to persons too");
 }
 

@@ -6,6 +6,7 @@ mod bind;
 mod change;
 mod conclude;
 mod decide;
+mod guard;
 mod others;
 mod preflight;
 mod properties;

@@ -118,13 +118,14 @@ fn a_read_that_lags_behind_the_attach_is_nobodys_doing() {
     for _ in 0..4 {
         scene.without_policy(Some(Simulated::Missing));
         scene.answer(&attach_step(), Answer::Done);
-        scene.wait(59);
+        // Up to a minute later, the minute itself included.
+        scene.wait(60);
         let now = scene.now;
         scene.role().at = now;
         let seen = scene.role().clone();
         scene.memory.role_seen(role_arn("api").key(), &seen, now);
     }
-    scene.wait(2);
+    scene.wait(1);
     let now = scene.now;
     scene.role().at = now;
     scene.decides("attach VPCAccess to api");

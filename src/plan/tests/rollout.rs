@@ -3,7 +3,7 @@
 use super::*;
 
 /// A file with this many functions, `f00` and so on, of which none is in the VPC `orders`; no interface is there yet.
-fn fleet(number: usize) -> Scene {
+pub(super) fn fleet(number: usize) -> Scene {
     let entries: String = (0..number).map(|i| format!("[[function]]\nname = 'f{i:02}'\nvpc = 'orders'\n")).collect();
     let text = format!(
         "defaults = {{ region = 'eu-west-1', account = '{ACCOUNT}' }}\n\
@@ -18,7 +18,7 @@ fn fleet(number: usize) -> Scene {
 }
 
 impl Scene {
-    fn entry(&self, name: &str) -> Arc<Entry> {
+    pub(super) fn entry(&self, name: &str) -> Arc<Entry> {
         Arc::clone(self.desired.get(&key(name)).unwrap())
     }
 
