@@ -11,6 +11,7 @@ mod others;
 mod preflight;
 mod properties;
 mod rollout;
+mod words;
 
 use crate::cloud::Simulated;
 use crate::live::Simulation;

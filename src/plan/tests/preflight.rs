@@ -91,6 +91,8 @@ fn a_plan_warns_of_the_usual_quota_and_of_addresses_that_do_not_suffice() {
     };
     scene.vpc().interfaces = many(496);
     assert_eq!(plan(&scene.world()).interfaces[0].warnings, Vec::<String>::new());
+    free(&mut scene, 2);
+    assert_eq!(plan(&scene.world()).interfaces[0].warnings, Vec::<String>::new(), "two interfaces, two addresses");
     scene.vpc().interfaces = many(497);
     free(&mut scene, 1);
     let warnings = plan(&scene.world()).interfaces[0].warnings.join("\n");
