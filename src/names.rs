@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use pattern::fits;
+pub use pattern::{NamePattern, fits};
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::Digest as _;
 
@@ -327,6 +327,11 @@ impl PolicyArn {
     /// The ARN of a policy that AWS itself manages, in the partition of the role that shall have it.
     fn managed_by_aws(path: &str, partition: &str) -> Self {
         Self(format!("arn:{partition}:iam::aws:policy/{path}").into())
+    }
+
+    /// The partition: `aws`, `aws-cn` or `aws-us-gov`.
+    pub fn partition(&self) -> &str {
+        self.0.split(':').nth(1).unwrap_or("aws")
     }
 
     /// The policy's name: the last segment.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::cloud::Rates;
 use crate::file::{self, Diagnostic, Field, Report, Source, Unusable};
 use crate::names::{AccountId, NameError, PolicyName, RoleArn, VpcId};
 
@@ -95,12 +96,12 @@ impl Mode {
     }
 }
 
-/// How fast the controller may be.
+/// How fast, and how much at once.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
-    /// Requests a second to Lambda's control plane, per account and region. AWS grants 15 to all users together.
-    pub requests_per_second: f64,
-    /// How many functions are worked on at the same time.
+    /// Requests a second, by what AWS counts together.
+    pub rates: Rates,
+    /// How many functions of an account and region are worked on at the same time.
     pub workers: usize,
 }
 
@@ -191,7 +192,15 @@ pub struct RawSettings {
 struct RawLimits {
     /// Requests a second to Lambda's control plane, per account and region: more than 0, at most 15.
     requests_per_second: Option<Field<Number>>,
-    /// How many functions are worked on at the same time: 1 to 1000.
+    /// Requests a second to GetFunction, per account and region: more than 0, at most 100. With it, states are polled by
+    /// GetFunction, which AWS counts by itself; but whoever may call that can also read a function's code. Left out: states
+    /// are polled by GetFunctionConfiguration, which counts for the control plane.
+    get_function_per_second: Option<Field<Number>>,
+    /// Requests a second to IAM, per account: more than 0, at most 100. AWS does not publish what it grants.
+    iam_requests_per_second: Option<Field<Number>>,
+    /// Reading requests a second to EC2, per account and region: more than 0, at most 20.
+    ec2_requests_per_second: Option<Field<Number>>,
+    /// How many functions of an account and region are worked on at the same time: 1 to 1000.
     workers: Option<Field<usize>>,
 }
 
@@ -271,10 +280,13 @@ impl Settings {
         // What is named with an underscore takes effect at once.
         let Self { desired: _, mode: _, listen, resync: _, settle: _, limits, guard: _, accounts, metrics, audit } =
             self;
-        let Limits { requests_per_second, workers: _ } = limits;
+        let Limits { rates, workers: _ } = limits;
         let differ = [
             ("listen", *listen != next.listen),
-            ("limits.requests_per_second", *requests_per_second != next.limits.requests_per_second),
+            ("limits.requests_per_second", rates.lambda != next.limits.rates.lambda),
+            ("limits.get_function_per_second", rates.get_function != next.limits.rates.get_function),
+            ("limits.iam_requests_per_second", rates.iam != next.limits.rates.iam),
+            ("limits.ec2_requests_per_second", rates.ec2 != next.limits.rates.ec2),
             ("account", *accounts != next.accounts),
             ("metrics.per_function", *metrics != next.metrics),
             ("audit", *audit != next.audit),
@@ -304,7 +316,7 @@ impl Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 9464)),
             resync: Duration::from_secs(300),
             settle: Duration::from_secs(60),
-            limits: Limits { requests_per_second: 5.0, workers: 16 },
+            limits: Limits { rates: Rates::default(), workers: 16 },
             guard: Guard {
                 allow_detach: false,
                 allowed_policies: vec![PolicyName::vpc_access()],
@@ -356,8 +368,7 @@ impl Reader<'_> {
         set(&mut into.settle, self.parse(&raw.settle, |text| parse_duration(text)));
         into.audit = self.parse(&raw.audit, |text| Audit::parse(text)).map(|audit| audit.within(&folder));
         if let Some(limits) = self.get(&raw.limits) {
-            let rate = self.parse(&limits.requests_per_second, |number| requests_per_second(*number));
-            set(&mut into.limits.requests_per_second, rate);
+            self.rates(limits, &mut into.limits.rates);
             set(&mut into.limits.workers, self.parse(&limits.workers, |number| workers(*number)));
         }
         if let Some(guard) = self.get(&raw.guard) {
@@ -402,6 +413,18 @@ impl Reader<'_> {
         into.push(Account { name, id, role, external_id });
     }
 
+    fn rates(&mut self, limits: &RawLimits, into: &mut Rates) {
+        let lambda =
+            "Lambda's whole control plane grants 15 a second per account and region: write more than 0, at most 15";
+        let get_function = "Lambda grants 100 a second per account and region: write more than 0, at most 100";
+        let iam = "IAM throttles an account long before 100 a second: write more than 0, at most 100";
+        let ec2 = "EC2 grants 20 reads a second per account and region: write more than 0, at most 20";
+        set(&mut into.lambda, self.parse(&limits.requests_per_second, |number| rate(*number, 15.0, lambda)));
+        into.get_function = self.parse(&limits.get_function_per_second, |number| rate(*number, 100.0, get_function));
+        set(&mut into.iam, self.parse(&limits.iam_requests_per_second, |number| rate(*number, 100.0, iam)));
+        set(&mut into.ec2, self.parse(&limits.ec2_requests_per_second, |number| rate(*number, 20.0, ec2)));
+    }
+
     fn get<'f, T>(&mut self, field: &'f Option<Field<T>>) -> Option<&'f T> {
         field.as_ref()?.get(self.source, self.report)
     }
@@ -443,14 +466,13 @@ pub fn parse_resync(text: &str) -> Result<Duration, NameError> {
     parse_duration(text).and_then(|time| (time >= Duration::from_secs(1)).then_some(time).ok_or_else(short))
 }
 
-fn requests_per_second(number: Number) -> Result<f64, NameError> {
+fn rate(number: Number, most: f64, rule: &'static str) -> Result<f64, NameError> {
     let value = match number {
         Number::Whole(value) => f64::from(value),
         Number::Broken(value) => value,
     };
-    let rule = "Lambda's whole control plane grants 15 a second per account and region: write more than 0, at most 15";
     let wrong = || NameError { expected: "a request rate", given: value.to_string(), rule };
-    (value > 0.0 && value <= 15.0).then_some(value).ok_or_else(wrong)
+    (value > 0.0 && value <= most).then_some(value).ok_or_else(wrong)
 }
 
 fn percent(number: usize) -> Result<usize, NameError> {

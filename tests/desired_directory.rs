@@ -27,8 +27,8 @@ fn a_vpc_is_used_by_other_files_and_defaults_hold_in_their_own() {
         .entries
         .iter()
         .map(|entry| {
-            let file = entry.source.path().file_name().unwrap().to_string_lossy();
-            format!("{file} {} {} {:?}", entry.key.name, entry.key.scope.region, entry.mode)
+            let file = entry.terms.source.path().file_name().unwrap().to_string_lossy();
+            format!("{file} {} {} {:?}", entry.key.name, entry.key.scope.region, entry.terms.mode)
         })
         .collect();
     assert_eq!(found, ["a.toml orders-worker eu-west-1 Observe", "b.toml orders-api eu-west-1 Enforce"]);

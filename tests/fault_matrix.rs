@@ -6,13 +6,13 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use lambda_vpc_controller::cloud::aws::Deadlines;
-use lambda_vpc_controller::cloud::{Failure, Operation};
+use lambda_vpc_controller::cloud::{Failure, Operation, Rates};
 use lambda_vpc_controller::engine::{Event, Notice};
 use lambda_vpc_controller::names::Time;
 use lambda_vpc_controller::plan::{Limits, Outcome, Reason};
 use lambda_vpc_controller::simulator::{Fault, Misbehaviour, World};
 
-use crate::served::{ACCESS_KEY, Served};
+use crate::served::{self, ACCESS_KEY, PLENTY, Served};
 use crate::support::history::{History, desired, key, settings};
 
 const WORLD: &str = include_str!("../src/simulator/world/demo.toml");
@@ -157,6 +157,11 @@ impl Row {
             Operation::AttachRolePolicy => self.attach,
             Operation::UpdateFunctionConfiguration => self.update,
             Operation::SimulatePrincipalPolicy | Operation::DescribeNetworkInterfaces => self.helpful,
+            // A role of which that is not known is read by itself.
+            Operation::ListEntitiesForPolicy => match self.needed {
+                Cell::Told(reason) => Cell::Done(reason),
+                cell => cell,
+            },
             _ => self.needed,
         }
     }
@@ -184,7 +189,7 @@ struct Trial {
 impl Trial {
     fn new(row: &Row, operation: Operation) -> Self {
         let (mut world, mut file) = (WORLD.to_owned(), FILE.to_owned());
-        // Many functions are listed, few are read one by one.
+        // Several functions are listed, one is read by itself.
         if operation == Operation::ListFunctions {
             for number in 0..20 {
                 let name = format!("name = 'right-{number}'");
@@ -201,7 +206,16 @@ impl Trial {
         served.clock.pass(Duration::from_secs(24 * 3600));
         let fault = Fault::always(row.answer.clone()).on(operation.name());
         served.door.with(|aws, _| aws.faults.add(fault));
-        let mut history = History::over_the_wire(&served, row.deadlines(), Limits::of(&settings()));
+        // The policies of a single role are read where Lambda refuses it unexpectedly.
+        if operation == Operation::ListAttachedRolePolicies {
+            let fault = Fault::always(error(403, "AccessDenied", "no")).on(Operation::SimulatePrincipalPolicy.name());
+            served.door.with(|aws, _| aws.faults.add(fault));
+        }
+        let rates = match operation {
+            Operation::GetFunction => Rates { get_function: Some(PLENTY), ..served::rates() },
+            _ => served::rates(),
+        };
+        let mut history = History::over_the_wire(&served, row.deadlines(), rates, Limits::of(&settings()));
         history.feed(Event::Loaded(Ok(Some(desired(&file)))));
         let (cell, answer) = (row.cell(operation), row.answer.clone());
         let mut trial = Self { operation, cell, answer, served, history, calls: Vec::new(), wrong: Vec::new() };
@@ -290,11 +304,13 @@ impl Trial {
     }
 
     fn check_what_is_done(&mut self) {
-        use Operation::{AttachRolePolicy, UpdateFunctionConfiguration};
+        use Operation::{AttachRolePolicy, ListAttachedRolePolicies, UpdateFunctionConfiguration};
         let (attached, updated) = (self.accepted(AttachRolePolicy).len(), self.accepted(UpdateFunctionConfiguration));
         let fine = match (self.cell, self.operation) {
             (Cell::Told(_), UpdateFunctionConfiguration) => (attached, updated.len()) == (1, 0),
             // Nothing is as much as tried.
+            // Lambda has refused without.
+            (Cell::Told(_), ListAttachedRolePolicies) => (attached, updated.len()) == (0, 0),
             (Cell::Told(_), AttachRolePolicy) => attached == 0 && self.tried(UpdateFunctionConfiguration) == 0,
             (Cell::Told(_), _) => self.tried(AttachRolePolicy) + self.tried(UpdateFunctionConfiguration) == 0,
             (Cell::GivenUp(_), _) => {

@@ -184,7 +184,7 @@ fn what_cannot_be_read_is_told_and_the_rest_is_written_unless_functions_cannot_b
         ("ListFunctions", None),
         ("GetCallerIdentity", None),
         ("DescribeVpcs", None),
-        ("ListAttachedRolePolicies", Some(3)),
+        ("ListEntitiesForPolicy", Some(3)),
     ] {
         let desk = Desk::new();
         desk.account.door.with(|aws, _| aws.faults.add(Fault::always(Misbehaviour::Denied).on(operation)));

@@ -7,6 +7,7 @@ mod daemon;
 mod desired_directory;
 mod diagnostics;
 mod fault_matrix;
+mod fleet;
 mod following;
 mod guard;
 mod histories;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::SystemTime;
 
-use lambda_vpc_controller::cloud::Unobserved;
 use lambda_vpc_controller::cloud::aws::{Access, Aws, Deadlines, Endpoint};
+use lambda_vpc_controller::cloud::{Rates, Unobserved};
 use lambda_vpc_controller::names::{AccountId, Clock, Time};
 use lambda_vpc_controller::simulator::{Door, StillClock, World, http};
 use tokio::net::TcpListener;
@@ -17,6 +17,14 @@ pub(crate) const BEGIN: Time = Time(1_795_417_200_000);
 
 /// The access key of those who talk to a served world.
 pub(crate) const ACCESS_KEY: &str = "AKIASIMULATED";
+
+/// A budget of so many requests a second that no test waits for it.
+pub(crate) const PLENTY: f64 = 10_000.0;
+
+/// Budgets that no test waits for.
+pub(crate) fn rates() -> Rates {
+    Rates { lambda: PLENTY, get_function: None, iam: PLENTY, ec2: PLENTY }
+}
 
 /// A served world; it stops when dropped.
 pub(crate) struct Served {
@@ -55,14 +63,14 @@ impl Served {
 
     /// AWS through its SDK, which finds this world in AWS's place.
     pub(crate) async fn sdk(&self) -> Aws {
-        self.sdk_with(HashMap::new(), Deadlines::default()).await
+        self.sdk_with(HashMap::new(), Deadlines::default(), rates()).await
     }
 
-    /// The same, with access to other accounts and other deadlines.
-    pub(crate) async fn sdk_with(&self, access: HashMap<AccountId, Access>, deadlines: Deadlines) -> Aws {
+    /// The same, with access to other accounts, other deadlines and other budgets.
+    pub(crate) async fn sdk_with(&self, access: HashMap<AccountId, Access>, deadlines: Deadlines, rates: Rates) -> Aws {
         let endpoint = Endpoint::Emulator { url: self.url.clone(), access_key: ACCESS_KEY.to_owned() };
         let clock: Clock = Arc::new(|| Time::from_system(SystemTime::now()));
-        Aws::connect(&endpoint, access, deadlines, 10_000.0, Arc::new(Unobserved), clock).await
+        Aws::connect(&endpoint, access, deadlines, rates, Arc::new(Unobserved), clock).await
     }
 
     /// Serves the demo's world.

@@ -13,7 +13,7 @@ use lambda_vpc_controller::names::{
 };
 use lambda_vpc_controller::simulator::World;
 
-use crate::served::{Served, runtime};
+use crate::served::{self, Served, runtime};
 
 /// The demo's world and enough functions for a second page.
 fn world() -> World {
@@ -178,7 +178,7 @@ fn the_sdk_reaches_another_account_through_a_role_of_it() {
     let access = HashMap::from([(account.clone(), Access { role: Some(role), external_id: None })]);
     let region = Region::parse("eu-west-1").unwrap();
     let identity = runtime().block_on(async {
-        let aws = served.sdk_with(access, Deadlines::default()).await;
+        let aws = served.sdk_with(access, Deadlines::default(), served::rates()).await;
         aws.caller_identity(Some(&account), &region).await.unwrap()
     });
     assert_eq!(identity.account, account);

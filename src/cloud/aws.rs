@@ -13,19 +13,20 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_sdk_ec2::types::Filter;
+use aws_sdk_iam::types::{EntityType, PolicyUsageType};
 use aws_sdk_lambda::operation::RequestId;
 use aws_sdk_lambda::types::VpcConfig;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
 use self::errors::{SdkFailure, convert, malformed};
-use super::budget::Bucket;
+use super::budget::{Budgets, Family, Rates};
 use super::{
-    CallObserver, Class, CloudError, Function, Identity, Interface, Listed, Marker, Operation, Page, Read, Receipt,
-    Reply, RouteTable, SecurityGroup, Simulated, Subnet, Vpc, Write, iam_region,
+    CallObserver, Called, Class, CloudError, Function, Identity, Interface, Listed, Marker, Operation, Page, Read,
+    Receipt, Reply, RouteTable, SecurityGroup, Simulated, Subnet, Vpc, Write, iam_region,
 };
 use crate::names::{
-    AccountId, Clock, FunctionKey, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, Time, VpcId,
+    AccountId, Clock, FunctionKey, Network, PolicyArn, Region, RevisionId, RoleArn, RoleName, Scope, VpcId,
 };
 
 /// A change waits for the budget no longer than this.
@@ -92,8 +93,9 @@ pub struct Aws {
     base: SdkConfig,
     access: HashMap<AccountId, Access>,
     clients: tokio::sync::Mutex<HashMap<(Option<AccountId>, Region), Clients>>,
-    budgets: Mutex<HashMap<Scope, Bucket>>,
-    requests_per_second: f64,
+    budgets: Mutex<Budgets>,
+    /// Whether functions are read by GetFunction.
+    get_function: bool,
     observer: Arc<dyn CallObserver>,
     clock: Clock,
 }
@@ -104,7 +106,7 @@ impl Aws {
         endpoint: &Endpoint,
         access: HashMap<AccountId, Access>,
         deadlines: Deadlines,
-        requests_per_second: f64,
+        rates: Rates,
         observer: Arc<dyn CallObserver>,
         clock: Clock,
     ) -> Self {
@@ -122,8 +124,8 @@ impl Aws {
             base = base.endpoint_url(url).credentials_provider(credentials).region(region).http_client(client);
         }
         let base = base.load().await;
-        let (clients, budgets) = (tokio::sync::Mutex::default(), Mutex::default());
-        Self { base, access, clients, budgets, requests_per_second, observer, clock }
+        let (clients, budgets) = (tokio::sync::Mutex::default(), Mutex::new(Budgets::new(rates)));
+        Self { base, access, clients, budgets, get_function: rates.get_function.is_some(), observer, clock }
     }
 
     /// The region of the environment, for entries that state none.
@@ -174,49 +176,84 @@ impl Aws {
         self.clients(Some(&at.account), &at.region).await.ec2
     }
 
-    /// IAM is global; a partition's requests are signed for its home region.
-    async fn iam(&self, operation: Operation, role: &RoleArn) -> Result<aws_sdk_iam::Client, CloudError> {
-        let region = iam_region(role.partition()).ok_or_else(|| malformed(operation, "the role's partition"))?;
-        Ok(self.clients(Some(&role.key().account), &region).await.iam)
+    async fn iam(&self, at: &Scope) -> aws_sdk_iam::Client {
+        self.clients(Some(&at.account), &at.region).await.iam
     }
 
-    /// Waits for the budget of Lambda's control plane in this scope.
-    async fn budget(&self, at: &Scope) {
-        let wait = self.bucket(at, |bucket, now| bucket.take(now));
-        tokio::time::sleep(wait).await;
+    /// Waits for the budget, makes a call, tells the observer, and puts an error through the table.
+    async fn call<T, E: SdkFailure>(
+        &self,
+        operation: Operation,
+        at: &Scope,
+        call: impl Future<Output = Result<T, errors::Sdk<E>>>,
+    ) -> Result<T, CloudError> {
+        let family = Family::of(operation);
+        let wait = family.map(|family| self.budgets().bucket(family, at, (self.clock)()).take((self.clock)()));
+        self.wait(family, wait.unwrap_or_default()).await;
+        self.make(operation, Some(at), call).await
     }
 
     /// The same for a change: where the wait would be long, the decision could be out of date, so there is no wait.
-    async fn budget_for_change(&self, operation: Operation, at: &Scope) -> Result<(), CloudError> {
-        match self.bucket(at, |bucket, now| bucket.take_within(now, LONGEST_WAIT)) {
-            Ok(wait) => tokio::time::sleep(wait).await,
+    async fn change<T, E: SdkFailure>(
+        &self,
+        operation: Operation,
+        at: &Scope,
+        call: impl Future<Output = Result<T, errors::Sdk<E>>>,
+    ) -> Result<T, CloudError> {
+        let family = Family::of(operation);
+        let now = (self.clock)();
+        let wait = family.map(|family| self.budgets().bucket(family, at, now).take_within(now, LONGEST_WAIT));
+        match wait.unwrap_or(Ok(Duration::ZERO)) {
+            Ok(wait) => self.wait(family, wait).await,
             Err(wait) => {
                 let text = format!("our own budget of requests is used up for {} s", wait.as_secs());
                 let error = CloudError::local(operation, Class::Throttled, "OverBudget", &text);
                 return Err(CloudError { retry_after: Some(wait), ..error });
             }
         }
-        Ok(())
+        self.make(operation, Some(at), call).await
     }
 
-    fn bucket<T>(&self, at: &Scope, take: impl FnOnce(&mut Bucket, Time) -> T) -> T {
-        let now = (self.clock)();
-        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
-        take(budgets.entry(at.clone()).or_insert_with(|| Bucket::new(self.requests_per_second, now)), now)
+    async fn wait(&self, family: Option<Family>, wait: Duration) {
+        if let (Some(family), false) = (family, wait.is_zero()) {
+            self.observer.waits(family, wait);
+            tokio::time::sleep(wait).await;
+        }
     }
 
-    /// Makes a call, tells the observer, and puts an error through the table.
-    async fn call<T, E: SdkFailure>(
+    /// Makes a call that there is a budget for.
+    async fn make<T, E: SdkFailure>(
         &self,
         operation: Operation,
+        at: Option<&Scope>,
         call: impl Future<Output = Result<T, errors::Sdk<E>>>,
     ) -> Result<T, CloudError> {
         let begun = (self.clock)();
         let answer = call.await.map_err(|error| convert(operation, error));
-        let code = answer.as_ref().err().map_or("ok", |error| error.code.as_str());
-        self.observer.called(operation, code, (self.clock)().since(begun));
+        let now = (self.clock)();
+        let error = answer.as_ref().err();
+        let throttled = error.is_some_and(|error| error.class == Class::Throttled);
+        if let (Some(family), Some(at), true) = (Family::of(operation), at, throttled) {
+            self.budgets().bucket(family, at, now).throttled(now);
+        }
+        self.observer.called(&Called { operation, at, error, took: now.since(begun) });
         answer
     }
+
+    fn budgets(&self) -> std::sync::MutexGuard<'_, Budgets> {
+        self.budgets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// IAM is global: its requests are signed for the home region of the partition.
+fn home(operation: Operation, account: &AccountId, partition: &str) -> Result<Scope, CloudError> {
+    let region = iam_region(partition).ok_or_else(|| malformed(operation, "the partition"))?;
+    Ok(Scope { account: account.clone(), region })
+}
+
+/// Where IAM is asked about a role.
+fn home_of(operation: Operation, role: &RoleArn) -> Result<Scope, CloudError> {
+    home(operation, &role.key().account, role.partition())
 }
 
 /// The filter that keeps to these VPCs.
@@ -242,7 +279,8 @@ impl Read for Aws {
         Box::pin(async move {
             let operation = Operation::GetCallerIdentity;
             let client = self.clients(account, region).await.sts;
-            let answer = self.call(operation, client.get_caller_identity().send()).await?;
+            let at = account.map(|account| Scope { account: account.clone(), region: region.clone() });
+            let answer = self.make(operation, at.as_ref(), client.get_caller_identity().send()).await?;
             let account = answer.account().and_then(|id| AccountId::parse(id).ok());
             let account = account.ok_or_else(|| malformed(operation, "no account id"))?;
             Ok(Identity { account, arn: answer.arn().unwrap_or_default().to_owned() })
@@ -253,8 +291,7 @@ impl Read for Aws {
         Box::pin(async move {
             let operation = Operation::ListFunctions;
             let request = self.lambda(at).await.list_functions().max_items(LAMBDA_PAGE).set_marker(token(from));
-            self.budget(at).await;
-            let answer = self.call(operation, request.send()).await?;
+            let answer = self.call(operation, at, request.send()).await?;
             let items = answer.functions().iter().filter_map(|item| answers::listed(operation, item)).collect();
             Ok(Page { items, next: marker(answer.next_marker()) })
         })
@@ -262,19 +299,49 @@ impl Read for Aws {
 
     fn get_function<'a>(&'a self, key: &'a FunctionKey) -> Reply<'a, Function> {
         Box::pin(async move {
+            let (lambda, at) = (self.lambda(&key.scope).await, &key.scope);
+            if self.get_function {
+                let operation = Operation::GetFunction;
+                let request = lambda.get_function().function_name(key.name.as_str());
+                let answer = self.call(operation, at, request.send()).await?;
+                let configuration = answer.configuration().ok_or_else(|| malformed(operation, "no configuration"))?;
+                return answers::function(operation, configuration);
+            }
             let operation = Operation::GetFunctionConfiguration;
-            let request = self.lambda(&key.scope).await.get_function_configuration().function_name(key.name.as_str());
-            self.budget(&key.scope).await;
-            answers::function(operation, &self.call(operation, request.send()).await?)
+            let request = lambda.get_function_configuration().function_name(key.name.as_str());
+            answers::configuration(operation, &self.call(operation, at, request.send()).await?)
+        })
+    }
+
+    fn list_roles_with_policy<'a>(
+        &'a self,
+        account: &'a AccountId,
+        policy: &'a PolicyArn,
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<RoleName>> {
+        Box::pin(async move {
+            let operation = Operation::ListEntitiesForPolicy;
+            let at = home(operation, account, policy.partition())?;
+            let request = self.iam(&at).await.list_entities_for_policy().policy_arn(policy.as_str());
+            // Otherwise those are listed as well that have it as a permissions boundary.
+            let request = request.policy_usage_filter(PolicyUsageType::PermissionsPolicy);
+            let request = request.entity_filter(EntityType::Role).max_items(IAM_PAGE).set_marker(token(from));
+            let answer = self.call(operation, &at, request.send()).await?;
+            let names = answer.policy_roles().iter().filter_map(|role| role.role_name());
+            let items =
+                names.map(|name| RoleName::parse(name).map_err(|error| malformed(operation, &error.to_string())));
+            let next = if answer.is_truncated() { marker(answer.marker()) } else { None };
+            Ok(Page { items: items.collect::<Result<_, _>>()?, next })
         })
     }
 
     fn list_attached_policies<'a>(&'a self, role: &'a RoleArn, from: Option<Marker>) -> Reply<'a, Page<PolicyArn>> {
         Box::pin(async move {
             let operation = Operation::ListAttachedRolePolicies;
-            let request = self.iam(operation, role).await?.list_attached_role_policies();
+            let at = home_of(operation, role)?;
+            let request = self.iam(&at).await.list_attached_role_policies();
             let request = request.role_name(role.key().name.as_str()).max_items(IAM_PAGE).set_marker(token(from));
-            let answer = self.call(operation, request.send()).await?;
+            let answer = self.call(operation, &at, request.send()).await?;
             let arns = answer.attached_policies().iter().filter_map(|policy| policy.policy_arn());
             let items = arns.map(|arn| PolicyArn::parse(arn).map_err(|error| malformed(operation, &error.to_string())));
             let next = if answer.is_truncated() { marker(answer.marker()) } else { None };
@@ -286,9 +353,10 @@ impl Read for Aws {
         Box::pin(async move {
             let operation = Operation::SimulatePrincipalPolicy;
             let names = actions.iter().map(|action| (*action).to_owned()).collect();
-            let request = self.iam(operation, role).await?.simulate_principal_policy();
+            let at = home_of(operation, role)?;
+            let request = self.iam(&at).await.simulate_principal_policy();
             let request = request.policy_source_arn(role.as_str()).set_action_names(Some(names));
-            let answer = self.call(operation, request.send()).await?;
+            let answer = self.call(operation, &at, request.send()).await?;
             let results = answer.evaluation_results();
             if results.len() < actions.len() {
                 return Err(malformed(operation, "a result is missing"));
@@ -302,7 +370,7 @@ impl Read for Aws {
             let operation = Operation::DescribeVpcs;
             let request = self.ec2(at).await.describe_vpcs().filters(in_vpcs(vpcs));
             let request = request.max_results(EC2_PAGE).set_next_token(token(from));
-            let answer = self.call(operation, request.send()).await?;
+            let answer = self.call(operation, at, request.send()).await?;
             let items = answer.vpcs().iter().map(|vpc| answers::vpc(operation, vpc));
             Ok(Page { items: items.collect::<Result<_, _>>()?, next: marker(answer.next_token()) })
         })
@@ -318,7 +386,7 @@ impl Read for Aws {
             let operation = Operation::DescribeSubnets;
             let request = self.ec2(at).await.describe_subnets().filters(in_vpcs(vpcs));
             let request = request.max_results(EC2_PAGE).set_next_token(token(from));
-            let answer = self.call(operation, request.send()).await?;
+            let answer = self.call(operation, at, request.send()).await?;
             let items = answer.subnets().iter().map(|subnet| answers::subnet(operation, subnet));
             Ok(Page { items: items.collect::<Result<_, _>>()?, next: marker(answer.next_token()) })
         })
@@ -334,7 +402,7 @@ impl Read for Aws {
             let operation = Operation::DescribeRouteTables;
             let request = self.ec2(at).await.describe_route_tables().filters(in_vpcs(vpcs));
             let request = request.max_results(ROUTE_TABLE_PAGE).set_next_token(token(from));
-            let answer = self.call(operation, request.send()).await?;
+            let answer = self.call(operation, at, request.send()).await?;
             let items = answer.route_tables().iter().map(|table| answers::route_table(operation, table));
             Ok(Page { items: items.collect::<Result<_, _>>()?, next: marker(answer.next_token()) })
         })
@@ -350,7 +418,7 @@ impl Read for Aws {
             let operation = Operation::DescribeSecurityGroups;
             let request = self.ec2(at).await.describe_security_groups().filters(in_vpcs(vpcs));
             let request = request.max_results(EC2_PAGE).set_next_token(token(from));
-            let answer = self.call(operation, request.send()).await?;
+            let answer = self.call(operation, at, request.send()).await?;
             let items = answer.security_groups().iter().map(|group| answers::security_group(operation, group));
             Ok(Page { items: items.collect::<Result<_, _>>()?, next: marker(answer.next_token()) })
         })
@@ -367,7 +435,7 @@ impl Read for Aws {
             let of_lambda = Filter::builder().name("interface-type").values("lambda").build();
             let request = self.ec2(at).await.describe_network_interfaces().filters(in_vpcs(vpcs)).filters(of_lambda);
             let request = request.max_results(EC2_PAGE).set_next_token(token(from));
-            let answer = self.call(operation, request.send()).await?;
+            let answer = self.call(operation, at, request.send()).await?;
             let items = answer.network_interfaces().iter().map(|it| answers::interface(operation, it));
             Ok(Page { items: items.collect::<Result<_, _>>()?, next: marker(answer.next_token()) })
         })
@@ -378,9 +446,10 @@ impl Write for Aws {
     fn attach_policy<'a>(&'a self, role: &'a RoleArn, policy: &'a PolicyArn) -> Reply<'a, Receipt> {
         Box::pin(async move {
             let operation = Operation::AttachRolePolicy;
-            let request = self.iam(operation, role).await?.attach_role_policy();
+            let at = home_of(operation, role)?;
+            let request = self.iam(&at).await.attach_role_policy();
             let request = request.role_name(role.key().name.as_str()).policy_arn(policy.as_str());
-            self.call(operation, request.send()).await.map(|answer| receipt(&answer))
+            self.change(operation, &at, request.send()).await.map(|answer| receipt(&answer))
         })
     }
 
@@ -394,8 +463,7 @@ impl Write for Aws {
                 .build();
             let request = self.lambda(&key.scope).await.update_function_configuration().vpc_config(network);
             let request = request.function_name(key.name.as_str()).set_revision_id(at.map(ToString::to_string));
-            self.budget_for_change(operation, &key.scope).await?;
-            self.call(operation, request.send()).await.map(|answer| receipt(&answer))
+            self.change(operation, &key.scope, request.send()).await.map(|answer| receipt(&answer))
         })
     }
 }

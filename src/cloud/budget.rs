@@ -1,48 +1,193 @@
-//! Token buckets: how fast we allow ourselves to call, well below what AWS grants to all users of an account together.
+//! Budgets: how fast we allow ourselves to call, well below what AWS grants to all users of an account together.
+//!
+//! AWS counts requests by families of operations, each with a limit of its own: all of Lambda's control plane together 15
+//! a second for an account and region, but GetFunction by itself 100; EC2's reads 20; IAM by account, with limits that are
+//! not published. One token bucket keeps each. When AWS throttles all the same, others are at work: the rate halves,
+//! and creeps back.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::names::Time;
+use super::Operation;
+use crate::names::{Scope, Time};
+
+/// What AWS counts together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// Lambda's control plane, by account and region.
+    Lambda,
+    /// Lambda's GetFunction, by account and region.
+    GetFunction,
+    /// IAM, by account.
+    Iam,
+    /// EC2's reads, by account and region.
+    Ec2,
+}
+
+impl Family {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Lambda, Self::GetFunction, Self::Iam, Self::Ec2];
+
+    /// The name, as in metric labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lambda => "lambda",
+            Self::GetFunction => "get_function",
+            Self::Iam => "iam",
+            Self::Ec2 => "ec2",
+        }
+    }
+
+    /// The family that an operation is counted in; none for STS, which is asked once a sweep.
+    pub fn of(operation: Operation) -> Option<Self> {
+        match operation {
+            Operation::GetCallerIdentity => None,
+            Operation::ListFunctions | Operation::GetFunctionConfiguration | Operation::UpdateFunctionConfiguration => {
+                Some(Self::Lambda)
+            }
+            Operation::GetFunction => Some(Self::GetFunction),
+            Operation::ListEntitiesForPolicy
+            | Operation::ListAttachedRolePolicies
+            | Operation::SimulatePrincipalPolicy
+            | Operation::AttachRolePolicy => Some(Self::Iam),
+            Operation::DescribeVpcs
+            | Operation::DescribeSubnets
+            | Operation::DescribeRouteTables
+            | Operation::DescribeSecurityGroups
+            | Operation::DescribeNetworkInterfaces => Some(Self::Ec2),
+        }
+    }
+}
+
+/// Requests a second, by family.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rates {
+    /// To Lambda's control plane.
+    pub lambda: f64,
+    /// To GetFunction, by which states are then polled; none if it is not to be used, since it also hands out a link to
+    /// the function's code.
+    pub get_function: Option<f64>,
+    /// To IAM.
+    pub iam: f64,
+    /// To EC2, for reading.
+    pub ec2: f64,
+}
+
+impl Default for Rates {
+    /// A third of what Lambda grants, a quarter of what EC2 grants.
+    fn default() -> Self {
+        Self { lambda: 5.0, get_function: None, iam: 5.0, ec2: 5.0 }
+    }
+}
+
+impl Rates {
+    fn of(&self, family: Family) -> f64 {
+        match family {
+            Family::Lambda => self.lambda,
+            // Without a rate of its own it is not called.
+            Family::GetFunction => self.get_function.unwrap_or(self.lambda),
+            Family::Iam => self.iam,
+            Family::Ec2 => self.ec2,
+        }
+    }
+}
+
+/// The buckets of all families in all scopes.
+#[derive(Debug)]
+pub struct Budgets {
+    rates: Rates,
+    buckets: HashMap<(Family, Scope), Bucket>,
+}
+
+impl Budgets {
+    /// Full buckets, wherever they will be needed.
+    pub fn new(rates: Rates) -> Self {
+        Self { rates, buckets: HashMap::new() }
+    }
+
+    /// The bucket of a family in a scope. IAM is counted by account: its scope is the region that its requests are
+    /// signed for, which is one for all regions of a partition.
+    pub fn bucket(&mut self, family: Family, at: &Scope, now: Time) -> &mut Bucket {
+        let rate = self.rates.of(family);
+        self.buckets.entry((family, at.clone())).or_insert_with(|| Bucket::new(rate, now))
+    }
+}
+
+/// From nothing to its full rate, a bucket that was slowed needs this long.
+const RECOVERY: Duration = Duration::from_secs(120);
+/// Calls that were under way together are throttled together: within this time, the rate is halved once.
+const TOGETHER: Duration = Duration::from_secs(2);
+/// However often it is throttled, a bucket keeps this part of its rate.
+const LEAST: f64 = 1.0 / 16.0;
 
 /// A bucket that fills at a steady rate and lets through as many requests as it holds.
 #[derive(Clone, Debug)]
 pub struct Bucket {
+    full_rate: f64,
     rate: f64,
     tokens: f64,
     at: Time,
+    slowed: Option<Time>,
 }
 
 impl Bucket {
     /// A full bucket for this many requests a second; it holds one second's worth, at least one.
     pub fn new(requests_per_second: f64, now: Time) -> Self {
-        Self { rate: requests_per_second, tokens: requests_per_second.max(1.0), at: now }
+        let (full_rate, tokens) = (requests_per_second, requests_per_second.max(1.0));
+        Self { full_rate, rate: full_rate, tokens, at: now, slowed: None }
     }
 
     /// Takes one token, and says how long to wait until it is there. Waiters are served in the order of their asking.
     pub fn take(&mut self, now: Time) -> Duration {
-        let filled = self.tokens + now.since(self.at).as_secs_f64() * self.rate;
-        self.tokens = filled.min(self.rate.max(1.0)) - 1.0;
-        self.at = self.at.max(now);
+        self.fill(now);
+        self.tokens -= 1.0;
         Duration::from_secs_f64((-self.tokens).max(0.0) / self.rate)
     }
-}
 
-impl Bucket {
     /// The same, unless the wait would be longer than this: then no token is taken, and the wait is the error.
     pub fn take_within(&mut self, now: Time, most: Duration) -> Result<Duration, Duration> {
-        let before = self.clone();
         let wait = self.take(now);
         if wait <= most {
             return Ok(wait);
         }
-        *self = before;
+        self.tokens += 1.0;
         Err(wait)
+    }
+
+    /// AWS has throttled a call although there was a token for it: the rate halves, and what was saved up is gone.
+    pub fn throttled(&mut self, now: Time) {
+        self.fill(now);
+        if self.slowed.is_some_and(|at| now.since(at) < TOGETHER) {
+            return;
+        }
+        self.slowed = Some(now);
+        self.rate = (self.rate / 2.0).max(self.full_rate * LEAST);
+        self.tokens = self.tokens.min(0.0);
+    }
+
+    /// Requests a second at the moment it was last asked.
+    pub fn rate(&self) -> f64 {
+        self.rate
+    }
+
+    fn fill(&mut self, now: Time) {
+        let passed = now.since(self.at).as_secs_f64();
+        self.rate = (self.rate + self.full_rate * passed / RECOVERY.as_secs_f64()).min(self.full_rate);
+        self.tokens = (self.tokens + passed * self.rate).min(self.rate.max(1.0));
+        self.at = self.at.max(now);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::{AccountId, Region};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn seconds(from: u64, to: u64) -> impl Iterator<Item = Time> {
+        (from..to).map(|second| Time(second * 1000))
+    }
 
     #[test]
     fn a_burst_passes_and_the_rest_goes_at_the_rate() {
@@ -56,8 +201,8 @@ mod tests {
     fn who_will_not_wait_so_long_takes_nothing() {
         let mut bucket = Bucket::new(1.0, Time(0));
         assert_eq!(bucket.take_within(Time(0), Duration::ZERO), Ok(Duration::ZERO));
-        assert_eq!(bucket.take_within(Time(0), Duration::ZERO), Err(Duration::from_secs(1)));
-        assert_eq!(bucket.take_within(Time(0), Duration::from_secs(1)), Ok(Duration::from_secs(1)));
+        assert_eq!(bucket.take_within(Time(0), Duration::ZERO), Err(SECOND));
+        assert_eq!(bucket.take_within(Time(0), SECOND), Ok(SECOND));
     }
 
     #[test]
@@ -68,5 +213,54 @@ mod tests {
             now = now + bucket.take(now);
         }
         assert!((198.0..=200.0).contains(&now.as_seconds()), "{now:?}");
+    }
+
+    #[test]
+    fn a_throttled_call_halves_the_rate_once_for_all_that_were_under_way() {
+        let mut bucket = Bucket::new(8.0, Time(0));
+        for _ in 0..5 {
+            bucket.throttled(Time(0));
+        }
+        assert_eq!(bucket.rate(), 4.0);
+        assert_eq!(bucket.take(Time(0)).as_millis(), 250, "what was saved up is gone");
+        bucket.throttled(Time(0) + TOGETHER);
+        assert!(bucket.rate() < 2.1, "{}", bucket.rate());
+    }
+
+    #[test]
+    fn the_rate_creeps_back_and_no_further_than_it_was() {
+        let mut bucket = Bucket::new(8.0, Time(0));
+        bucket.throttled(Time(0));
+        let mut rates = vec![bucket.rate()];
+        for now in seconds(1, 200) {
+            bucket.take(now);
+            rates.push(bucket.rate());
+        }
+        assert!(rates.is_sorted(), "{rates:?}");
+        assert!(rates[10] < 5.0, "slowly: {}", rates[10]);
+        assert_eq!(rates.last(), Some(&8.0));
+    }
+
+    #[test]
+    fn however_often_it_is_throttled_something_still_passes() {
+        let mut bucket = Bucket::new(8.0, Time(0));
+        for now in seconds(0, 1000).step_by(2) {
+            bucket.throttled(now);
+        }
+        assert!(bucket.rate() >= 0.5, "{}", bucket.rate());
+    }
+
+    #[test]
+    fn what_is_throttled_in_one_account_slows_no_other_and_no_other_family() {
+        let at = |account: &str| Scope {
+            account: AccountId::parse(account).unwrap(),
+            region: Region::parse("eu-west-1").unwrap(),
+        };
+        let (one, other) = (at("111111111111"), at("222222222222"));
+        let mut budgets = Budgets::new(Rates { lambda: 8.0, ..Rates::default() });
+        budgets.bucket(Family::Lambda, &one, Time(0)).throttled(Time(0));
+        assert_eq!(budgets.bucket(Family::Lambda, &one, Time(0)).rate(), 4.0);
+        assert_eq!(budgets.bucket(Family::Lambda, &other, Time(0)).rate(), 8.0);
+        assert_eq!(budgets.bucket(Family::Ec2, &one, Time(0)).rate(), 5.0);
     }
 }

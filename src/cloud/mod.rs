@@ -13,10 +13,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+pub use budget::{Family, Rates};
 pub use error::{Class, CloudError};
 pub use types::*;
 
-use crate::names::{AccountId, FunctionKey, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, VpcId};
+use crate::names::{AccountId, FunctionKey, Network, PolicyArn, Region, RevisionId, RoleArn, RoleName, Scope, VpcId};
 
 /// A call's answer, to be awaited.
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, CloudError>> + Send + 'a>>;
@@ -29,8 +30,17 @@ pub trait Read: Send + Sync {
     /// The functions of a scope, at most 50 a page, without state and last update (`lambda:ListFunctions`).
     fn list_functions<'a>(&'a self, at: &'a Scope, from: Option<Marker>) -> Reply<'a, Page<Listed>>;
 
-    /// One function, with state and last update (`lambda:GetFunctionConfiguration`).
+    /// One function, with state and last update (`lambda:GetFunctionConfiguration`, or `lambda:GetFunction` where the
+    /// operator allows that).
     fn get_function<'a>(&'a self, key: &'a FunctionKey) -> Reply<'a, Function>;
+
+    /// The names of the roles of an account that a policy is attached to (`iam:ListEntitiesForPolicy`).
+    fn list_roles_with_policy<'a>(
+        &'a self,
+        account: &'a AccountId,
+        policy: &'a PolicyArn,
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<RoleName>>;
 
     /// The managed policies that are attached to a role (`iam:ListAttachedRolePolicies`).
     fn list_attached_policies<'a>(&'a self, role: &'a RoleArn, from: Option<Marker>) -> Reply<'a, Page<PolicyArn>>;
@@ -120,6 +130,8 @@ pub enum Operation {
     GetCallerIdentity,
     ListFunctions,
     GetFunctionConfiguration,
+    GetFunction,
+    ListEntitiesForPolicy,
     ListAttachedRolePolicies,
     SimulatePrincipalPolicy,
     DescribeVpcs,
@@ -133,10 +145,12 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::GetCallerIdentity,
         Self::ListFunctions,
         Self::GetFunctionConfiguration,
+        Self::GetFunction,
+        Self::ListEntitiesForPolicy,
         Self::ListAttachedRolePolicies,
         Self::SimulatePrincipalPolicy,
         Self::DescribeVpcs,
@@ -152,8 +166,14 @@ impl Operation {
     pub fn service(self) -> Service {
         match self {
             Self::GetCallerIdentity => Service::Sts,
-            Self::ListFunctions | Self::GetFunctionConfiguration | Self::UpdateFunctionConfiguration => Service::Lambda,
-            Self::ListAttachedRolePolicies | Self::SimulatePrincipalPolicy | Self::AttachRolePolicy => Service::Iam,
+            Self::ListFunctions
+            | Self::GetFunctionConfiguration
+            | Self::GetFunction
+            | Self::UpdateFunctionConfiguration => Service::Lambda,
+            Self::ListEntitiesForPolicy
+            | Self::ListAttachedRolePolicies
+            | Self::SimulatePrincipalPolicy
+            | Self::AttachRolePolicy => Service::Iam,
             Self::DescribeVpcs
             | Self::DescribeSubnets
             | Self::DescribeRouteTables
@@ -168,6 +188,8 @@ impl Operation {
             Self::GetCallerIdentity => "GetCallerIdentity",
             Self::ListFunctions => "ListFunctions",
             Self::GetFunctionConfiguration => "GetFunctionConfiguration",
+            Self::GetFunction => "GetFunction",
+            Self::ListEntitiesForPolicy => "ListEntitiesForPolicy",
             Self::ListAttachedRolePolicies => "ListAttachedRolePolicies",
             Self::SimulatePrincipalPolicy => "SimulatePrincipalPolicy",
             Self::DescribeVpcs => "DescribeVpcs",
@@ -187,15 +209,38 @@ impl std::fmt::Display for Operation {
     }
 }
 
+/// A call to AWS that has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Called<'a> {
+    /// What was asked.
+    pub operation: Operation,
+    /// The account and the region it was signed for; none where nobody knows yet whose the credentials are.
+    pub at: Option<&'a Scope>,
+    /// What went wrong, if anything did.
+    pub error: Option<&'a CloudError>,
+    /// The time until the answer, without the wait for the budget.
+    pub took: Duration,
+}
+
+impl Called<'_> {
+    /// `ok`, or AWS's error code.
+    pub fn code(&self) -> &str {
+        self.error.map_or("ok", |error| error.code.as_str())
+    }
+}
+
 /// Told of every call to AWS, for the metrics.
 pub trait CallObserver: Send + Sync {
-    /// A call has ended: `code` is `ok` or AWS's error code, `took` the time until the answer.
-    fn called(&self, operation: Operation, code: &str, took: Duration);
+    /// A call has ended.
+    fn called(&self, call: &Called<'_>);
+    /// A call waits this long for the budget of its family.
+    fn waits(&self, family: Family, wait: Duration);
 }
 
 /// An observer that is not interested.
 pub struct Unobserved;
 
 impl CallObserver for Unobserved {
-    fn called(&self, _: Operation, _: &str, _: Duration) {}
+    fn called(&self, _: &Called<'_>) {}
+    fn waits(&self, _: Family, _: Duration) {}
 }

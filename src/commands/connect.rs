@@ -36,10 +36,7 @@ pub(super) async fn aws(
         (account.id.clone(), Access { role: account.role.clone(), external_id: account.external_id.clone() })
     });
     let access: HashMap<_, _> = access.collect();
-    Arc::new(
-        Aws::connect(endpoint, access, Deadlines::default(), settings.limits.requests_per_second, observer, clock)
-            .await,
-    )
+    Arc::new(Aws::connect(endpoint, access, Deadlines::default(), settings.limits.rates, observer, clock).await)
 }
 
 /// The region of entries that state none, where no SDK is asked (profiles are not looked at).

@@ -8,10 +8,10 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use super::Failure;
-use crate::desired::{DesiredState, Want};
+use crate::desired::{DesiredState, Pattern, Want};
 use crate::file::Place;
 use crate::live::{Facts, Seen, SubnetFacts, VpcFacts};
-use crate::names::{AccountId, Digest, FunctionName, Network, Region, Scope};
+use crate::names::{AccountId, Digest, FunctionName, NamePattern, Network, Region, Scope};
 use crate::plan::{
     Attach, Change, Evidence, GuardLimits, Line, NewInterfaces, Outcome, Plan, Reason, State, Verdict, Why,
 };
@@ -110,6 +110,11 @@ pub(super) fn plan(plan: &Plan, desired: &DesiredState, facts: &Facts, guard: &G
             None => lines.iter().for_each(|line| write_line(&mut text, line, facts)),
         }
         text.push('\n');
+    }
+    for pattern in &plan.unmatched {
+        let (name, scope, place) = (&pattern.name, &pattern.scope, pattern.terms.place());
+        let _ =
+            writeln!(text, "{YELLOW}warning:{YELLOW:#} the pattern `{name}` means no function of {scope} ({place})");
     }
     plan.interfaces.iter().for_each(|interfaces| write_interfaces(&mut text, interfaces));
     let summary = Summary::of(plan);
@@ -214,13 +219,10 @@ fn write_change(text: &mut String, line: &Line, change: &Change, facts: &Facts) 
         let _ = writeln!(text, "      role {role}: attach {policy}  {DIM}{reason}{DIM:#}");
     }
     let Some(network) = &change.network else { return };
-    let vpc = match &line.entry.want {
-        Want::Attached(intent) => known_vpc(facts, &line.entry.key.scope, &intent.vpc),
-        Want::Detached => None,
-    };
+    let vpc = line.entry.terms.want.vpc().and_then(|vpc| known_vpc(facts, &line.entry.key.scope, vpc));
     let before = if network.from.is_attached() { "another network" } else { "no VPC" };
-    match (&line.entry.want, vpc) {
-        (Want::Detached, _) => {
+    match (&line.entry.terms.want, vpc) {
+        (Want::Detached | Want::Disputed(_), _) => {
             let _ = writeln!(text, "      network: out of its VPC");
         }
         (Want::Attached(intent), vpc) => {
@@ -289,11 +291,30 @@ pub(super) fn plan_json(plan: &Plan, desired: &DesiredState) -> Result<(), Failu
         file_digest: &'a Digest,
         summary: Summary,
         interfaces: &'a [NewInterfaces],
+        /// Patterns that mean no function.
+        unmatched: Vec<Unmatched<'a>>,
         functions: Vec<Function<'a>>,
     }
     let functions = plan.lines.iter().map(Function::of).collect();
+    let unmatched = plan.unmatched.iter().map(|pattern| Unmatched::of(pattern)).collect();
     let (plan_id, file_digest, interfaces) = (&plan.id, &desired.digest, plan.interfaces.as_slice());
-    out_json(&Whole { version: 1, plan_id, file_digest, summary: Summary::of(plan), interfaces, functions })
+    out_json(&Whole { version: 1, plan_id, file_digest, summary: Summary::of(plan), interfaces, unmatched, functions })
+}
+
+/// A pattern for programs.
+#[derive(Serialize)]
+struct Unmatched<'a> {
+    account: &'a AccountId,
+    region: &'a Region,
+    pattern: &'a NamePattern,
+    place: Place,
+}
+
+impl<'a> Unmatched<'a> {
+    fn of(pattern: &'a Pattern) -> Self {
+        let Scope { account, region } = &pattern.scope;
+        Self { account, region, pattern: &pattern.name, place: pattern.terms.place() }
+    }
 }
 
 /// A function for programs.

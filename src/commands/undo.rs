@@ -322,8 +322,8 @@ mod tests {
         let state = state.unwrap_or_else(|unusable| panic!("{}\n{text}", unusable.render(false)));
         assert!(state.warnings.is_empty(), "{text}");
         let [entry] = state.entries.as_slice() else { panic!("one entry: {text}") };
-        assert!(entry.account_stated, "{text}");
-        let Want::Attached(intent) = &entry.want else { return None };
+        assert!(entry.terms.account_stated, "{text}");
+        let Want::Attached(intent) = &entry.terms.want else { return None };
         let (Pick::Ids(subnets), Pick::Ids(groups)) = (&intent.subnets, &intent.security_groups) else {
             panic!("by ids: {text}")
         };

@@ -61,7 +61,8 @@ pub(super) struct Vpc {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(expecting = "a table: `[[function]]`")]
 pub(super) struct Function {
-    /// The function's name.
+    /// The function's name; or a pattern with `*` for any text and `?` for one character, which means all functions of the
+    /// account and region that it fits and that no entry names.
     pub name: Option<Field<String>>,
     /// The function's ARN, instead of name, account and region.
     pub arn: Option<Field<String>>,

@@ -20,7 +20,8 @@ pub use watch::{Nudge, POLL, Watch};
 use crate::cloud::CloudError;
 use crate::file::{self, Diagnostic, Place, Report, Source, Span, Unusable};
 use crate::names::{
-    AccountId, Digest, FunctionKey, NameError, PolicyName, Region, Scope, SecurityGroupId, SubnetId, Time, VpcId,
+    AccountId, Digest, FunctionKey, NameError, NamePattern, PolicyName, Region, Scope, SecurityGroupId, SubnetId, Time,
+    VpcId,
 };
 use crate::settings::Mode;
 
@@ -49,8 +50,11 @@ impl LoadFailure {
 /// What the file says, resolved.
 #[derive(Clone, Debug)]
 pub struct DesiredState {
-    /// The functions, in the order of the files; each key stands once.
+    /// The functions: those that the file names, in its order, and then those that its patterns fit, as far as these are
+    /// known. Each key stands once.
     pub entries: Vec<Arc<Entry>>,
+    /// The patterns, in the order of the files.
+    pub patterns: Vec<Arc<Pattern>>,
     /// Of a file, the SHA-256 of its bytes. Of a directory, that of what `sha256sum *.toml` prints in it, with the names
     /// in the order of their bytes.
     pub digest: Digest,
@@ -65,6 +69,26 @@ pub struct DesiredState {
 pub struct Entry {
     /// Which function.
     pub key: FunctionKey,
+    /// The pattern that it is listed by; none if the file names it.
+    pub pattern: Option<NamePattern>,
+    /// What the file says of it.
+    pub terms: Arc<Terms>,
+}
+
+/// A pattern: what the file says of every function of a scope that it fits, unless that is named by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    /// Where its functions live.
+    pub scope: Scope,
+    /// The pattern.
+    pub name: NamePattern,
+    /// What the file says of them.
+    pub terms: Arc<Terms>,
+}
+
+/// What the file says of a function, or of those that a pattern fits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
     /// Whether the account was stated, in the settings or the file, rather than taken from the credentials.
     pub account_stated: bool,
     /// Where it belongs.
@@ -92,13 +116,15 @@ pub enum Want {
     Detached,
     /// In a VPC.
     Attached(Arc<Intent>),
+    /// Nobody can say: these patterns fit it, and each wants something of its own.
+    Disputed(Arc<[NamePattern]>),
 }
 
 impl Want {
     /// The VPC; none where the function belongs into none.
     pub fn vpc(&self) -> Option<&VpcId> {
         match self {
-            Self::Detached => None,
+            Self::Detached | Self::Disputed(_) => None,
             Self::Attached(intent) => Some(&intent.vpc),
         }
     }
@@ -162,6 +188,18 @@ impl AttachPolicy {
 impl Entry {
     /// Where it stands, for people.
     pub fn place(&self) -> Place {
+        self.terms.place()
+    }
+
+    /// Whether both ask for the same of the same function; where they stand makes no difference.
+    pub fn asks_the_same(&self, other: &Self) -> bool {
+        self.key == other.key && (Arc::ptr_eq(&self.terms, &other.terms) || self.terms.ask_the_same(&other.terms))
+    }
+}
+
+impl Terms {
+    /// Where they stand, for people.
+    pub fn place(&self) -> Place {
         Place::of(&self.source, &self.span)
     }
 
@@ -174,9 +212,9 @@ impl Entry {
     }
 
     /// Whether both ask for the same; where they stand makes no difference.
-    pub fn asks_the_same(&self, other: &Self) -> bool {
-        let Self { key, account_stated, want, mode, until, reason, policies, attach_policy, source: _, span: _ } = self;
-        (key, account_stated, want, mode) == (&other.key, &other.account_stated, &other.want, &other.mode)
+    pub fn ask_the_same(&self, other: &Self) -> bool {
+        let Self { account_stated, want, mode, until, reason, policies, attach_policy, source: _, span: _ } = self;
+        (account_stated, want, mode) == (&other.account_stated, &other.want, &other.mode)
             && (until, reason) == (&other.until, &other.reason)
             && (policies, attach_policy) == (&other.policies, &other.attach_policy)
     }
@@ -192,15 +230,36 @@ impl DesiredState {
     /// of all files are told.
     pub fn of(files: &Files, accounts: &Accounts) -> Result<Self, Unusable> {
         let mut report = Report::default();
-        let entries = resolve::resolve(files, accounts, &mut report);
+        let resolve::Resolved { entries, patterns } = resolve::resolve(files, accounts, &mut report);
         if report.has_errors() {
             return Err(Unusable(report.sorted()));
         }
-        let entries: Vec<Arc<Entry>> = entries.into_iter().map(Arc::new).collect();
-        let by_key = entries.iter().map(|entry| (entry.key.clone(), Arc::clone(entry))).collect();
-        let mut listed: BTreeMap<Scope, usize> = BTreeMap::new();
-        entries.iter().for_each(|entry| *listed.entry(entry.key.scope.clone()).or_default() += 1);
-        Ok(Self { entries, digest: files.digest().clone(), warnings: report.sorted(), by_key, listed })
+        let (by_key, listed) = (BTreeMap::new(), BTreeMap::new());
+        let (digest, warnings) = (files.digest().clone(), report.sorted());
+        let mut state = Self { entries: Vec::new(), patterns, digest, warnings, by_key, listed };
+        entries.into_iter().for_each(|entry| state.list(Arc::new(entry)));
+        Ok(state)
+    }
+
+    fn list(&mut self, entry: Arc<Entry>) {
+        *self.listed.entry(entry.key.scope.clone()).or_default() += 1;
+        self.by_key.insert(entry.key.clone(), Arc::clone(&entry));
+        self.entries.push(entry);
+    }
+
+    /// These are the functions of a scope that patterns fit, from now on. Returns the entries of those that are not among
+    /// them any more.
+    pub fn match_up(&mut self, scope: &Scope, matched: Vec<Entry>) -> Vec<Arc<Entry>> {
+        let of_pattern = |entry: &Arc<Entry>| entry.pattern.is_some() && entry.key.scope == *scope;
+        let before: Vec<Arc<Entry>> = self.entries.extract_if(.., |entry| of_pattern(entry)).collect();
+        for entry in &before {
+            self.by_key.remove(&entry.key);
+        }
+        if let Some(count) = self.listed.get_mut(scope) {
+            *count -= before.len();
+        }
+        matched.into_iter().for_each(|entry| self.list(Arc::new(entry)));
+        before.into_iter().filter(|entry| !self.by_key.contains_key(&entry.key)).collect()
     }
 
     /// Reads, parses and resolves a file, or every file of a directory.
@@ -215,10 +274,13 @@ impl DesiredState {
 
     /// Points at observations that are over: legal, but what was to be remembered by then is perhaps forgotten.
     pub fn ended(&self, now: Time) -> Vec<Diagnostic> {
-        let over = self.entries.iter().filter(|entry| entry.until.is_some_and(|until| until <= now));
-        let told = |entry: &Arc<Entry>| {
-            let text = format!("the observation of `{}` has ended", entry.key.name);
-            let ended = Diagnostic::warning(&entry.source, &entry.span, text, "is enforced");
+        let named = self.entries.iter().filter(|entry| entry.pattern.is_none());
+        let named = named.map(|entry| (entry.key.name.as_str(), &entry.terms));
+        let all = named.chain(self.patterns.iter().map(|pattern| (pattern.name.as_str(), &pattern.terms)));
+        let over = all.filter(|(_, terms)| terms.until.is_some_and(|until| until <= now));
+        let told = |(name, terms): (&str, &Arc<Terms>)| {
+            let text = format!("the observation of `{name}` has ended");
+            let ended = Diagnostic::warning(&terms.source, &terms.span, text, "is enforced");
             ended.help("take `mode`, `until` and `reason` out, or set a later end")
         };
         over.map(told).collect()
@@ -226,7 +288,13 @@ impl DesiredState {
 
     /// The region of an entry whose account nobody knows yet, since the file leaves it to the credentials.
     pub fn region_of_nobody(&self) -> Option<&Region> {
-        self.entries.iter().find(|e| e.key.scope.account == AccountId::nobody()).map(|entry| &entry.key.scope.region)
+        self.scopes().find(|scope| scope.account == AccountId::nobody()).map(|scope| &scope.region)
+    }
+
+    /// The scopes that it speaks of, more than once where more is said.
+    pub fn scopes(&self) -> impl Iterator<Item = &Scope> {
+        let named = self.entries.iter().map(|entry| &entry.key.scope);
+        named.chain(self.patterns.iter().map(|pattern| &pattern.scope))
     }
 
     /// How many functions it lists in a scope.

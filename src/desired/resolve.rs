@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::document::{Defaults, Document, Function, Moment, Selector, Vpc};
-use super::{AttachPolicy, Entry, Files, Intent, Pick, Want};
+use super::{AttachPolicy, Entry, Files, Intent, Pattern, Pick, Terms, Want};
 use crate::file::{self, Diagnostic, Field, Report, Source, Span, nearest};
 use crate::names::{
-    AccountId, FunctionArn, FunctionKey, FunctionName, NameError, Network, PolicyName, Region, Scope, SecurityGroupId,
-    SubnetId, Time, VpcId,
+    AccountId, FunctionArn, FunctionKey, FunctionName, NameError, NamePattern, Network, PolicyName, Region, Scope,
+    SecurityGroupId, SubnetId, Time, VpcId,
 };
 use crate::settings::Mode;
 
@@ -37,10 +37,16 @@ impl Accounts {
     }
 }
 
-/// The entries of all files; what is wrong goes into the report.
+/// What all files say together.
+pub(super) struct Resolved {
+    pub(super) entries: Vec<Entry>,
+    pub(super) patterns: Vec<Arc<Pattern>>,
+}
+
+/// The entries and patterns of all files; what is wrong goes into the report.
 ///
 /// Defaults hold within their own file. A VPC's name holds in all of them, so all VPCs are collected first.
-pub(super) fn resolve(files: &Files, accounts: &Accounts, report: &mut Report) -> Vec<Entry> {
+pub(super) fn resolve(files: &Files, accounts: &Accounts, report: &mut Report) -> Resolved {
     files.unread().iter().for_each(|unread| report.push(unread.clone()));
     let mut documents: Vec<(&Source, Document, Fallback)> = Vec::new();
     for source in files.sources() {
@@ -57,8 +63,8 @@ pub(super) fn resolve(files: &Files, accounts: &Accounts, report: &mut Report) -
     for (source, document, defaults) in &documents {
         Resolver { source, accounts, report }.functions(document.function.as_ref(), defaults, &vpcs, &mut entries);
     }
-    doubtful(files.sources(), &vpcs, &entries.list, report);
-    entries.list
+    doubtful(files.sources(), &vpcs, &entries, report);
+    Resolved { entries: entries.list, patterns: entries.patterns }
 }
 
 /// One file's part of the work.
@@ -94,11 +100,43 @@ struct Vpcs {
     partial: bool,
 }
 
-/// The functions so far, and where each stands among them.
+/// The functions and patterns so far, and where each stands.
 #[derive(Default)]
 struct Entries {
     list: Vec<Entry>,
-    seen: BTreeMap<FunctionKey, usize>,
+    patterns: Vec<Arc<Pattern>>,
+    seen: BTreeMap<(Scope, Named), Arc<Terms>>,
+}
+
+/// What an entry is about.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Named {
+    One(FunctionName),
+    All(NamePattern),
+}
+
+impl std::fmt::Display for Named {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::One(name) => write!(f, "function `{name}`"),
+            Self::All(pattern) => write!(f, "the pattern `{pattern}`"),
+        }
+    }
+}
+
+impl Entries {
+    fn add(&mut self, scope: Scope, named: Named, terms: Terms) {
+        let terms = Arc::new(terms);
+        self.seen.insert((scope.clone(), named.clone()), Arc::clone(&terms));
+        match named {
+            Named::One(name) => self.list.push(Entry { key: FunctionKey { scope, name }, pattern: None, terms }),
+            Named::All(name) => self.patterns.push(Arc::new(Pattern { scope, name, terms })),
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<Terms>> {
+        self.list.iter().map(|entry| &entry.terms).chain(self.patterns.iter().map(|pattern| &pattern.terms))
+    }
 }
 
 impl<'a> Resolver<'a> {
@@ -160,16 +198,12 @@ impl<'a> Resolver<'a> {
     ) {
         for field in self.items(field) {
             let Some(raw) = field.get(self.source, self.report) else { continue };
-            let Some(entry) = self.function(raw, field.span(), defaults, vpcs) else { continue };
-            match entries.seen.get(&entry.key).and_then(|at| entries.list.get(*at)) {
-                None => {
-                    entries.seen.insert(entry.key.clone(), entries.list.len());
-                    entries.list.push(entry);
-                }
+            let Some((scope, named, terms)) = self.function(raw, field.span(), defaults, vpcs) else { continue };
+            match entries.seen.get(&(scope.clone(), named.clone())) {
+                None => entries.add(scope, named, terms),
                 Some(first) => {
-                    let FunctionKey { scope, name } = &entry.key;
-                    let message = format!("function `{name}` is listed twice for {}", self.scope_in_words(scope));
-                    let again = Diagnostic::error(self.source, &entry.span, message, "again here")
+                    let message = format!("{named} is listed twice for {}", self.scope_in_words(&scope));
+                    let again = Diagnostic::error(self.source, &terms.span, message, "again here")
                         .and(&first.source, &first.span, "first here")
                         .help("keep one of the two; a function belongs to one place");
                     self.report.push(again);
@@ -185,7 +219,13 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn function(&mut self, raw: &Function, span: &Span, defaults: &Fallback, vpcs: &Vpcs) -> Option<Entry> {
+    fn function(
+        &mut self,
+        raw: &Function,
+        span: &Span,
+        defaults: &Fallback,
+        vpcs: &Vpcs,
+    ) -> Option<(Scope, Named, Terms)> {
         let identity = self.identity(raw, span);
         let mode = self.parse(&raw.mode, Mode::parse).or(defaults.mode).unwrap_or(Mode::Enforce);
         let until = self.until(raw, mode);
@@ -194,13 +234,12 @@ impl<'a> Resolver<'a> {
         let policies = self.policies(&raw.policies).or_else(|| defaults.policies.clone());
         let attach_policy = self.parse(&raw.attach_policy, AttachPolicy::parse).or(defaults.attach_policy);
         let want = self.want(raw, span, vpcs);
-        let (name, name_span, arn) = identity?;
+        let (named, name_span, arn) = identity?;
         let (want, vpc) = want?;
         let (region, account) = self.location(raw, span, arn, vpc, defaults)?;
         let account_stated = account.is_some() || self.accounts.stated(&self.accounts.own);
         let scope = Scope { account: account.unwrap_or_else(|| self.accounts.own.clone()), region };
-        Some(Entry {
-            key: FunctionKey { scope, name },
+        let terms = Terms {
             account_stated,
             want,
             mode,
@@ -210,11 +249,12 @@ impl<'a> Resolver<'a> {
             attach_policy: attach_policy.unwrap_or_default(),
             source: self.source.clone(),
             span: name_span,
-        })
+        };
+        Some((scope, named, terms))
     }
 
     /// The function's name, where that stands, and what an ARN says beside it.
-    fn identity(&mut self, raw: &Function, span: &Span) -> Option<(FunctionName, Span, Option<Scope>)> {
+    fn identity(&mut self, raw: &Function, span: &Span) -> Option<(Named, Span, Option<Scope>)> {
         match (&raw.name, &raw.arn) {
             (Some(name), Some(arn)) => {
                 let text = "a function has either a name or an ARN";
@@ -223,12 +263,12 @@ impl<'a> Resolver<'a> {
                 None
             }
             (Some(name), None) => {
-                let parsed = name.parse(self.source, self.report, |text| function_name(text))?;
-                Some((parsed, name.span().clone(), None))
+                let named = name.parse(self.source, self.report, |text| function_name(text))?;
+                Some((named, name.span().clone(), None))
             }
             (None, Some(arn)) => {
                 let FunctionArn { key } = arn.parse(self.source, self.report, |text| FunctionArn::parse(text))?;
-                Some((key.name, arn.span().clone(), Some(key.scope)))
+                Some((Named::One(key.name), arn.span().clone(), Some(key.scope)))
             }
             (None, None) => {
                 self.required::<String>(&None, span, "name", "name = \"orders-api\"");
@@ -502,33 +542,33 @@ impl<'a> Resolver<'a> {
 }
 
 /// Points at what is legal but doubtful: VPCs that no function uses, and files that list nothing.
-fn doubtful(sources: &[Source], vpcs: &Vpcs, entries: &[Entry], report: &mut Report) {
+fn doubtful(sources: &[Source], vpcs: &Vpcs, entries: &Entries, report: &mut Report) {
     if report.has_errors() {
         return;
     }
     let used: BTreeSet<&str> = entries
-        .iter()
-        .filter_map(|entry| match &entry.want {
+        .all()
+        .filter_map(|terms| match &terms.want {
             Want::Attached(intent) => intent.name.as_deref(),
-            Want::Detached => None,
+            Want::Detached | Want::Disputed(_) => None,
         })
         .collect();
     for (name, vpc) in vpcs.by_name.iter().filter(|(name, _)| !used.contains(name.as_str())) {
         let text = format!("no function uses the VPC `{name}`");
         report.push(Diagnostic::warning(&vpc.source, &vpc.name, text, "unused"));
     }
-    if let (true, Some(first)) = (entries.is_empty(), sources.first()) {
+    if let (None, Some(first)) = (entries.all().next(), sources.first()) {
         report.push(Diagnostic::warning(first, &(0..0), "this lists no function", ""));
     }
 }
 
-fn function_name(text: &str) -> Result<FunctionName, NameError> {
+fn function_name(text: &str) -> Result<Named, NameError> {
     let wrong = |rule| NameError { expected: "a function name", given: text.to_owned(), rule };
     match text {
-        _ if text.contains(['*', '?']) => Err(wrong("patterns are not supported yet: write each name in full")),
+        _ if NamePattern::is_meant(text) => NamePattern::parse(text).map(Named::All),
         _ if text.starts_with("arn:") => Err(wrong("this is an ARN: write it as `arn = ...`")),
         _ if text.contains('.') => Err(wrong("a function name has letters, digits, hyphens and underscores")),
-        _ => FunctionName::parse(text),
+        _ => FunctionName::parse(text).map(Named::One),
     }
 }
 

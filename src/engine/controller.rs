@@ -16,13 +16,13 @@ use std::time::Duration;
 use self::file::Load;
 use self::sweep::Sweep;
 use super::event::{Effect, Event, Notice, Signal};
-use super::queue::Queue;
+use super::queue::{Queue, Rank};
 use crate::board::Board;
 use crate::desired::{DesiredState, Entry};
 use crate::live::Facts;
 use crate::names::{FunctionKey, Scope, Time};
 use crate::plan::{self, Change, Limits, Memory, Reason, World};
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 
 /// The file is looked at this often even if nothing tells of a change.
 const POLL: Duration = crate::desired::POLL;
@@ -34,10 +34,20 @@ pub struct Cadence {
     pub resync: Option<Duration>,
     /// How often the file is read even if nothing tells of a change; `None` for never.
     pub poll: Option<Duration>,
-    /// How many functions are worked on at the same time.
+    /// How many functions of a scope are worked on at the same time.
     pub workers: usize,
     /// The seed of the jitter.
     pub seed: u64,
+}
+
+/// What is begun must be able to make its calls within this time, or the decision would be out of date.
+const AHEAD: Duration = Duration::from_secs(4);
+
+/// How many functions of a scope are worked on at the same time.
+fn workers(limits: &settings::Limits) -> usize {
+    // More than any setting allows stays more than that.
+    let served = (limits.rates.lambda * AHEAD.as_secs_f64()) as usize;
+    limits.workers.min(served.max(1))
 }
 
 impl Cadence {
@@ -46,7 +56,7 @@ impl Cadence {
         Self {
             resync: Some(settings.resync),
             poll: Some(POLL),
-            workers: settings.limits.workers,
+            workers: workers(&settings.limits),
             seed: fastrand::u64(..),
         }
     }
@@ -152,9 +162,8 @@ impl Controller {
     pub fn next_wake(&self) -> Option<Time> {
         let sweeps = self.sweeps.values().filter_map(Sweep::next).min();
         let load = self.load.next();
-        let queue = self.queue.next_at().filter(|_| self.queue.processing() < self.cadence.workers);
         let lead = self.memory.rollouts.next_expiry();
-        [sweeps, load, queue, lead].into_iter().flatten().min().filter(|_| !self.stopping)
+        [sweeps, load, self.queue.next_at(), lead].into_iter().flatten().min().filter(|_| !self.stopping)
     }
 
     /// Takes an event in, and says what is to be done.
@@ -203,20 +212,20 @@ impl Controller {
             };
             let still = self.board.get(&key).map(|line| &line.outcome);
             if still.is_none() || plan::turn(&world, &entry, &change).as_ref() != still {
-                self.take_in_hand(&entry, change, now, effects);
+                self.take_in_hand(&entry, change, Rank::Routine, now, effects);
             }
         }
     }
 
     /// A function that differs gets a pass, or is told what it waits for.
-    fn take_in_hand(&mut self, entry: &Arc<Entry>, change: Change, now: Time, effects: &mut Vec<Effect>) {
+    fn take_in_hand(&mut self, entry: &Arc<Entry>, change: Change, rank: Rank, now: Time, effects: &mut Vec<Effect>) {
         let Some(world) = self.world(now) else { return };
         let waits = plan::gate(&world, entry, &change).or_else(|| plan::turn(&world, entry, &change));
         match waits {
             Some(outcome) => self.conclude(&entry.key, outcome, Some(change), now, effects),
             None => {
                 self.memory.reserve(entry, &change, now);
-                self.queue.add(entry.key.clone());
+                self.queue.add(entry.key.clone(), rank);
             }
         }
     }
@@ -240,17 +249,21 @@ impl Controller {
             effects.push(Effect::Tell(Notice::Sweeping(scope.clone())));
             effects.push(Effect::Survey(scope, needs));
         }
-        while self.queue.processing() < self.cadence.workers
-            && let Some(key) = self.queue.pop(now)
-        {
+        let slots = self.cadence.workers;
+        while let Some(key) = self.queue.pop(now, |_| slots) {
             // What a whole scope suffers from, its next sweep that succeeds ends, and selects anew.
             if self.sweeps.get(&key.scope).and_then(|sweep| sweep.fault).is_some_and(Reason::of_scope) {
                 self.queue.done(&key);
                 continue;
             }
             self.begun.insert(key.clone(), now);
-            let needs = self.role_needs(&key, now);
-            effects.push(Effect::Look(key, needs));
+            match self.world(now).is_none_or(|world| plan::needs_look(&world, &key)) {
+                true => {
+                    let needs = self.role_needs(&key, now);
+                    effects.push(Effect::Look(key, needs));
+                }
+                false => self.decide(key, now, effects),
+            }
         }
     }
 }

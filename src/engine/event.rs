@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::controller::Cadence;
 use crate::apply::Order;
-use crate::desired::{DesiredState, LoadFailure};
+use crate::desired::{DesiredState, Entry, LoadFailure, Pattern};
 use crate::file::Diagnostic;
 use crate::live::{Looked, Needs, RoleNeeds, Surveyed};
 use crate::names::{Digest, FunctionKey, Network, Scope};
@@ -81,6 +81,10 @@ pub enum Notice {
         /// What it has, as far as that was seen.
         network: Option<Network>,
     },
+    /// A function that a pattern listed is not there any more.
+    Gone(Arc<Entry>),
+    /// A pattern means no function, though all were listed. Told once, until it has meant one.
+    Unmatched(Arc<Pattern>),
     /// A sweep begins.
     Sweeping(Scope),
     /// A scope was swept; where something could not be read, the first reason.

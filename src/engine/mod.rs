@@ -11,5 +11,5 @@ mod runtime;
 
 pub use controller::{Cadence, Controller};
 pub use event::{Effect, Event, Notice, Signal};
-pub use queue::Queue;
+pub use queue::{Keyed, Queue, Rank};
 pub use runtime::{Load, Loading, Observer, Ports, run};

@@ -1,51 +1,116 @@
 //! The work queue of Kubernetes controllers as one small state machine, with time passed in.
 //!
-//! Fair: first come, first served. Stingy: a key that is added twice is worked on once. Never one key twice at a time:
-//! what is added while it is worked on comes again afterwards. Of two delays the earlier wins.
+//! Stingy: a key that is added twice is worked on once. Never one key twice at a time: what is added while it is worked on
+//! comes again afterwards. Of two delays the earlier wins. Fair: of each lane only so many keys are worked on at the same
+//! time, lanes take turns, and within a lane who came first goes first; so a lane whose work is slow never holds up
+//! another, and a key that waits for its time holds no slot.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 
-use crate::names::Time;
+use crate::names::{FunctionKey, Scope, Time};
+
+/// A key that belongs to a lane.
+pub trait Keyed: Ord + Clone {
+    /// What keys have in common that share slots.
+    type Lane: Ord + Clone;
+    /// The lane of this key.
+    fn lane(&self) -> &Self::Lane;
+}
+
+impl Keyed for FunctionKey {
+    type Lane = Scope;
+    fn lane(&self) -> &Scope {
+        &self.scope
+    }
+}
+
+/// Who goes first within a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// Somebody has edited the file and is perhaps looking on.
+    Edit,
+    /// A resync or a retry.
+    Routine,
+}
 
 /// Keys that are to be worked on, now or later.
 #[derive(Clone, Debug)]
-pub struct Queue<K> {
-    ready: VecDeque<K>,
-    queued: BTreeSet<K>,
+pub struct Queue<K: Keyed> {
+    lanes: BTreeMap<K::Lane, Lane<K>>,
+    /// The lane that was served last.
+    served: Option<K::Lane>,
     processing: BTreeSet<K>,
-    dirty: BTreeSet<K>,
+    dirty: BTreeMap<K, Rank>,
     waiting: BTreeMap<K, Time>,
     timers: BTreeSet<(Time, K)>,
 }
 
-impl<K> Default for Queue<K> {
+/// The keys of one lane that are ready, by rank in the order of their coming.
+#[derive(Clone, Debug)]
+struct Lane<K> {
+    ready: BTreeMap<K, Rank>,
+    /// May also hold keys that have been taken, removed or promoted since: only what is ready with this rank counts.
+    order: BTreeMap<Rank, VecDeque<K>>,
+    processing: usize,
+}
+
+impl<K: Ord + Clone> Lane<K> {
+    fn new() -> Self {
+        Self { ready: BTreeMap::new(), order: BTreeMap::new(), processing: 0 }
+    }
+
+    fn add(&mut self, key: K, rank: Rank) {
+        let before = self.ready.get(&key);
+        if before.is_none_or(|before| rank < *before) {
+            self.ready.insert(key.clone(), rank);
+            self.order.entry(rank).or_default().push_back(key);
+        }
+    }
+
+    fn take(&mut self) -> Option<K> {
+        for (rank, keys) in &mut self.order {
+            while let Some(key) = keys.pop_front() {
+                if self.ready.get(&key) == Some(rank) {
+                    self.ready.remove(&key);
+                    self.processing += 1;
+                    return Some(key);
+                }
+            }
+        }
+        None
+    }
+}
+
+impl<K: Keyed> Default for Queue<K> {
     fn default() -> Self {
         Self {
-            ready: VecDeque::new(),
-            queued: BTreeSet::new(),
+            lanes: BTreeMap::new(),
+            served: None,
             processing: BTreeSet::new(),
-            dirty: BTreeSet::new(),
+            dirty: BTreeMap::new(),
             waiting: BTreeMap::new(),
             timers: BTreeSet::new(),
         }
     }
 }
 
-impl<K: Ord + Clone> Queue<K> {
+impl<K: Keyed> Queue<K> {
     /// Adds a key, to be worked on as soon as may be.
-    pub fn add(&mut self, key: K) {
+    pub fn add(&mut self, key: K, rank: Rank) {
         self.cancel(&key);
         if self.processing.contains(&key) {
-            self.dirty.insert(key);
-        } else if self.queued.insert(key.clone()) {
-            self.ready.push_back(key);
+            let rank = self.dirty.get(&key).map_or(rank, |before| rank.min(*before));
+            self.dirty.insert(key, rank);
+        } else {
+            self.lanes.entry(key.lane().clone()).or_insert_with(Lane::new).add(key, rank);
         }
     }
 
     /// Adds a key for later. A key that is ready, or comes again anyway, stays as it is.
     pub fn add_at(&mut self, key: K, at: Time) {
         let sooner = self.waiting.get(&key).is_some_and(|earlier| *earlier <= at);
-        if sooner || self.queued.contains(&key) || self.dirty.contains(&key) {
+        if sooner || self.is_ready(&key) || self.dirty.contains_key(&key) {
             return;
         }
         self.cancel(&key);
@@ -53,24 +118,40 @@ impl<K: Ord + Clone> Queue<K> {
         self.timers.insert((at, key));
     }
 
-    /// Takes the next key, which then counts as being worked on until [`Queue::done`].
-    pub fn pop(&mut self, now: Time) -> Option<K> {
+    /// Takes the next key of a lane in which fewer than `slots` are being worked on; it then counts as being worked on
+    /// until [`Queue::done`].
+    pub fn pop(&mut self, now: Time, slots: impl Fn(&K::Lane) -> usize) -> Option<K> {
         while let Some((at, key)) = self.timers.first().cloned()
             && at <= now
         {
-            self.add(key);
+            self.add(key, Rank::Routine);
         }
-        let key = self.ready.pop_front()?;
-        self.queued.remove(&key);
+        let open = |(name, lane): &(&K::Lane, &mut Lane<K>)| !lane.ready.is_empty() && lane.processing < slots(name);
+        let after = self.served.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let next = match self.lanes.range_mut((after, Bound::Unbounded)).find(&open) {
+            Some(next) => Some(next),
+            None => self.lanes.iter_mut().find(&open),
+        };
+        let (name, lane) = next?;
+        let key = lane.take()?;
+        self.served = Some(name.clone());
         self.processing.insert(key.clone());
         Some(key)
     }
 
     /// The work on a key has ended; if it was added meanwhile, it is ready again.
     pub fn done(&mut self, key: &K) {
-        self.processing.remove(key);
-        if self.dirty.remove(key) {
-            self.add(key.clone());
+        if !self.processing.remove(key) {
+            return;
+        }
+        if let Some(lane) = self.lanes.get_mut(key.lane()) {
+            lane.processing -= 1;
+            if lane.processing == 0 && lane.ready.is_empty() {
+                self.lanes.remove(key.lane());
+            }
+        }
+        if let Some(rank) = self.dirty.remove(key) {
+            self.add(key.clone(), rank);
         }
     }
 
@@ -78,8 +159,8 @@ impl<K: Ord + Clone> Queue<K> {
     pub fn remove(&mut self, key: &K) {
         self.cancel(key);
         self.dirty.remove(key);
-        if self.queued.remove(key) {
-            self.ready.retain(|other| other != key);
+        if let Some(lane) = self.lanes.get_mut(key.lane()) {
+            lane.ready.remove(key);
         }
     }
 
@@ -100,7 +181,11 @@ impl<K: Ord + Clone> Queue<K> {
 
     /// How many keys are ready.
     pub fn ready(&self) -> usize {
-        self.ready.len()
+        self.lanes.values().map(|lane| lane.ready.len()).sum()
+    }
+
+    fn is_ready(&self, key: &K) -> bool {
+        self.lanes.get(key.lane()).is_some_and(|lane| lane.ready.contains_key(key))
     }
 
     fn cancel(&mut self, key: &K) {
@@ -116,88 +201,171 @@ mod tests {
 
     use super::*;
 
+    /// A lane and a number.
+    type Key = (char, u8);
+
+    impl Keyed for Key {
+        type Lane = char;
+        fn lane(&self) -> &char {
+            &self.0
+        }
+    }
+
+    fn queue(keys: &[Key]) -> Queue<Key> {
+        let mut queue = Queue::default();
+        keys.iter().for_each(|key| queue.add(*key, Rank::Routine));
+        queue
+    }
+
+    /// Takes all that may be worked on, with this many slots a lane.
+    fn all(queue: &mut Queue<Key>, now: u64, slots: usize) -> Vec<Key> {
+        std::iter::from_fn(|| queue.pop(Time(now), |_| slots)).collect()
+    }
+
     #[test]
     fn a_key_added_twice_is_worked_on_once() {
-        let mut queue = Queue::default();
-        queue.add(1);
-        queue.add(1);
-        assert_eq!(queue.pop(Time(0)), Some(1));
-        assert_eq!(queue.pop(Time(0)), None);
+        let mut queue = queue(&[('a', 1), ('a', 1)]);
+        assert_eq!(all(&mut queue, 0, 9), [('a', 1)]);
     }
 
     #[test]
     fn a_key_added_while_worked_on_comes_again_afterwards() {
-        let mut queue = Queue::default();
-        queue.add(1);
-        assert_eq!(queue.pop(Time(0)), Some(1));
-        queue.add(1);
-        assert_eq!(queue.pop(Time(0)), None);
-        queue.done(&1);
-        assert_eq!(queue.pop(Time(0)), Some(1));
+        let mut queue = queue(&[('a', 1)]);
+        assert_eq!(all(&mut queue, 0, 9), [('a', 1)]);
+        queue.add(('a', 1), Rank::Routine);
+        assert_eq!(all(&mut queue, 0, 9), []);
+        queue.done(&('a', 1));
+        assert_eq!(all(&mut queue, 0, 9), [('a', 1)]);
     }
 
     #[test]
     fn the_earlier_of_two_delays_wins() {
-        let mut queue = Queue::default();
-        queue.add_at(1, Time(50));
-        queue.add_at(1, Time(20));
-        queue.add_at(1, Time(90));
+        let mut queue = queue(&[]);
+        for at in [50, 20, 90] {
+            queue.add_at(('a', 1), Time(at));
+        }
         assert_eq!(queue.next_at(), Some(Time(20)));
-        assert_eq!(queue.pop(Time(19)), None);
-        assert_eq!(queue.pop(Time(20)), Some(1));
+        assert_eq!(all(&mut queue, 19, 9), []);
+        assert_eq!(all(&mut queue, 20, 9), [('a', 1)]);
         assert_eq!(queue.next_at(), None);
     }
 
     #[test]
     fn a_removed_key_does_not_come_again() {
-        let mut queue = Queue::default();
-        queue.add(1);
-        queue.add_at(2, Time(5));
-        queue.remove(&1);
-        queue.remove(&2);
-        assert_eq!(queue.pop(Time(9)), None);
+        let mut queue = queue(&[('a', 1)]);
+        queue.add_at(('a', 2), Time(5));
+        queue.remove(&('a', 1));
+        queue.remove(&('a', 2));
+        assert_eq!(all(&mut queue, 9, 9), []);
+        queue.add(('a', 1), Rank::Routine);
+        assert_eq!(all(&mut queue, 9, 9), [('a', 1)], "unless it is added again, and then once");
+    }
+
+    #[test]
+    fn a_lane_without_a_free_slot_holds_up_no_other() {
+        let mut queue = queue(&[('a', 1), ('a', 2), ('a', 3), ('b', 1)]);
+        assert_eq!(all(&mut queue, 0, 2), [('a', 1), ('b', 1), ('a', 2)]);
+        queue.done(&('b', 1));
+        assert_eq!(all(&mut queue, 0, 2), [], "a slot of one lane is no use to another");
+        queue.done(&('a', 1));
+        assert_eq!(all(&mut queue, 0, 2), [('a', 3)]);
+    }
+
+    #[test]
+    fn lanes_take_turns() {
+        let mut queue = queue(&[('a', 1), ('a', 2), ('a', 3), ('b', 1), ('b', 2), ('c', 1)]);
+        let order: String = all(&mut queue, 0, 9).iter().map(|(lane, _)| *lane).collect();
+        assert_eq!(order, "abcaba");
+    }
+
+    #[test]
+    fn an_edit_goes_before_what_is_routine_also_when_it_was_that_before() {
+        let mut queue = queue(&[('a', 1), ('a', 2), ('a', 3)]);
+        queue.add(('a', 9), Rank::Edit);
+        queue.add(('a', 3), Rank::Edit);
+        queue.add(('a', 3), Rank::Routine);
+        assert_eq!(all(&mut queue, 0, 9), [('a', 9), ('a', 3), ('a', 1), ('a', 2)]);
+    }
+
+    #[test]
+    fn an_edit_while_it_is_worked_on_is_still_one_when_it_comes_again() {
+        let mut queue = queue(&[('a', 1)]);
+        queue.pop(Time(0), |_| 1);
+        queue.add(('a', 1), Rank::Edit);
+        queue.add(('a', 1), Rank::Routine);
+        queue.add(('a', 2), Rank::Routine);
+        queue.done(&('a', 1));
+        assert_eq!(all(&mut queue, 0, 9), [('a', 1), ('a', 2)]);
+    }
+
+    #[test]
+    fn a_key_that_waits_holds_no_slot() {
+        let mut queue = queue(&[('a', 1)]);
+        queue.pop(Time(0), |_| 1);
+        queue.done(&('a', 1));
+        queue.add_at(('a', 1), Time(50));
+        queue.add(('a', 2), Rank::Routine);
+        assert_eq!(all(&mut queue, 0, 1), [('a', 2)]);
     }
 
     #[derive(Clone, Debug)]
     enum Op {
-        Add(u8),
-        AddAt(u8, u64),
+        Add(Key, Rank),
+        AddAt(Key, u64),
         Pop,
-        Done(u8),
+        Done(Key),
+        Remove(Key),
     }
 
     fn op() -> impl Strategy<Value = Op> {
+        let key = || (prop_oneof![Just('a'), Just('b')], 0..3_u8);
+        let rank = prop_oneof![Just(Rank::Edit), Just(Rank::Routine)];
         prop_oneof![
-            (0..4_u8).prop_map(Op::Add),
-            (0..4_u8, 0..100_u64).prop_map(|(key, at)| Op::AddAt(key, at)),
-            Just(Op::Pop),
-            (0..4_u8).prop_map(Op::Done),
+            3 => (key(), rank).prop_map(|(key, rank)| Op::Add(key, rank)),
+            2 => (key(), 0..100_u64).prop_map(|(key, at)| Op::AddAt(key, at)),
+            3 => Just(Op::Pop),
+            3 => key().prop_map(Op::Done),
+            1 => key().prop_map(Op::Remove),
         ]
     }
 
     proptest! {
         #[test]
-        fn no_key_is_lost_and_none_is_worked_on_twice_at_once(ops in prop::collection::vec(op(), 0..60)) {
+        fn no_key_is_lost_none_comes_without_cause_and_none_twice_at_once(ops in prop::collection::vec(op(), 0..80)) {
+            const SLOTS: usize = 2;
             let mut queue = Queue::default();
-            let mut working: BTreeSet<u8> = BTreeSet::new();
-            let mut owed: BTreeSet<u8> = BTreeSet::new();
+            let mut working: BTreeSet<Key> = BTreeSet::new();
+            let mut owed: BTreeSet<Key> = BTreeSet::new();
             for op in ops {
                 match op {
-                    Op::Add(key) => { queue.add(key); owed.insert(key); }
+                    Op::Add(key, rank) => { queue.add(key, rank); owed.insert(key); }
                     Op::AddAt(key, at) => { queue.add_at(key, Time(at)); owed.insert(key); }
-                    Op::Pop => if let Some(key) = queue.pop(Time(50)) {
-                        prop_assert!(working.insert(key), "{} is worked on twice", key);
-                        owed.remove(&key);
+                    Op::Pop => if let Some(key) = queue.pop(Time(50), |_| SLOTS) {
+                        prop_assert!(working.insert(key), "{:?} is worked on twice", key);
+                        prop_assert!(owed.remove(&key), "nobody asked for {:?}", key);
+                        prop_assert!(working.iter().filter(|other| other.0 == key.0).count() <= SLOTS);
                     },
                     Op::Done(key) => if working.remove(&key) { queue.done(&key) },
+                    Op::Remove(key) => { queue.remove(&key); owed.remove(&key); }
                 }
             }
             for key in working { queue.done(&key); }
-            while let Some(key) = queue.pop(Time(1000)) {
-                owed.remove(&key);
+            while let Some(key) = queue.pop(Time(1000), |_| SLOTS) {
+                prop_assert!(owed.remove(&key), "nobody asked for {:?}", key);
                 queue.done(&key);
             }
             prop_assert!(owed.is_empty(), "lost: {:?}", owed);
+            prop_assert_eq!((queue.ready(), queue.processing(), queue.next_at()), (0, 0, None));
+        }
+
+        #[test]
+        fn every_lane_with_work_and_a_free_slot_is_served_within_one_round(
+            keys in prop::collection::vec((prop::char::range('a', 'e'), 0..20_u8), 1..60),
+        ) {
+            let mut queue = queue(&keys);
+            let lanes: BTreeSet<char> = keys.iter().map(|key| key.0).collect();
+            let round: BTreeSet<char> = lanes.iter().filter_map(|_| queue.pop(Time(0), |_| 99)).map(|key| key.0).collect();
+            prop_assert_eq!(round, lanes);
         }
     }
 }

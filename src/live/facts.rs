@@ -1,6 +1,7 @@
 //! What is known of AWS, as data. Shaped like a sweep's answer: by scope, with roles beside, since those are global.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::cloud::{CloudError, Function, Identity, Interface, RouteTable, SecurityGroup, Simulated, Subnet, Vpc};
 use crate::names::{AccountId, FunctionKey, FunctionName, Pair, PolicyArn, RoleKey, Scope, Time, VpcId};
@@ -50,7 +51,7 @@ pub struct Facts {
     pub scopes: BTreeMap<Scope, ScopeFacts>,
     /// The execution roles of the functions, by account.
     pub roles: BTreeMap<RoleKey, Seen<RoleFacts>>,
-    /// When a function was last looked at by itself.
+    /// When a function was looked at by itself, after the last sweep.
     pub looked_at: BTreeMap<FunctionKey, Time>,
 }
 
@@ -63,6 +64,10 @@ pub struct ScopeFacts {
     pub functions: BTreeMap<FunctionName, Seen<Function>>,
     /// The VPCs that somebody asked for.
     pub vpcs: BTreeMap<VpcId, Seen<VpcFacts>>,
+    /// How many pages a listing of all functions has there, or had at least; none if nobody has tried.
+    pub pages: Option<usize>,
+    /// Whether all functions there have been listed.
+    pub listed: Seen<()>,
     /// When the sweep began.
     pub at: Time,
 }
@@ -70,12 +75,42 @@ pub struct ScopeFacts {
 /// What is known of an execution role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoleFacts {
-    /// The managed policies on it.
+    /// The managed policies on it, of those that were asked about.
     pub attached: BTreeSet<PolicyArn>,
+    /// Which were asked about.
+    pub asked: Asked,
     /// Whether a simulation lets it make network interfaces; asked only where the policy is not on it.
     pub simulation: Option<Simulation>,
     /// When it was read.
     pub at: Time,
+}
+
+/// Which policies a role was asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// All that are on it.
+    All,
+    /// Whether these are on it.
+    Only(Arc<BTreeSet<PolicyArn>>),
+}
+
+impl RoleFacts {
+    /// Whether a policy is on the role; none if that was not asked.
+    pub fn has(&self, policy: &PolicyArn) -> Option<bool> {
+        let known = match &self.asked {
+            Asked::All => true,
+            Asked::Only(policies) => policies.contains(policy),
+        };
+        known.then(|| self.attached.contains(policy))
+    }
+
+    /// Whether nothing is seen to have changed about these policies since.
+    pub(super) fn agrees_on(&self, mut policies: impl Iterator<Item = PolicyArn>, before: &Self) -> bool {
+        match (&self.asked, &before.asked) {
+            (Asked::All, Asked::All) => self.attached == before.attached,
+            _ => policies.all(|policy| self.has(&policy) == before.has(&policy)),
+        }
+    }
 }
 
 /// What a simulation said, and when.
@@ -181,6 +216,7 @@ impl Facts {
                 }
             }
         }
+        self.looked_at.retain(|key, at| key.scope != scope || *at >= facts.at);
         self.scopes.insert(scope, facts);
     }
 
@@ -195,6 +231,14 @@ impl Facts {
     /// Forgets the scopes that nobody asks for any more.
     pub fn keep_scopes(&mut self, wanted: impl Fn(&Scope) -> bool) {
         self.scopes.retain(|scope, _| wanted(scope));
+    }
+
+    /// A function was changed since it was seen, or may have been: its revision is another one.
+    pub fn outdated(&mut self, key: &FunctionKey) {
+        let scope = self.scopes.get_mut(&key.scope);
+        if let Some(Seen::Present(function)) = scope.and_then(|scope| scope.functions.get_mut(&key.name)) {
+            function.revision = None;
+        }
     }
 
     /// Takes over what a look at one function found.

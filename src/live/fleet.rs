@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::look::{all_pages, seen};
-use super::survey::{identity, roles, vpcs};
+use super::roles::roles;
+use super::survey::{identity, vpcs};
 use super::{Fault, FunctionNeeds, Needs, RoleFacts, ScopeFacts, Seen, Simulate, Surveyed};
 use crate::cloud::{Function, Listed, Operation, Read};
 use crate::names::{FunctionName, PolicyName, RoleKey, Scope, Time};
@@ -33,9 +34,17 @@ pub async fn fleet(
     );
     listed.await?;
     let needs = needs(&functions);
-    let (mut roles, vpcs) = futures_util::join!(roles(cloud, &needs, &functions, now), vpcs(cloud, scope, &needs.vpcs));
+    let (mut roles, vpcs) =
+        futures_util::join!(roles(cloud, scope, &needs, &functions, now), vpcs(cloud, scope, &needs.vpcs),);
     doubt_unsimulated(&functions, &mut roles);
-    let facts = ScopeFacts { identity: Seen::Present(identity), functions, vpcs, at: now };
+    let facts = ScopeFacts {
+        identity: Seen::Present(identity),
+        functions,
+        vpcs,
+        pages: None,
+        listed: Seen::Present(()),
+        at: now,
+    };
     Ok(Surveyed { scope: scope.clone(), facts, roles })
 }
 
@@ -63,7 +72,7 @@ fn doubt_unsimulated(
         let Seen::Present(function) = function else { continue };
         let Some(role) = roles.get_mut(function.role.key()) else { continue };
         let policy = PolicyName::vpc_access().for_role(&function.role);
-        if matches!(role, Seen::Present(facts) if facts.simulation.is_none() && !facts.attached.contains(&policy)) {
+        if matches!(role, Seen::Present(facts) if facts.simulation.is_none() && facts.has(&policy) != Some(true)) {
             *role = Seen::Unknown(Fault::Unread);
         }
     }

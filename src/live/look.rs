@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{FunctionNeeds, RoleFacts, Seen, Simulate, Simulation};
+use super::{Asked, FunctionNeeds, RoleFacts, Seen, Simulate, Simulation};
 use crate::cloud::{Class, CloudError, Function, Marker, Operation, Page, Read, Reply, Simulated};
 use crate::names::{FunctionKey, PolicyArn, RoleArn, RoleKey, Time};
 
 /// A simulation's answer is used again for this long.
 const SIMULATION_AGE: Duration = Duration::from_secs(60 * 60);
+
+/// How many reads of one sweep are under way at once; the budget decides how fast they go out.
+pub(super) const AT_ONCE: usize = 8;
 
 /// The rights that Lambda tries out when a function is attached, and needs to keep it so.
 const INTERFACE_ACTIONS: &[&str] =
@@ -59,39 +62,52 @@ pub(super) fn seen<T>(answer: Result<T, CloudError>) -> Seen<T> {
 ///
 /// A simulation is asked once an hour for a role, and again when the policies on it change. One that the controller may
 /// not make is as good as one that cannot tell: Lambda's own refusal decides then.
-pub(super) async fn read_role(
+async fn read_role(
     cloud: &dyn Read,
     role: &RoleArn,
     needs: &FunctionNeeds,
     before: Option<&RoleFacts>,
     now: Time,
 ) -> Seen<RoleFacts> {
-    let attached = match attached_policies(cloud, role).await {
-        Ok(attached) => attached,
-        Err(error) => return seen(Err(error)),
-    };
-    let remembered = before.filter(|before| before.attached == attached).and_then(|before| before.simulation);
-    let remembered = remembered.filter(|simulation| now.since(simulation.at) < SIMULATION_AGE);
-    let missing = || needs.policies.iter().any(|policy| !attached.contains(&policy.for_role(role)));
-    let wanted = match needs.simulate {
-        Simulate::Never => false,
-        Simulate::WherePolicyMissing => missing(),
-        Simulate::Always => true,
-    };
-    let simulation = match wanted && remembered.is_none() {
-        true => simulated(cloud, role).await.map(|said| Simulation { said, at: now }),
-        false => remembered,
-    };
-    Seen::Present(RoleFacts { attached, simulation, at: now })
+    match attached_policies(cloud, role).await {
+        Ok(attached) => {
+            let facts = RoleFacts { attached, asked: Asked::All, simulation: None, at: now };
+            simulate_where_needed(cloud, role, needs, before, facts).await
+        }
+        Err(error) => seen(Err(error)),
+    }
 }
 
-/// What a simulation says; none if it failed in a way that passes, so that the next look asks again.
-async fn simulated(cloud: &dyn Read, role: &RoleArn) -> Option<Simulated> {
-    match cloud.simulate(role, INTERFACE_ACTIONS).await {
+/// Adds what a simulation says to what was just read of a role, where one is needed. An earlier answer still counts for an
+/// hour, as long as nothing is seen to have changed.
+pub(super) async fn simulate_where_needed(
+    cloud: &dyn Read,
+    role: &RoleArn,
+    needs: &FunctionNeeds,
+    before: Option<&RoleFacts>,
+    facts: RoleFacts,
+) -> Seen<RoleFacts> {
+    let same = before.filter(|before| facts.agrees_on(needs.policies_of(role), before));
+    let remembered = same.and_then(|before| before.simulation);
+    let remembered = remembered.filter(|simulation| facts.at.since(simulation.at) < SIMULATION_AGE);
+    let wanted = match needs.simulate {
+        Simulate::Never => false,
+        Simulate::WherePolicyMissing => needs.policies_of(role).any(|policy| !facts.attached.contains(&policy)),
+        Simulate::Always => true,
+    };
+    if !wanted || remembered.is_some() {
+        return Seen::Present(RoleFacts { simulation: remembered, ..facts });
+    }
+    let said = match cloud.simulate(role, INTERFACE_ACTIONS).await {
         Ok(said) => Some(said),
+        // Asking which roles have a policy does not tell that one is not there at all.
+        Err(error) if error.class == Class::NotFound => return Seen::Absent,
+        // The next look asks again.
         Err(error) if error.class.passes() => None,
         Err(_) => Some(Simulated::Unclear),
-    }
+    };
+    let simulation = said.map(|said| Simulation { said, at: facts.at });
+    Seen::Present(RoleFacts { simulation, ..facts })
 }
 
 async fn attached_policies(cloud: &dyn Read, role: &RoleArn) -> Result<BTreeSet<PolicyArn>, CloudError> {
@@ -114,17 +130,30 @@ pub(super) async fn all_pages<'a, T: 'a>(
     page: impl Fn(Option<Marker>) -> Reply<'a, Page<T>>,
     mut take: impl FnMut(T),
 ) -> Result<(), CloudError> {
-    let mut from = None;
+    let mut pages = Pages::default();
     loop {
-        let Page { items, next } = page(from.clone()).await?;
+        let Page { items, next } = page(pages.from.clone()).await?;
         items.into_iter().for_each(&mut take);
-        if next.is_none() {
+        if pages.are_over(operation, next)? {
             return Ok(());
         }
-        if next == from {
+    }
+}
+
+/// Where in a listing the next page begins.
+#[derive(Default)]
+pub(super) struct Pages {
+    pub(super) from: Option<Marker>,
+}
+
+impl Pages {
+    /// Takes the marker of a page that was read; whether that was the last one. An error if it leads nowhere.
+    pub(super) fn are_over(&mut self, operation: Operation, next: Option<Marker>) -> Result<bool, CloudError> {
+        if next.is_some() && next == self.from {
             let text = "the marker of the next page is the one of this page";
             return Err(CloudError::local(operation, Class::Malformed, "EndlessPages", text));
         }
-        from = next;
+        self.from = next;
+        Ok(self.from.is_none())
     }
 }

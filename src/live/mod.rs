@@ -6,9 +6,10 @@
 mod facts;
 mod fleet;
 mod look;
+mod roles;
 mod survey;
 
-pub use facts::{Facts, Fault, RoleFacts, ScopeFacts, Seen, Simulation, SubnetFacts, VpcFacts};
+pub use facts::{Asked, Facts, Fault, RoleFacts, ScopeFacts, Seen, Simulation, SubnetFacts, VpcFacts};
 pub use fleet::fleet;
 pub use look::{Looked, RoleNeeds, look};
 pub use survey::{FunctionNeeds, Needs, Simulate, Surveyed, survey};

@@ -6,15 +6,12 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use super::look::{all_pages, read_role, seen};
+use super::look::{AT_ONCE, Pages, all_pages, seen};
+use super::roles::roles;
 use super::{Fault, RoleFacts, ScopeFacts, Seen, VpcFacts};
 use crate::cloud::{CloudError, Function, Identity, Listed, Operation, Read, Vpc};
-use crate::names::{AccountId, FunctionKey, FunctionName, PolicyName, RoleArn, RoleKey, Scope, Time, VpcId};
+use crate::names::{AccountId, FunctionKey, FunctionName, NamePattern, PolicyName, RoleKey, Scope, Time, VpcId};
 
-/// Up to this many functions are read one by one; beyond, the listing with its 50 a page costs fewer calls.
-const SINGLE_READS: usize = 20;
-/// How many reads of one sweep are under way at once; the budget decides how fast they go out.
-const AT_ONCE: usize = 8;
 /// How many values a filter gets: below the 200 that EC2 is known to take.
 const FILTER_VALUES: usize = 100;
 
@@ -23,10 +20,24 @@ const FILTER_VALUES: usize = 100;
 pub struct Needs {
     /// The functions, and what must be known of the role of each; `None` where the role does not matter.
     pub functions: BTreeMap<FunctionName, Option<FunctionNeeds>>,
+    /// The patterns that mean further functions, and what must be known of the roles of these.
+    pub patterns: Vec<(NamePattern, Option<FunctionNeeds>)>,
     /// The VPCs that functions shall be in.
     pub vpcs: BTreeSet<VpcId>,
+    /// How many pages the listing of the scope's functions had before, at least.
+    pub pages: Option<usize>,
     /// What was known of the roles before, so that a simulation is not asked each time.
     pub roles: BTreeMap<RoleKey, RoleFacts>,
+}
+
+impl Needs {
+    /// What must be known of the role of a function.
+    pub(super) fn of_role(&self, name: &FunctionName) -> Option<&FunctionNeeds> {
+        match self.functions.get(name) {
+            Some(needs) => needs.as_ref(),
+            None => self.patterns.iter().find(|(pattern, _)| pattern.fits(name))?.1.as_ref(),
+        }
+    }
 }
 
 /// What must be known of a function's role.
@@ -66,12 +77,14 @@ pub async fn survey(cloud: &dyn Read, scope: &Scope, needs: &Needs, now: Time) -
     if let Err(fault) = of_account(&identity, &scope.account) {
         let unknown = |name: &FunctionName| (name.clone(), Seen::Unknown(fault.clone()));
         let functions = needs.functions.keys().map(unknown).collect();
-        let facts = ScopeFacts { identity, functions, vpcs: BTreeMap::new(), at: now };
+        let (pages, listed) = (needs.pages, Seen::Unknown(fault.clone()));
+        let facts = ScopeFacts { identity, functions, vpcs: BTreeMap::new(), pages, listed, at: now };
         return Surveyed { scope: scope.clone(), facts, roles: BTreeMap::new() };
     }
-    let functions = functions(cloud, scope, needs).await;
-    let (roles, vpcs) = futures_util::join!(roles(cloud, needs, &functions, now), vpcs(cloud, scope, &needs.vpcs));
-    let facts = ScopeFacts { identity, functions, vpcs, at: now };
+    let Functions { by_name: functions, pages, listed } = functions(cloud, scope, needs).await;
+    let (roles, vpcs) =
+        futures_util::join!(roles(cloud, scope, needs, &functions, now), vpcs(cloud, scope, &needs.vpcs),);
+    let facts = ScopeFacts { identity, functions, vpcs, pages, listed, at: now };
     Surveyed { scope: scope.clone(), facts, roles }
 }
 
@@ -90,9 +103,67 @@ fn of_account<'a>(identity: &'a Seen<Identity>, account: &AccountId) -> Result<&
     }
 }
 
-async fn functions(cloud: &dyn Read, scope: &Scope, needs: &Needs) -> BTreeMap<FunctionName, Seen<Function>> {
-    if needs.functions.len() <= SINGLE_READS {
-        return stream::iter(needs.functions.keys().cloned())
+/// What was found out about the functions of a scope.
+struct Functions {
+    by_name: BTreeMap<FunctionName, Seen<Function>>,
+    pages: Option<usize>,
+    listed: Seen<()>,
+}
+
+/// Reads the functions that were asked for.
+///
+/// A listing costs a call for each fifty functions of the scope, a single read one for each that is asked for; what is
+/// cheaper is known once a listing was tried. The first one is given up when it has cost as much as single reads. Patterns
+/// need a listing in any case.
+async fn functions(cloud: &dyn Read, scope: &Scope, needs: &Needs) -> Functions {
+    let unread = |name: &FunctionName| (name.clone(), Seen::Unknown(Fault::Unread));
+    let by_name = needs.functions.keys().map(unread).collect();
+    let mut found = Functions { by_name, pages: needs.pages, listed: Seen::Unknown(Fault::Unread) };
+    let (named, must_list) = (needs.functions.len(), !needs.patterns.is_empty());
+    if must_list || named > needs.pages.unwrap_or(1) {
+        let most = if must_list || needs.pages.is_some() { usize::MAX } else { named };
+        found.list(cloud, scope, needs, most).await;
+    }
+    if let Seen::Unknown(Fault::Unread) = found.listed {
+        found.read_singly(cloud, scope).await;
+    }
+    found
+}
+
+impl Functions {
+    /// Lists the functions, but not more than so many pages.
+    async fn list(&mut self, cloud: &dyn Read, scope: &Scope, needs: &Needs, most: usize) {
+        let by_name = &mut self.by_name;
+        let listing = list(cloud, scope, most, |Listed { name, function }| match by_name.get_mut(&name) {
+            Some(place) => *place = seen(function),
+            None if needs.patterns.iter().any(|(pattern, _)| pattern.fits(&name)) => {
+                by_name.insert(name, seen(function));
+            }
+            None => {}
+        });
+        self.listed = match listing.await {
+            Ok(Listing::Whole(pages)) => {
+                self.pages = Some(pages);
+                self.unread().for_each(|function| *function = Seen::Absent);
+                Seen::Present(())
+            }
+            Ok(Listing::Longer(pages)) => {
+                self.pages = Some(pages + 1);
+                Seen::Unknown(Fault::Unread)
+            }
+            Err(error) => {
+                let fault = Fault::from(error);
+                self.unread().for_each(|function| *function = Seen::Unknown(fault.clone()));
+                Seen::Unknown(fault)
+            }
+        };
+    }
+
+    /// Reads each function that was not seen yet by itself.
+    async fn read_singly(&mut self, cloud: &dyn Read, scope: &Scope) {
+        let unread = self.by_name.iter().filter(|(_, function)| **function == Seen::Unknown(Fault::Unread));
+        let names: Vec<FunctionName> = unread.map(|(name, _)| name.clone()).collect();
+        let read: Vec<(FunctionName, Seen<Function>)> = stream::iter(names)
             .map(|name| async move {
                 let key = FunctionKey { scope: scope.clone(), name };
                 let function = seen(cloud.get_function(&key).await);
@@ -101,54 +172,38 @@ async fn functions(cloud: &dyn Read, scope: &Scope, needs: &Needs) -> BTreeMap<F
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
+        self.by_name.extend(read);
     }
-    let mut functions: BTreeMap<FunctionName, Seen<Function>> =
-        needs.functions.keys().map(|name| (name.clone(), Seen::Absent)).collect();
-    let operation = Operation::ListFunctions;
-    let listed = all_pages(
-        operation,
-        |from| cloud.list_functions(scope, from),
-        |listed: Listed| {
-            if let Some(place) = functions.get_mut(&listed.name) {
-                *place = seen(listed.function);
-            }
-        },
-    );
-    if let Err(error) = listed.await {
-        for unread in functions.values_mut().filter(|seen| **seen == Seen::Absent) {
-            *unread = Seen::Unknown(error.clone().into());
+
+    fn unread(&mut self) -> impl Iterator<Item = &mut Seen<Function>> {
+        self.by_name.values_mut().filter(|function| **function == Seen::Unknown(Fault::Unread))
+    }
+}
+
+/// How a listing ended, after how many pages.
+enum Listing {
+    Whole(usize),
+    Longer(usize),
+}
+
+/// Lists the functions of a scope, but not more than so many pages.
+async fn list(
+    cloud: &dyn Read,
+    scope: &Scope,
+    most: usize,
+    mut take: impl FnMut(Listed),
+) -> Result<Listing, CloudError> {
+    let mut pages = Pages::default();
+    let mut read = 0;
+    while read < most {
+        let page = cloud.list_functions(scope, pages.from.clone()).await?;
+        read += 1;
+        page.items.into_iter().for_each(&mut take);
+        if pages.are_over(Operation::ListFunctions, page.next)? {
+            return Ok(Listing::Whole(read));
         }
     }
-    functions
-}
-
-pub(super) async fn roles(
-    cloud: &dyn Read,
-    needs: &Needs,
-    functions: &BTreeMap<FunctionName, Seen<Function>>,
-    now: Time,
-) -> BTreeMap<RoleKey, Seen<RoleFacts>> {
-    let mut wanted: BTreeMap<RoleArn, FunctionNeeds> = BTreeMap::new();
-    for (name, function) in functions {
-        let (Seen::Present(function), Some(Some(need))) = (function, needs.functions.get(name)) else { continue };
-        wanted.entry(function.role.clone()).and_modify(|all| *all = all.with(need)).or_insert_with(|| need.clone());
-    }
-    stream::iter(wanted)
-        .map(|(role, need)| async move {
-            let facts = read_role(cloud, &role, &need, needs.roles.get(role.key()), now).await;
-            (role.key().clone(), facts)
-        })
-        .buffer_unordered(AT_ONCE)
-        .collect()
-        .await
-}
-
-impl FunctionNeeds {
-    /// What both of two functions need of the role that they share.
-    fn with(&self, other: &Self) -> Self {
-        let policies: BTreeSet<&PolicyName> = self.policies.iter().chain(other.policies.iter()).collect();
-        Self { policies: policies.into_iter().cloned().collect(), simulate: self.simulate.max(other.simulate) }
-    }
+    Ok(Listing::Longer(read))
 }
 
 pub(super) async fn vpcs(cloud: &dyn Read, scope: &Scope, wanted: &BTreeSet<VpcId>) -> BTreeMap<VpcId, Seen<VpcFacts>> {

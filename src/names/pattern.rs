@@ -1,18 +1,70 @@
 //! Texts with stars in them, by which people mean several names at once.
 
-/// Whether a pattern with `*` and `?` fits the whole text.
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{FunctionName, NameError};
+
+/// A pattern of function names: `*` for any text, `?` for one character.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct NamePattern(Arc<str>);
+
+impl NamePattern {
+    /// Whether a text is meant as a pattern.
+    pub fn is_meant(text: &str) -> bool {
+        text.contains(['*', '?'])
+    }
+
+    /// Parses a pattern.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let rule = "a pattern has up to 64 letters, digits, hyphens and underscores, with `*` for any text and `?` for one \
+                    character";
+        let valid = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'*' | b'?');
+        match (1..=64).contains(&text.len()) && text.bytes().all(valid) {
+            true => Ok(Self(text.into())),
+            false => Err(NameError { expected: "a pattern of function names", given: text.to_owned(), rule }),
+        }
+    }
+
+    /// Whether a function is meant.
+    pub fn fits(&self, name: &FunctionName) -> bool {
+        fits(&self.0, name.as_str())
+    }
+
+    /// The pattern itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for NamePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for NamePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether a pattern with `*` and `?` fits the whole text. What is compared are bytes: names in AWS are ASCII.
 pub fn fits(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
-    // Where to go on when a later character does not fit: behind the last star, one character further in the text.
+    // Where to go on when a later byte does not fit: behind the last star, one byte further in the text.
     let mut retry: Option<(usize, usize)> = None;
     while t < text.len() {
         match (pattern.get(p), retry) {
-            (Some('*'), _) => {
+            (Some(b'*'), _) => {
                 retry = Some((p + 1, t));
                 p += 1;
             }
-            (Some(wanted), _) if *wanted == '?' || *wanted == text[t] => {
+            (Some(wanted), _) if *wanted == b'?' || *wanted == text[t] => {
                 p += 1;
                 t += 1;
             }
@@ -24,7 +76,7 @@ pub fn fits(pattern: &str, text: &str) -> bool {
             _ => return false,
         }
     }
-    pattern[p..].iter().all(|rest| *rest == '*')
+    pattern[p..].iter().all(|rest| *rest == b'*')
 }
 
 #[cfg(test)]

@@ -130,6 +130,10 @@ pub fn compare(w: &World<'_>, entry: &Entry) -> Comparison {
 }
 
 fn try_compare(w: &World<'_>, entry: &Entry) -> Result<Comparison, Outcome> {
+    if let Want::Disputed(patterns) = &entry.terms.want {
+        let all: Vec<String> = patterns.iter().map(|pattern| format!("`{pattern}`")).collect();
+        return Err(Outcome::blocked(Reason::AmbiguousPattern, all.join(" and ")));
+    }
     right_account(w, entry)?;
     let function = known(w.facts.function(&entry.key), || Why::new(Reason::FunctionNotFound, entry.key.to_string()))?;
     manageable(entry, function)?;
@@ -144,7 +148,7 @@ fn try_compare(w: &World<'_>, entry: &Entry) -> Result<Comparison, Outcome> {
     }
     allowed(w, entry, &to, &attach)?;
     let new_pairs = if attaching { new_pairs(w, entry, &to) } else { Vec::new() };
-    if let (Want::Attached(intent), false) = (&entry.want, new_pairs.is_empty())
+    if let (Want::Attached(intent), false) = (&entry.terms.want, new_pairs.is_empty())
         && let Seen::Present(vpc) = w.facts.vpc(&entry.key.scope, &intent.vpc)
     {
         let doubts = preflight::check(vpc, &new_pairs).map_err(|why| Outcome::Blocked { why, until: None })?;
@@ -195,7 +199,7 @@ fn manageable(entry: &Entry, function: &Function) -> Result<(), Outcome> {
 
 /// The network that the entry means now.
 fn target(w: &World<'_>, entry: &Entry) -> Result<(Network, Vec<String>), Outcome> {
-    let Want::Attached(intent) = &entry.want else { return Ok((Network::none(), Vec::new())) };
+    let Want::Attached(intent) = &entry.terms.want else { return Ok((Network::none(), Vec::new())) };
     let vpc = w.facts.vpc(&entry.key.scope, &intent.vpc);
     let vpc = known(vpc, || Why::new(Reason::VpcNotFound, format!("{} in {}", intent.vpc, entry.key.scope)))?;
     let bound =
@@ -213,11 +217,15 @@ fn policies(
     warnings: &mut Vec<String>,
 ) -> Result<Attaches, Outcome> {
     let role = w.facts.role(function.role.key());
-    if entry.attach_policy == AttachPolicy::Never && matches!(role, Seen::Unknown(_)) {
+    if entry.terms.attach_policy == AttachPolicy::Never && matches!(role, Seen::Unknown(_)) {
         warnings.push(format!("the policies of role {} cannot be read", function.role.key().name));
         return Ok(Attaches::default());
     }
     let role = known(role, || Why::new(Reason::RoleNotFound, function.role.as_str()))?;
+    // An entry that was edited may ask for policies that the role was not asked about.
+    if entry.terms.policies.iter().any(|policy| role.has(&policy.for_role(&function.role)).is_none()) {
+        return Err(Outcome::Retry { why: Why::unread(&Fault::Unread), after: None });
+    }
     let missing = missing(w, entry, function, role);
     if missing.is_empty() {
         return Ok(Attaches::default());
@@ -228,7 +236,7 @@ fn policies(
     };
     let said = role.simulation.map(|simulation| simulation.said);
     let refused = w.memory.shown_to_lack_right(&entry.key, w.now);
-    Ok(match (entry.attach_policy, said) {
+    Ok(match (entry.terms.attach_policy, said) {
         (AttachPolicy::Always, _) => (attach(Evidence::Demanded), Vec::new()),
         (AttachPolicy::WhenNeeded, _) if refused => (attach(Evidence::Refused), Vec::new()),
         (AttachPolicy::WhenNeeded, Some(Simulated::Missing)) => (attach(Evidence::Simulated), Vec::new()),
@@ -246,7 +254,7 @@ fn policies(
 /// The wanted policies that are not on the role, each once, even if the entry has it by ARN and by name. One that this
 /// process attached counts as there: IAM's reads lag.
 pub(super) fn missing(w: &World<'_>, entry: &Entry, function: &Function, role: &RoleFacts) -> Vec<PolicyArn> {
-    let wanted = entry.policies.iter().map(|policy| policy.for_role(&function.role));
+    let wanted = entry.terms.policies.iter().map(|policy| policy.for_role(&function.role));
     let there = |policy: &PolicyArn| {
         role.attached.contains(policy) || w.memory.just_attached(function.role.key(), policy, role.at)
     };
@@ -261,7 +269,7 @@ pub(super) fn missing(w: &World<'_>, entry: &Entry, function: &Function, role: &
 
 /// What the operator's settings refuse, no matter what the file says.
 fn allowed(w: &World<'_>, entry: &Entry, to: &Network, attach: &[Attach]) -> Result<(), Outcome> {
-    match &entry.want {
+    match &entry.terms.want {
         Want::Detached if !w.limits.allow_detach && !to.is_attached() => {
             return Err(Outcome::blocked(Reason::DetachNotAllowed, ""));
         }

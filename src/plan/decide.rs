@@ -12,13 +12,21 @@ use super::{Admitted, Answer, Attach, Change, NetworkChange, Step, Verdict, Worl
 use crate::cloud::{Class, CloudError, Function, Overruler, Simulated, State, Update};
 use crate::desired::{AttachPolicy, Entry};
 use crate::live::{RoleFacts, Seen};
-use crate::names::{FunctionKey, Time};
+use crate::names::{FunctionKey, RoleKey, Time};
 use crate::settings::Mode;
 
-/// The pause between attaching a policy and the first try: sooner, Lambda has refused every time that was reported.
-const FIRST_TRY: Duration = Duration::from_secs(2);
+/// The pause between attaching a policy and the first try: what people's scripts wait, since IAM takes some seconds. Each try
+/// that comes too soon costs a refused call, and a look.
+const FIRST_TRY: Duration = Duration::from_secs(10);
+/// How long a function waits for another that is busy with the role they share, or finds out whether its new right has arrived.
+const BETWEEN_TRIES: Duration = Duration::from_secs(2);
 /// How long a missing `LastUpdateStatus` counts as an update in progress.
 const UNSAID: Duration = Duration::from_secs(5 * 60);
+
+/// What a sweep saw this lately is a ground to act on; later, too many calls would be refused since things have moved on.
+const SWEPT: Duration = Duration::from_secs(5 * 60);
+/// When an accepted update is looked at for the first time: with interfaces that are there it takes some seconds.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
 
 /// A function that changed this lately may have an unfinished update, which a listing does not show.
 const RECENT: Duration = Duration::from_secs(15 * 60);
@@ -50,6 +58,24 @@ pub fn decide(w: &World<'_>, entry: &Arc<Entry>, verdict: &Verdict) -> Decision 
     }
 }
 
+/// Whether a function has to be looked at before anything is decided about it, beyond what a sweep saw a moment ago.
+///
+/// An update carries the revision that was seen, and Lambda refuses it if the function is another one by now. So a sweep,
+/// which costs a call for fifty functions, is as safe a ground as a look at each; it only fails to show an update that is
+/// going on, which can only be where something has changed lately.
+pub fn needs_look(w: &World<'_>, key: &FunctionKey) -> bool {
+    let Seen::Present(function) = w.facts.function(key) else { return true };
+    let seen = w.facts.scopes.get(&key.scope).map(|facts| facts.at);
+    let old = seen.is_none_or(|at| w.now.since(at) > SWEPT) || w.facts.looked_at.contains_key(key);
+    let role_matters = w.desired.get(key).is_some_and(|entry| entry.terms.want.vpc().is_some());
+    let role_known = matches!(w.facts.role(function.role.key()), Seen::Present(role) if w.now.since(role.at) <= SWEPT);
+    old || function.revision.is_none()
+        || function.modified.is_none()
+        || role_matters && !role_known
+        || may_be_unfinished(w, key)
+        || w.memory.shown_to_lack_right(key, w.now)
+}
+
 /// Whether a function that looks in sync in a sweep may be in the middle of an update all the same, so that only a look
 /// tells: a listing shows neither state nor last update.
 pub fn may_be_unfinished(w: &World<'_>, key: &FunctionKey) -> bool {
@@ -76,13 +102,13 @@ pub(super) fn busy(function: &Function, now: Time) -> Option<Outcome> {
 
 /// What keeps a difference from being put right now: the mode, the account, the agreement, other people at work, the guard.
 pub fn gate(w: &World<'_>, entry: &Arc<Entry>, change: &Change) -> Option<Outcome> {
-    if w.limits.mode.min(entry.mode_at(w.now)) == Mode::Observe {
-        let reason = entry.reason.clone().unwrap_or_default();
+    if w.limits.mode.min(entry.terms.mode_at(w.now)) == Mode::Observe {
+        let reason = entry.terms.reason.clone().unwrap_or_default();
         // Under the operator's ceiling the end of an observation passes without effect, and is nothing to wait for.
-        let until = entry.until.filter(|until| w.now < *until);
+        let until = entry.terms.until.filter(|until| w.now < *until);
         return Some(Outcome::Waiting { why: Why::new(Reason::Observed, reason), until });
     }
-    if w.limits.writable == Writable::Stated && !entry.account_stated {
+    if w.limits.writable == Writable::Stated && !entry.terms.account_stated {
         return Some(Outcome::blocked(Reason::AccountNotStated, entry.key.scope.account.to_string()));
     }
     if let Admitted::Only(agreed) = &w.limits.admitted
@@ -112,7 +138,7 @@ fn next_step(w: &World<'_>, function: &Function, change: &Change) -> Decision {
             return Decision::Rest(refusal.outcome(w.now));
         }
         if w.memory.attaching(role.key(), &policy) {
-            return Decision::Rest(Outcome::waiting_until(Reason::RoleBusy, w.now + FIRST_TRY));
+            return Decision::Rest(Outcome::waiting_until(Reason::RoleBusy, w.now + BETWEEN_TRIES));
         }
         return Decision::Do(Step::AttachPolicy { key, role, policy });
     }
@@ -124,7 +150,19 @@ fn next_step(w: &World<'_>, function: &Function, change: &Change) -> Decision {
     if let Some(first_try) = first_try.filter(|at| w.now < *at && to.is_attached()) {
         return Decision::Rest(Outcome::waiting_until(Reason::RolePropagation, first_try));
     }
+    if to.is_attached() && is_tried_by_another(w, &key, function.role.key()) {
+        return Decision::Rest(Outcome::waiting_until(Reason::RolePropagation, w.now + BETWEEN_TRIES));
+    }
     Decision::Do(Step::SetVpc { key, from, to, revision: function.revision.clone() })
+}
+
+/// Whether another function of the same role is finding out if IAM's change has arrived: one try is enough for all.
+fn is_tried_by_another(w: &World<'_>, key: &FunctionKey, role: &RoleKey) -> bool {
+    let of_role = |other: &FunctionKey| match w.facts.function(other) {
+        Seen::Present(function) => function.role.key() == role,
+        Seen::Absent | Seen::Unknown(_) => false,
+    };
+    w.memory.is_unproven(role, w.now) && w.memory.trying().any(|other| other != key && of_role(other))
 }
 
 /// What an answer means. The memory has heard of it before.
@@ -134,7 +172,9 @@ pub fn conclude(w: &World<'_>, step: &Step, answer: &Answer) -> Outcome {
         (Step::AttachPolicy { .. }, Answer::Done) => {
             return Outcome::waiting_until(Reason::RolePropagation, w.now + FIRST_TRY);
         }
-        (Step::SetVpc { .. }, Answer::Done) => return Outcome::waiting(Reason::UpdateInProgress, ""),
+        (Step::SetVpc { .. }, Answer::Done) => {
+            return Outcome::waiting_until(Reason::UpdateInProgress, w.now + FIRST_LOOK);
+        }
         (_, Answer::Failed(error)) => error,
     };
     match step {
@@ -166,7 +206,7 @@ fn denied(w: &World<'_>, key: &FunctionKey, error: &CloudError) -> Outcome {
         _ => Vec::new(),
     };
     if error.class == Class::RoleDenied && !missing.is_empty() {
-        return match entry.attach_policy {
+        return match entry.terms.attach_policy {
             AttachPolicy::Never => Outcome::blocked(Reason::PolicyMissing, error.to_string()),
             _ => Outcome::waiting_until(Reason::PolicyNeeded, w.now),
         };

@@ -51,6 +51,8 @@ pub struct Memory {
     attached: BTreeMap<(RoleKey, PolicyArn), Attached>,
     not_attached: BTreeMap<(RoleKey, PolicyArn), Refusal>,
     role_refused: BTreeMap<FunctionKey, RoleRefused>,
+    /// When Lambda last accepted an update for this role's sake, so that it has the right.
+    role_works: BTreeMap<RoleKey, Time>,
     sent: BTreeMap<FunctionKey, Sent>,
     refusals: BTreeMap<FunctionKey, Refused>,
     agreed: BTreeMap<FunctionKey, (Arc<Entry>, Network)>,
@@ -78,6 +80,8 @@ struct Sent {
     open: bool,
     /// Whether somebody has set another network since.
     set_back: bool,
+    /// What Lambda had refused until it accepted: it may give the update up for the same reason.
+    refused: Option<RoleRefused>,
 }
 
 /// Lambda's refusals of a function for its role's sake.
@@ -141,9 +145,10 @@ impl Memory {
                 }
             }
             (Step::SetVpc { key, to, .. }, Answer::Done) => {
-                self.role_refused.remove(key);
+                let refused = self.role_refused.remove(key);
                 self.refusals.remove(key);
-                self.sent.insert(key.clone(), Sent { to: to.clone(), at: now, open: true, set_back: false });
+                let sent = Sent { to: to.clone(), at: now, open: true, set_back: false, refused };
+                self.sent.insert(key.clone(), sent);
                 self.rollouts.accepted(key, now);
             }
             (Step::SetVpc { key, .. }, Answer::Failed(error)) if waits_for_iam(error.class) => {
@@ -162,6 +167,11 @@ impl Memory {
         }
     }
 
+    /// Lambda has accepted to attach a function of this role to a network.
+    pub fn role_works(&mut self, role: &RoleKey, now: Time) {
+        self.role_works.insert(role.clone(), now);
+    }
+
     /// A function was looked at: an update of ours may have come to its end, or been overtaken.
     pub fn looked(&mut self, key: &FunctionKey, function: &Function, now: Time) {
         self.rollouts.looked(key, function, now);
@@ -174,7 +184,10 @@ impl Memory {
             Some(Update::Successful) => sent.open = false,
             Some(Update::Failed(failure)) => {
                 sent.open = false;
-                let to = sent.to.clone();
+                let (to, refused) = (sent.to.clone(), sent.refused.take());
+                if let Some(refused) = refused {
+                    self.role_refused.entry(key.clone()).or_insert(refused);
+                }
                 self.update_failed(key, function, to, failure, now);
             }
             Some(Update::InProgress | Update::Unsaid) | None => {}
@@ -217,7 +230,7 @@ impl Memory {
     /// The policies of a role were read: somebody may have taken off what we attached.
     pub fn role_seen(&mut self, role: &RoleKey, facts: &RoleFacts, now: Time) {
         for ((of, policy), attached) in &mut self.attached {
-            let gone = of == role && facts.at > attached.at + READ_LAG && !facts.attached.contains(policy);
+            let gone = of == role && facts.at > attached.at + READ_LAG && facts.has(policy) == Some(false);
             if gone && !attached.set_back {
                 attached.set_back = true;
                 self.set_backs.note(Thing::Policy(role.clone(), policy.clone()), now);
@@ -294,6 +307,19 @@ impl Memory {
     /// When this process last attached anything to a role.
     pub(super) fn last_attach(&self, role: &RoleKey) -> Option<Time> {
         self.attached.iter().filter(|((of, _), _)| of == role).map(|(_, attached)| attached.at).max()
+    }
+
+    /// Whether this process has attached something to a role that Lambda need not have noticed yet.
+    pub(super) fn is_unproven(&self, role: &RoleKey, now: Time) -> bool {
+        let attached = self.last_attach(role).filter(|at| now.since(*at) < PROPAGATION);
+        attached.is_some_and(|attached| self.role_works.get(role).is_none_or(|works| *works < attached))
+    }
+
+    /// The functions by which it is being found out whether Lambda has noticed what was attached to their roles.
+    pub(super) fn trying(&self) -> impl Iterator<Item = &FunctionKey> {
+        let refused = self.role_refused.iter().filter(|(_, refused)| refused.class == Class::RoleDenied);
+        let sending = self.in_flight.iter().filter(|(_, step)| matches!(step, Step::SetVpc { .. }));
+        refused.map(|(key, _)| key).chain(sending.map(|(key, _)| key))
     }
 
     /// Why a policy could not be attached to a role, as long as it is not to be tried again.

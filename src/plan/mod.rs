@@ -1,5 +1,6 @@
 //! Every decision, and nothing but decisions: no clock, no IO, no log. The same world gives the same answer.
 //!
+//! - [`matched`] says which functions the file's patterns mean.
 //! - [`plan`] looks at the whole fleet and says what differs.
 //! - [`turn`] says who goes first: waves, and a leader for each new pair.
 //! - [`decide`] says what to do now for one function that was just looked at: one step, or none and why.
@@ -24,6 +25,7 @@ mod change;
 mod decide;
 mod guard;
 mod memory;
+mod patterns;
 mod preflight;
 mod reason;
 mod rollout;
@@ -31,9 +33,10 @@ mod setbacks;
 
 pub use bind::{Bound, bind};
 pub use change::{Attach, Cause, Change, Comparison, Evidence, NetworkChange, Verdict, compare};
-pub use decide::{Decision, conclude, decide, gate, may_be_unfinished};
+pub use decide::{Decision, conclude, decide, gate, may_be_unfinished, needs_look};
 pub use guard::{GuardLimits, Ledger};
 pub use memory::{Answer, Memory};
+pub use patterns::{matched, unmatched};
 pub use preflight::NewInterfaces;
 pub use reason::{Outcome, Pace, Reason, State, Why};
 pub use rollout::{Rollouts, turn};
@@ -42,7 +45,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::desired::{DesiredState, Entry};
+use crate::desired::{DesiredState, Entry, Pattern};
 use crate::live::{Facts, Seen};
 use crate::names::{Digest, FunctionKey, Network, PolicyArn, PolicyName, RevisionId, RoleArn, Time, VpcId};
 use crate::settings::{Mode, Settings};
@@ -171,6 +174,8 @@ pub struct Plan {
     pub lines: Vec<Line>,
     /// The network interfaces that Lambda would have to make.
     pub interfaces: Vec<NewInterfaces>,
+    /// The patterns that mean no function.
+    pub unmatched: Vec<Arc<Pattern>>,
     /// A digest of the exact changes and their before-values.
     pub id: Digest,
 }
@@ -223,7 +228,7 @@ pub fn plan(w: &World<'_>) -> Plan {
     let lines: Vec<Line> = w.desired.entries.iter().map(line).collect();
     let id = plan_id(lines.iter().filter_map(Line::change));
     let interfaces = preflight::new_interfaces(w, &lines);
-    Plan { lines, interfaces, id }
+    Plan { lines, interfaces, unmatched: unmatched(w.desired, w.facts), id }
 }
 
 /// The digest of what would be changed and from what; why it differs, and how that is known, makes no difference.

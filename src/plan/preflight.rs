@@ -54,7 +54,7 @@ pub struct NewInterfaces {
 pub(super) fn new_interfaces(w: &World<'_>, lines: &[Line]) -> Vec<NewInterfaces> {
     let mut needed: BTreeMap<(&Scope, &VpcId), BTreeSet<&Pair>> = BTreeMap::new();
     for line in lines.iter().filter(|line| line.outcome().is_none()) {
-        if let Want::Attached(intent) = &line.entry.want
+        if let Want::Attached(intent) = &line.entry.terms.want
             && !line.comparison.new_pairs.is_empty()
         {
             let pairs = needed.entry((&line.entry.key.scope, &intent.vpc)).or_default();

@@ -75,6 +75,7 @@ reasons! {
     Malformed, Unknown, Server, "An answer came that cannot be understood; check what stands between the controller and AWS.";
     // Somebody has to do something.
     FunctionNotFound, Blocked, Invalid, "There is no such function in this account and region; create it, or correct the file.";
+    AmbiguousPattern, Blocked, Invalid, "Several patterns of the file fit this function; name it in an entry of its own, or make one of them narrower.";
     CreationFailed, Blocked, Invalid, "The creation of this function failed; delete it and create it again.";
     AccountNotStated, Blocked, Invalid, "The daemon writes only into accounts that are stated; add this id as an account to the settings, or as `account` to the file.";
     VpcNotAllowed, Blocked, Invalid, "The settings do not allow this VPC; add it to guard.allowed_vpcs, or correct the file.";

@@ -52,7 +52,7 @@ pub fn turn(w: &World<'_>, entry: &Entry, change: &Change) -> Option<Outcome> {
 
 /// The pairs of a network for which no interface is known to be there.
 pub(super) fn new_pairs(w: &World<'_>, entry: &Entry, network: &Network) -> Vec<Pair> {
-    let Want::Attached(intent) = &entry.want else { return Vec::new() };
+    let Want::Attached(intent) = &entry.terms.want else { return Vec::new() };
     let Scope { account, .. } = &entry.key.scope;
     let there = match w.facts.vpc(&entry.key.scope, &intent.vpc) {
         Seen::Present(VpcFacts { interfaces: Seen::Present(pairs), .. }) => Some(pairs),

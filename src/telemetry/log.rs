@@ -83,6 +83,15 @@ impl Log {
                 let network = network.unwrap_or_else(|| "not known".to_owned());
                 tracing::info!(function = %key, network, "left the file: the function stays as it is and is not looked at any more");
             }
+            Notice::Gone(entry) => {
+                self.reasons.remove(&entry.key);
+                let pattern = entry.pattern.as_ref().map(|pattern| pattern.as_str()).unwrap_or_default();
+                tracing::info!(function = %entry.key, pattern, "the function is gone, and the pattern lists it no longer");
+            }
+            Notice::Unmatched(pattern) => {
+                let (scope, place) = (&pattern.scope, pattern.terms.place());
+                tracing::warn!(%scope, %place, "the pattern `{}` means no function", pattern.name);
+            }
             Notice::Sweeping(_) => {}
             Notice::Swept { scope, took, fault } => self.swept(scope, *took, fault.as_ref()),
             Notice::Approved(id) => tracing::info!(plan = id.short(), "the plan is approved: its changes are made"),

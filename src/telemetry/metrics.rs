@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder as _, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    CounterVec, Encoder as _, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use crate::board::Board;
-use crate::cloud::Operation;
+use crate::cloud::{Called, Class, Family, Operation};
 use crate::desired::LoadFailure;
 use crate::engine::Notice;
 use crate::names::{FunctionKey, Scope, Time};
@@ -106,6 +106,11 @@ metrics! {
     request_seconds: HistogramVec = HistogramVec::new(seconds(
         "lambda_vpc_aws_request_duration_seconds", "Time that a request to AWS took.", CALL_BUCKETS),
         &["service", "operation"]);
+    throttled: IntCounterVec = counters(
+        "lambda_vpc_aws_throttled_total", "Requests that AWS refused since there were too many.",
+        &["account", "region", "service"]);
+    budget_wait: CounterVec = CounterVec::new(Opts::new(
+        "lambda_vpc_aws_budget_wait_seconds_total", "Time that calls waited for our own budget of requests."), &["budget"]);
     guard_holding: IntGaugeVec = gauges(
         "lambda_vpc_guard_holding", "Functions whose change the guard holds until a person agrees.", &["account", "region"]);
     desired_valid: IntGaugeVec = gauges(
@@ -141,6 +146,9 @@ impl Metrics {
         for operation in Operation::ALL {
             self.requests.with_label_values(&[operation.service().name(), operation.name(), "ok"]);
         }
+        for family in Family::ALL {
+            self.budget_wait.with_label_values(&[family.name()]);
+        }
         // The process metrics come from /proc; where there is none, the others are still worth having.
         #[cfg(target_os = "linux")]
         let _ = self.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()));
@@ -155,10 +163,18 @@ impl Metrics {
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    pub(super) fn called(&self, operation: Operation, code: &str, took: Duration) {
-        let (service, name) = (operation.service().name(), operation.name());
-        self.requests.with_label_values(&[service, name, code]).inc();
-        self.request_seconds.with_label_values(&[service, name]).observe(took.as_secs_f64());
+    pub(super) fn called(&self, call: &Called<'_>) {
+        let (service, name) = (call.operation.service().name(), call.operation.name());
+        self.requests.with_label_values(&[service, name, call.code()]).inc();
+        self.request_seconds.with_label_values(&[service, name]).observe(call.took.as_secs_f64());
+        let throttled = call.error.is_some_and(|error| error.class == Class::Throttled);
+        if let Some(Scope { account, region }) = call.at.filter(|_| throttled) {
+            self.throttled.with_label_values(&[account.as_str(), region.as_str(), service]).inc();
+        }
+    }
+
+    pub(super) fn waits(&self, family: Family, wait: Duration) {
+        self.budget_wait.with_label_values(&[family.name()]).inc_by(wait.as_secs_f64());
     }
 
     pub(super) fn board(&self, board: &Board) {
@@ -190,6 +206,8 @@ impl Metrics {
                 self.desired_valid.with_label_values::<&str>(&[]).set(0);
             }
             Notice::Released { key, .. } => self.released(key),
+            Notice::Gone(entry) => self.released(&entry.key),
+            Notice::Unmatched(_) => {}
             Notice::Sweeping(Scope { account, region }) => {
                 self.sweep_attempt.with_label_values(&[account.as_str(), region.as_str()]).set(now.as_seconds());
             }

@@ -13,7 +13,7 @@ pub use audit::{AuditTrail, LogJournal};
 pub use log::{LogFormat, init};
 pub use metrics::Metrics;
 
-use crate::cloud::{CallObserver, Operation};
+use crate::cloud::{CallObserver, Called, Family};
 use crate::engine::{Controller, Notice, Observer};
 use crate::names::Clock;
 
@@ -69,8 +69,12 @@ impl Observer for Telemetry {
 }
 
 impl CallObserver for Telemetry {
-    fn called(&self, operation: Operation, code: &str, took: Duration) {
-        self.metrics.called(operation, code, took);
-        tracing::debug!(%operation, code, ?took, "called AWS");
+    fn called(&self, call: &Called<'_>) {
+        self.metrics.called(call);
+        tracing::debug!(operation = %call.operation, code = call.code(), took = ?call.took, "called AWS");
+    }
+
+    fn waits(&self, family: Family, wait: Duration) {
+        self.metrics.waits(family, wait);
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use lambda_vpc_controller::apply::{Answered, Applier, Call, Journal, Recording};
 use lambda_vpc_controller::cloud::aws::Deadlines;
-use lambda_vpc_controller::cloud::{Cloud, Function, Life, Read, Update};
+use lambda_vpc_controller::cloud::{Cloud, Function, Life, Rates, Read, Update};
 use lambda_vpc_controller::desired::{Accounts, DesiredState};
 use lambda_vpc_controller::engine::{Cadence, Controller, Effect, Event, Notice, Signal};
 use lambda_vpc_controller::file::Source;
@@ -91,9 +91,9 @@ impl History {
     }
 
     /// A world that is served, and a controller that reaches it through the SDK.
-    pub(crate) fn over_the_wire(served: &Served, deadlines: Deadlines, limits: Limits) -> Self {
+    pub(crate) fn over_the_wire(served: &Served, deadlines: Deadlines, rates: Rates, limits: Limits) -> Self {
         let runtime = served::runtime();
-        let aws = Arc::new(runtime.block_on(served.sdk_with(HashMap::new(), deadlines)));
+        let aws = Arc::new(runtime.block_on(served.sdk_with(HashMap::new(), deadlines, rates)));
         Self::by(aws, Some(runtime), (served.door.clone(), served.clock.clone()), limits)
     }
 

@@ -1,6 +1,7 @@
 //! What several tests use.
 
 pub(crate) mod account;
+pub(crate) mod between;
 pub(crate) mod history;
 pub(crate) mod process;
 pub(crate) mod stage;

@@ -247,6 +247,7 @@ fn fault(dice: &mut Dice<'_>) -> Fault {
         "UpdateFunctionConfiguration",
         "AttachRolePolicy",
         "GetFunctionConfiguration",
+        "ListEntitiesForPolicy",
         "ListAttachedRolePolicies",
         "SimulatePrincipalPolicy",
         "GetCallerIdentity",

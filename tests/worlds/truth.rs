@@ -23,14 +23,16 @@ pub(super) fn of(stage: &Stage, desired: &DesiredState, entry: &Entry) -> Reason
     if function.excluded.is_some() {
         return vec![Some(Reason::CapacityProvider)];
     }
-    if matches!(function.life.state, State::Failed(_)) {
-        return vec![Some(Reason::CreationFailed)];
-    }
     let live = function.configuration.vpc_config.clone().unwrap_or_default().network();
-    let mut reasons = match &entry.want {
+    let mut reasons = match &entry.terms.want {
         Want::Detached => detached(stage, entry, &function, &live),
         Want::Attached(intent) => attached(stage, entry, intent, &function, &live),
+        Want::Disputed(_) => vec![Some(Reason::AmbiguousPattern)],
     };
+    // A listing does not show it: it comes to light only where there is a cause to look at the function.
+    if matches!(function.life.state, State::Failed(_)) {
+        reasons.push(Some(Reason::CreationFailed));
+    }
     // Only a difference can be held back, and only if another one of the entry is really blocked.
     if !reasons.contains(&None) && is_somebody_blocked(stage, desired, entry) {
         reasons.push(Some(Reason::RolloutStopped));
@@ -45,7 +47,7 @@ fn detached(stage: &Stage, entry: &Entry, function: &Function, live: &Network) -
     if !stage.limits().allow_detach {
         return vec![Some(Reason::DetachNotAllowed)];
     }
-    if entry.mode == Mode::Observe {
+    if entry.terms.mode == Mode::Observe {
         return vec![Some(Reason::Observed)];
     }
     retired(function)
@@ -73,7 +75,7 @@ fn attached(stage: &Stage, entry: &Entry, intent: &Intent, function: &Function, 
     if !has_addresses(stage, vpc, &to) {
         return vec![Some(Reason::NoFreeAddress)];
     }
-    if entry.mode == Mode::Observe {
+    if entry.terms.mode == Mode::Observe {
         return vec![Some(Reason::Observed)];
     }
     let mut reasons = retired(function);
@@ -95,8 +97,8 @@ impl Policies {
     fn of(stage: &Stage, entry: &Entry, arn: &RoleArn, role: &Role) -> Self {
         let quota = stage.door.with(|aws, _| aws.quotas.policies_per_role);
         Self {
-            attach: entry.attach_policy,
-            observed: entry.mode == Mode::Observe,
+            attach: entry.terms.attach_policy,
+            observed: entry.terms.mode == Mode::Observe,
             missing: !role.attached.contains_key(&PolicyName::vpc_access().for_role(arn)),
             full: role.attached.len() >= quota,
             inline: role.inline_vpc_access,
@@ -147,8 +149,8 @@ fn has_addresses(stage: &Stage, vpc: &VpcFacts, to: &Network) -> bool {
 }
 
 fn is_somebody_blocked(stage: &Stage, desired: &DesiredState, entry: &Entry) -> bool {
-    let group = |entry: &Entry| match &entry.want {
-        Want::Detached => None,
+    let group = |entry: &Entry| match &entry.terms.want {
+        Want::Detached | Want::Disputed(_) => None,
         Want::Attached(intent) => Some(intent.name.clone().unwrap_or_else(|| intent.vpc.to_string())),
     };
     desired.entries.iter().filter(|other| other.key != entry.key && group(other) == group(entry)).any(|other| {

@@ -38,6 +38,21 @@ macro_rules! function {
     }};
 }
 
+/// The same for state and last update, which a listing does not have.
+macro_rules! life {
+    ($from:expr) => {{
+        let from = $from;
+        Life {
+            state: state(from.state(), from.state_reason_code(), from.state_reason()),
+            update: update(
+                from.last_update_status(),
+                from.last_update_status_reason_code(),
+                from.last_update_status_reason(),
+            ),
+        }
+    }};
+}
+
 /// An item of a listing; none if its name is one that no file could list. State and last update are left out even where
 /// an emulator shows them: AWS does not.
 pub(super) fn listed(operation: Operation, from: &lambda::FunctionConfiguration) -> Option<Listed> {
@@ -73,31 +88,44 @@ fn one_simulated(result: &iam::EvaluationResult) -> Simulated {
     }
 }
 
-/// The answer for a single function.
-pub(super) fn function(operation: Operation, from: &GetFunctionConfigurationOutput) -> Result<Function, CloudError> {
-    let failure = |code: Option<&str>, text: Option<&str>| Failure {
-        code: code.unwrap_or_default().to_owned(),
-        text: text.unwrap_or_default().to_owned(),
-    };
-    let state = match from.state().map(lambda::State::as_str) {
+/// The answer of GetFunctionConfiguration.
+pub(super) fn configuration(
+    operation: Operation,
+    from: &GetFunctionConfigurationOutput,
+) -> Result<Function, CloudError> {
+    function!(operation, from, Some(life!(from)))
+}
+
+/// The configuration in the answer of GetFunction.
+pub(super) fn function(operation: Operation, from: &lambda::FunctionConfiguration) -> Result<Function, CloudError> {
+    function!(operation, from, Some(life!(from)))
+}
+
+fn state(state: Option<&lambda::State>, code: Option<&lambda::StateReasonCode>, text: Option<&str>) -> State {
+    match state.map(lambda::State::as_str) {
         Some("Pending") => State::Pending,
         Some("Active") => State::Active,
         Some("Inactive") => State::Inactive,
-        Some("Failed") => {
-            State::Failed(failure(from.state_reason_code().map(|code| code.as_str()), from.state_reason()))
-        }
+        Some("Failed") => State::Failed(failure(code.map(lambda::StateReasonCode::as_str), text)),
         other => State::Other(other.unwrap_or_default().to_owned()),
-    };
-    let update = match from.last_update_status().map(lambda::LastUpdateStatus::as_str) {
+    }
+}
+
+fn update(
+    status: Option<&lambda::LastUpdateStatus>,
+    code: Option<&lambda::LastUpdateStatusReasonCode>,
+    text: Option<&str>,
+) -> Update {
+    match status.map(lambda::LastUpdateStatus::as_str) {
         Some("Successful") => Update::Successful,
         Some("InProgress") => Update::InProgress,
-        Some("Failed") => Update::Failed(failure(
-            from.last_update_status_reason_code().map(|code| code.as_str()),
-            from.last_update_status_reason(),
-        )),
+        Some("Failed") => Update::Failed(failure(code.map(lambda::LastUpdateStatusReasonCode::as_str), text)),
         _ => Update::Unsaid,
-    };
-    function!(operation, from, Some(Life { state, update }))
+    }
+}
+
+fn failure(code: Option<&str>, text: Option<&str>) -> Failure {
+    Failure { code: code.unwrap_or_default().to_owned(), text: text.unwrap_or_default().to_owned() }
 }
 
 fn network(operation: Operation, from: Option<&lambda::VpcConfigResponse>) -> Result<Network, CloudError> {
@@ -236,7 +264,7 @@ mod tests {
             .last_update_status(lambda::LastUpdateStatus::InProgress)
             .last_update_status_reason_code("Creating".into())
             .build();
-        let function = function(Operation::GetFunctionConfiguration, &answer).unwrap();
+        let function = configuration(Operation::GetFunctionConfiguration, &answer).unwrap();
         let life = function.life.unwrap();
         assert_eq!(life, Life { state: State::Other("SomethingNew".to_owned()), update: Update::InProgress });
     }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::Controller;
 use super::sweep::Sweep;
-use crate::desired::{DesiredState, Entry, LoadFailure, Want};
+use crate::desired::{DesiredState, Entry, LoadFailure, Pattern, Want};
 use crate::engine::event::{Effect, Notice};
+use crate::engine::queue::Rank;
 use crate::live::Seen;
-use crate::names::{Scope, Time};
+use crate::names::{FunctionKey, Scope, Time};
 use crate::plan::{self, Verdict};
 
 /// What is known of VPCs is good enough for an edited entry if it is not older than this; otherwise a sweep comes first.
@@ -76,48 +77,98 @@ impl Controller {
             warnings: state.warnings.clone(),
         }));
         let before = self.desired.replace(state);
+        self.match_all_patterns();
         self.release(before.as_ref(), effects);
+        self.sweep_new_scopes_and_patterns(before.as_ref(), now);
         self.take_up(before.as_ref(), now, effects);
     }
 
     /// Functions that left the file are told, forgotten, and left as they are.
     fn release(&mut self, before: Option<&DesiredState>, effects: &mut Vec<Effect>) {
         let Some(desired) = &self.desired else { return };
-        for entry in before.iter().flat_map(|before| &before.entries) {
-            if desired.get(&entry.key).is_none() {
-                self.queue.remove(&entry.key);
-                self.memory.forget(&entry.key);
-                let network = match self.facts.function(&entry.key) {
-                    Seen::Present(function) => Some(function.network.clone()),
-                    Seen::Absent | Seen::Unknown(_) => None,
-                };
-                self.facts.forget(&entry.key);
-                self.attempts.remove(&entry.key);
-                self.drifting.remove(&entry.key);
-                self.board.released(&entry.key);
-                effects.push(Effect::Tell(Notice::Released { key: entry.key.clone(), network }));
-            }
+        let left = before.iter().flat_map(|before| &before.entries).filter(|entry| desired.get(&entry.key).is_none());
+        for entry in left.cloned().collect::<Vec<_>>() {
+            let network = match self.facts.function(&entry.key) {
+                Seen::Present(function) => Some(function.network.clone()),
+                Seen::Absent | Seen::Unknown(_) => None,
+            };
+            self.forget(&entry.key);
+            effects.push(Effect::Tell(Notice::Released { key: entry.key.clone(), network }));
         }
-        let scopes: BTreeSet<&Scope> = desired.entries.iter().map(|entry| &entry.key.scope).collect();
+        let Some(desired) = &self.desired else { return };
+        let scopes: BTreeSet<&Scope> = desired.scopes().collect();
         self.sweeps.retain(|scope, _| scopes.contains(scope));
         self.facts.keep_scopes(|scope| scopes.contains(scope));
+    }
+
+    /// Nobody asks for a function any more.
+    fn forget(&mut self, key: &FunctionKey) {
+        self.queue.remove(key);
+        self.memory.forget(key);
+        self.facts.forget(key);
+        self.attempts.remove(key);
+        self.drifting.remove(key);
+        self.board.released(key);
+    }
+
+    /// What a scope's patterns fit is known once it was listed for them.
+    fn sweep_new_scopes_and_patterns(&mut self, before: Option<&DesiredState>, now: Time) {
+        let Some(desired) = &self.desired else { return };
+        for scope in desired.scopes() {
+            if !self.sweeps.contains_key(scope) {
+                self.sweeps.insert(scope.clone(), Sweep { due: Some(now), ..Sweep::default() });
+            }
+        }
+        let known = |pattern: &Pattern| {
+            let mut patterns = before.iter().flat_map(|before| &before.patterns);
+            patterns.any(|before| (&before.scope, &before.name) == (&pattern.scope, &pattern.name))
+        };
+        for pattern in desired.patterns.iter().filter(|pattern| !known(pattern)) {
+            if let Some(sweep) = self.sweeps.get_mut(&pattern.scope) {
+                sweep.want(now);
+            }
+        }
+    }
+
+    /// Finds out anew which functions the patterns of a scope mean. Those that are gone are forgotten.
+    pub(super) fn match_patterns(&mut self, scope: &Scope, effects: &mut Vec<Effect>) {
+        let Some(desired) = &mut self.desired else { return };
+        let matched = plan::matched(desired, &self.facts, scope);
+        for entry in desired.match_up(scope, matched) {
+            self.forget(&entry.key);
+            effects.push(Effect::Tell(Notice::Gone(entry)));
+        }
+        let Some(desired) = &self.desired else { return };
+        let mut unmatched = plan::unmatched(desired, &self.facts);
+        unmatched.retain(|pattern| pattern.scope == *scope);
+        let Some(sweep) = self.sweeps.get_mut(scope) else { return };
+        let before = std::mem::replace(&mut sweep.unmatched, unmatched);
+        let new = sweep.unmatched.iter().filter(|pattern| !before.contains(pattern));
+        effects.extend(new.map(|pattern| Effect::Tell(Notice::Unmatched(Arc::clone(pattern)))));
+    }
+
+    /// The same for a file that was just read, by what is known already.
+    fn match_all_patterns(&mut self) {
+        let Some(desired) = &mut self.desired else { return };
+        let scopes: BTreeSet<Scope> = desired.patterns.iter().map(|pattern| pattern.scope.clone()).collect();
+        for scope in scopes {
+            let matched = plan::matched(desired, &self.facts, &scope);
+            // A file that was just read has listed none by its patterns yet.
+            desired.match_up(&scope, matched);
+        }
     }
 
     /// New and edited entries get a pass; a scope of which too little is known is swept first.
     fn take_up(&mut self, before: Option<&DesiredState>, now: Time, effects: &mut Vec<Effect>) {
         let entries = self.desired.as_ref().map(|desired| desired.entries.clone()).unwrap_or_default();
         for entry in &entries {
-            let fresh = self.knows_enough(entry, now);
-            let sweep = self
-                .sweeps
-                .entry(entry.key.scope.clone())
-                .or_insert_with(|| Sweep { due: Some(now), ..Sweep::default() });
             let known = before.and_then(|before| before.get(&entry.key));
             if known.is_some_and(|known| known.asks_the_same(entry)) {
                 continue;
             }
+            let fresh = self.knows_enough(entry, now);
             // A sweep that is under way was not asked for this entry.
-            if !fresh || sweep.running.is_some() {
+            if let Some(sweep) = self.sweeps.get_mut(&entry.key.scope).filter(|it| !fresh || it.running.is_some()) {
                 sweep.want(now);
             }
             // What was waited for, and what differed, was so for the old entry.
@@ -135,8 +186,8 @@ impl Controller {
         let scope = &entry.key.scope;
         let fresh = self.facts.scopes.get(scope).is_some_and(|facts| now.since(facts.at) < NETWORK_AGE);
         fresh
-            && match &entry.want {
-                Want::Detached => true,
+            && match &entry.terms.want {
+                Want::Detached | Want::Disputed(_) => true,
                 Want::Attached(intent) => matches!(self.facts.vpc(scope, &intent.vpc), Seen::Present(_)),
             }
     }
@@ -147,9 +198,9 @@ impl Controller {
         match plan::compare(&world, entry).verdict {
             Verdict::Differs(change) if !self.queue.is_processing(&entry.key) => {
                 self.note_drift(&change, effects);
-                self.take_in_hand(entry, change, now, effects);
+                self.take_in_hand(entry, change, Rank::Edit, now, effects);
             }
-            Verdict::Differs(_) | Verdict::InSync | Verdict::Stuck(_) => self.queue.add(entry.key.clone()),
+            Verdict::Differs(_) | Verdict::InSync | Verdict::Stuck(_) => self.queue.add(entry.key.clone(), Rank::Edit),
         }
     }
 }

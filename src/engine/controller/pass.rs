@@ -23,6 +23,11 @@ impl Controller {
             self.memory.role_seen(role, facts, now);
         }
         self.facts.looked(&key, found, now);
+        self.decide(key, now, effects);
+    }
+
+    /// What is to be done about a function, by what is known of it now.
+    pub(super) fn decide(&mut self, key: FunctionKey, now: Time, effects: &mut Vec<Effect>) {
         let Some(world) = self.world(now) else { return self.queue.done(&key) };
         let Some(entry) = world.desired.get(&key).cloned() else {
             self.begun.remove(&key);
@@ -30,7 +35,7 @@ impl Controller {
         };
         let entry = &entry;
         let digest = world.desired.digest.clone();
-        let (was_in, goes_into) = (world.facts.vpc_of(&key).cloned(), entry.want.vpc().cloned());
+        let (was_in, goes_into) = (world.facts.vpc_of(&key).cloned(), entry.terms.want.vpc().cloned());
         let verdict = plan::compare(&world, entry).verdict;
         let decision = plan::decide(&world, entry, &verdict);
         let change = match verdict {
@@ -70,6 +75,14 @@ impl Controller {
             self.facts.roles.insert(role.key().clone(), Seen::Unknown(Fault::Unread));
         }
         let key = order.step.key().clone();
+        if let Step::SetVpc { to, .. } = &order.step {
+            if let (Seen::Present(function), Answer::Done, true) =
+                (self.facts.function(&key), &answer, to.is_attached())
+            {
+                self.memory.role_works(function.role.key(), now);
+            }
+            self.facts.outdated(&key);
+        }
         let outcome = self.world(now).map(|world| plan::conclude(&world, &order.step, &answer));
         effects.push(Effect::Tell(Notice::Stepped { order: order.clone(), answer, took }));
         let Some(outcome) = outcome.filter(|_| self.desired.as_ref().is_some_and(|d| d.get(&key).is_some())) else {

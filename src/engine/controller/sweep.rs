@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Controller;
-use crate::desired::{AttachPolicy, Entry, Want};
+use crate::desired::{AttachPolicy, Entry, Pattern, Terms, Want};
 use crate::engine::backoff;
 use crate::engine::event::{Effect, Notice};
+use crate::engine::queue::Rank;
 use crate::live::{Fault, FunctionNeeds, Needs, RoleNeeds, Seen, Simulate, Surveyed};
-use crate::names::{FunctionKey, Scope, Time};
+use crate::names::{FunctionKey, PolicyName, Scope, Time};
 use crate::plan::{self, Outcome, Pace, Reason, Verdict, Why};
 
 /// The facts of a role are read again with the next look when they are older than this.
@@ -29,6 +30,8 @@ pub(super) struct Sweep {
     pub fault: Option<Reason>,
     /// When the last one ended; none before.
     pub answered: Option<Time>,
+    /// The patterns that meant no function then.
+    pub unmatched: Vec<Arc<Pattern>>,
 }
 
 impl Sweep {
@@ -44,7 +47,7 @@ impl Sweep {
 
     /// A sweep begins.
     pub(super) fn begin(&mut self, now: Time) {
-        *self = Self { running: Some(now), again: false, due: None, ..*self };
+        (self.running, self.again, self.due) = (Some(now), false, None);
     }
 
     /// Somebody asks for a sweep; one who asks while one is under way gets another.
@@ -65,10 +68,14 @@ impl Controller {
     pub(super) fn needs(&self, scope: &Scope) -> Needs {
         let mut needs = Needs::default();
         for entry in self.desired.iter().flat_map(|desired| &desired.entries).filter(|e| e.key.scope == *scope) {
-            needs.functions.insert(entry.key.name.clone(), function_needs(entry));
-            if let Want::Attached(intent) = &entry.want {
-                needs.vpcs.insert(intent.vpc.clone());
+            needs.functions.insert(entry.key.name.clone(), function_needs(&entry.terms));
+            if let Some(vpc) = entry.terms.want.vpc().filter(|vpc| !needs.vpcs.contains(*vpc)) {
+                needs.vpcs.insert(vpc.clone());
             }
+        }
+        for pattern in self.desired.iter().flat_map(|desired| &desired.patterns).filter(|it| it.scope == *scope) {
+            needs.patterns.push((pattern.name.clone(), function_needs(&pattern.terms)));
+            needs.vpcs.extend(pattern.terms.want.vpc().cloned());
         }
         let of_account = self.facts.roles.iter().filter(|(key, _)| key.account == scope.account);
         let known = of_account.filter_map(|(key, role)| match role {
@@ -76,21 +83,27 @@ impl Controller {
             Seen::Absent | Seen::Unknown(_) => None,
         });
         needs.roles = known.collect();
+        needs.pages = self.facts.scopes.get(scope).and_then(|facts| facts.pages);
         needs
     }
 
     /// What a look must find out of the role: something only if that is missing, old, or called in question by Lambda.
     pub(super) fn role_needs(&self, key: &FunctionKey, now: Time) -> Option<RoleNeeds> {
-        let function = self.desired.as_ref()?.get(key).and_then(|entry| function_needs(entry))?;
+        let function = self.desired.as_ref()?.get(key).and_then(|entry| function_needs(&entry.terms))?;
         let doubted = self.memory.shown_to_lack_right(key, now);
-        let before = match self.facts.function(key) {
-            Seen::Present(function) => match self.facts.role(function.role.key()) {
-                Seen::Present(facts) => Some((function.role.key().clone(), facts.clone())),
-                Seen::Absent | Seen::Unknown(_) => None,
-            },
+        let role = match self.facts.function(key) {
+            Seen::Present(function) => Some(&function.role),
             Seen::Absent | Seen::Unknown(_) => None,
         };
-        let known = before.as_ref().is_some_and(|(_, role)| now.since(role.at) < ROLE_AGE);
+        let facts = role.and_then(|role| match self.facts.role(role.key()) {
+            Seen::Present(facts) => Some((role, facts)),
+            Seen::Absent | Seen::Unknown(_) => None,
+        });
+        let known = facts.is_some_and(|(role, facts)| {
+            let answered = |policy: &PolicyName| facts.has(&policy.for_role(role)).is_some();
+            now.since(facts.at) < ROLE_AGE && function.policies.iter().all(answered)
+        });
+        let before = facts.map(|(role, facts)| (role.key().clone(), facts.clone()));
         let simulate = match doubted {
             true if self.memory.wants_diagnosis(key, now) => Simulate::Always,
             true => Simulate::Never,
@@ -126,6 +139,7 @@ impl Controller {
         }
         self.facts.surveyed(found);
         effects.push(Effect::Tell(Notice::Swept { scope: scope.clone(), took, fault: fault.map(|(why, _)| why) }));
+        self.match_patterns(&scope, effects);
         let entries: Vec<Arc<Entry>> = match &self.desired {
             Some(desired) => desired.entries.iter().filter(|e| e.key.scope == scope).cloned().collect(),
             None => Vec::new(),
@@ -170,11 +184,11 @@ impl Controller {
         let verdict = plan::compare(&world, entry).verdict;
         let unfinished = plan::may_be_unfinished(&world, &entry.key);
         if self.queue.is_processing(&entry.key) {
-            return self.queue.add(entry.key.clone());
+            return self.queue.add(entry.key.clone(), Rank::Routine);
         }
         match verdict {
             Verdict::Stuck(outcome) => self.conclude(&entry.key, outcome, None, now, effects),
-            Verdict::InSync if unfinished => self.queue.add(entry.key.clone()),
+            Verdict::InSync if unfinished => self.queue.add(entry.key.clone(), Rank::Routine),
             Verdict::InSync => self.conclude(&entry.key, Outcome::InSync, None, now, effects),
             Verdict::Differs(change) => {
                 let waiting_for_it =
@@ -182,7 +196,7 @@ impl Controller {
                 self.note_drift(&change, effects);
                 // A sweep that finds nothing new does not cut a backoff short.
                 if !waiting_for_it {
-                    self.take_in_hand(entry, change, now, effects);
+                    self.take_in_hand(entry, change, Rank::Routine, now, effects);
                 }
             }
         }
@@ -204,12 +218,12 @@ impl Controller {
 }
 
 /// What must be known of a function's role; nothing where it shall not be in a VPC.
-fn function_needs(entry: &Entry) -> Option<FunctionNeeds> {
-    match &entry.want {
-        Want::Detached => None,
+fn function_needs(terms: &Terms) -> Option<FunctionNeeds> {
+    match &terms.want {
+        Want::Detached | Want::Disputed(_) => None,
         Want::Attached(_) => Some(FunctionNeeds {
-            policies: Arc::clone(&entry.policies),
-            simulate: match entry.attach_policy {
+            policies: Arc::clone(&terms.policies),
+            simulate: match terms.attach_policy {
                 AttachPolicy::Always => Simulate::Never,
                 AttachPolicy::WhenNeeded | AttachPolicy::Never => Simulate::WherePolicyMissing,
             },
@@ -217,8 +231,9 @@ fn function_needs(entry: &Entry) -> Option<FunctionNeeds> {
     }
 }
 
-/// What a whole scope suffers from, and how long AWS asks to wait: nobody knows whose the credentials are, no function or
-/// no VPC could be read. A single function or role that could not be read is looked at again by itself.
+/// What a whole scope suffers from, and how long AWS asks to wait: nobody knows whose the credentials are, the functions
+/// could not be listed, or none of them or no VPC could be read. A single function or role that could not be read is
+/// looked at again by itself.
 fn fault(found: &Surveyed) -> Option<(Why, Option<Duration>)> {
     let functions = &found.facts.functions;
     let no_function = functions.values().all(|function| unread(function).is_some());
@@ -228,7 +243,9 @@ fn fault(found: &Surveyed) -> Option<(Why, Option<Duration>)> {
         }
         identity => unread(identity).cloned(),
     };
+    let listing = unread(&found.facts.listed).filter(|fault| **fault != Fault::Unread);
     account
+        .or_else(|| listing.cloned())
         .or_else(|| functions.values().find_map(unread).filter(|_| no_function).cloned())
         .or_else(|| found.facts.vpcs.values().find_map(unread).cloned())
         .map(|fault| (Why::unread(&fault), fault.retry_after()))

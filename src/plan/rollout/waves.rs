@@ -19,8 +19,8 @@ pub(super) struct Group {
 
 impl Group {
     pub(super) fn of(entry: &Entry) -> Self {
-        let vpc = match &entry.want {
-            Want::Detached => None,
+        let vpc = match &entry.terms.want {
+            Want::Detached | Want::Disputed(_) => None,
             Want::Attached(intent) => Some(intent.name.clone().unwrap_or_else(|| intent.vpc.to_string())),
         };
         Self { scope: entry.key.scope.clone(), vpc }

@@ -26,9 +26,9 @@ fn intent(selectors: &str) -> Arc<crate::desired::Intent> {
         "[[vpc]]\nname = 'orders'\nid = 'vpc-1'\nregion = 'eu-west-1'\n{selectors}\n\
          [[function]]\nname = 'api'\nvpc = 'orders'\n"
     );
-    match &reading(&text).entries[0].want {
+    match &reading(&text).entries[0].terms.want {
         Want::Attached(intent) => Arc::clone(intent),
-        Want::Detached => panic!("not in a VPC"),
+        Want::Detached | Want::Disputed(_) => panic!("not in a VPC"),
     }
 }
 

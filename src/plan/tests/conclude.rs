@@ -88,8 +88,8 @@ fn nothing_that_passes_by_itself_is_a_matter_for_people() {
 #[test]
 fn a_success_is_waited_for_until_it_shows() {
     let done = |step: &Step| told(&scene(ORDERS).answer(step, Answer::Done), NOW);
-    assert_eq!(done(&attach_step()), "waiting RolePropagation for 2s");
-    assert_eq!(done(&set_step()), "waiting UpdateInProgress");
+    assert_eq!(done(&attach_step()), "waiting RolePropagation for 10s");
+    assert_eq!(done(&set_step()), "waiting UpdateInProgress for 5s");
 }
 
 #[test]
@@ -140,6 +140,9 @@ fn without_an_attach_of_ours_the_window_begins_at_the_first_refusal() {
         refused_at(&mut scene, class, 1000, "waiting RolePropagation");
         refused_at(&mut scene, class, 1299, "waiting RolePropagation");
         refused_at(&mut scene, class, 1300, &format!("blocked {reason}"));
+        let outcome = scene.answer(&set_step(), failed(class));
+        let diagnosed = outcome.why().unwrap().detail.contains("simulation");
+        assert_eq!(diagnosed, class == Class::RoleDenied, "what IAM allows is no matter of any other refusal");
     }
 }
 
@@ -207,7 +210,7 @@ fn a_policy_that_this_process_attached_is_not_called_missing_while_reads_lag() {
     let mut scene = scene(ORDERS);
     scene.without_policy(Some(Simulated::Missing));
     scene.answer(&attach_step(), Answer::Done);
-    refused_at(&mut scene, Class::RoleDenied, 3, "waiting RolePropagation");
+    refused_at(&mut scene, Class::RoleDenied, 10, "waiting RolePropagation");
     assert_eq!(decided(scene.decide().as_ref(), scene.now), "set none -> subnet-a,subnet-b/sg-default");
 }
 
@@ -226,7 +229,9 @@ fn a_role_that_is_refused_for_long_although_it_has_the_policy_gets_a_diagnosis()
         let mut scene = scene(ORDERS);
         scene.answer(&set_step(), failed(Class::RoleDenied));
         assert!(!scene.memory.wants_diagnosis(&key("api"), scene.now));
-        scene.wait(120);
+        scene.wait(119);
+        assert!(!scene.memory.wants_diagnosis(&key("api"), scene.now));
+        scene.wait(1);
         assert!(scene.memory.wants_diagnosis(&key("api"), scene.now));
         scene.role().simulation = said.map(|said| Simulation { said, at: NOW });
         scene.wait(180);

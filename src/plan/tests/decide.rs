@@ -216,9 +216,9 @@ fn the_policy_comes_before_the_network_and_the_first_try_comes_a_moment_later() 
     let mut scene = scene(ORDERS);
     scene.without_policy(Some(Simulated::Missing));
     decides(&scene, "attach VPCAccess to api");
-    assert_eq!(told(&scene.answer(&attach_step(), Answer::Done), NOW), "waiting RolePropagation for 2s");
-    decides(&scene, "waiting RolePropagation for 2s");
-    scene.wait(1);
+    assert_eq!(told(&scene.answer(&attach_step(), Answer::Done), NOW), "waiting RolePropagation for 10s");
+    decides(&scene, "waiting RolePropagation for 10s");
+    scene.wait(9);
     decides(&scene, "waiting RolePropagation for 1s");
     scene.wait(1);
     decides(&scene, TO_HOME);
@@ -230,7 +230,7 @@ fn the_moment_after_an_attach_holds_for_every_function_of_the_role_and_for_no_de
     scene.add("other", "api");
     scene.answer(&attach_step(), Answer::Done);
     let other = |scene: &Scene| decided(decide(&scene.world(), &key("other")).as_ref(), scene.now);
-    assert_eq!(other(&scene), "waiting RolePropagation for 2s");
+    assert_eq!(other(&scene), "waiting RolePropagation for 10s");
     scene.add("other", "other");
     assert_eq!(other(&scene), TO_HOME);
     let leaving = |scene: &mut Scene| {
@@ -253,8 +253,30 @@ fn several_policies_are_attached_one_after_the_other() {
     decides(&scene, "attach own to api");
     let own = Step::AttachPolicy { key: key("api"), role: role_arn("api"), policy: policy(&own) };
     scene.answer(&own, Answer::Done);
-    scene.wait(2);
+    scene.wait(10);
     decides(&scene, TO_HOME);
+}
+
+#[test]
+fn of_the_functions_of_a_role_one_finds_out_whether_its_new_right_has_arrived() {
+    let mut scene = scene("vpc = 'orders'\n[[function]]\nname = 'other'\nvpc = 'orders'");
+    scene.add("other", "api");
+    let other = |scene: &Scene| decided(decide(&scene.world(), &key("other")).as_ref(), scene.now);
+    scene.answer(&attach_step(), Answer::Done);
+    scene.wait(10);
+    assert_eq!(other(&scene), TO_HOME, "nobody has tried yet");
+    scene.memory.begin(&set_step());
+    assert_eq!(other(&scene), "waiting RolePropagation for 2s");
+    scene.answer(&set_step(), failed(Class::RoleDenied));
+    assert_eq!(other(&scene), "waiting RolePropagation for 2s", "the one that was refused tries again");
+    scene.memory.role_works(role_arn("api").key(), scene.now);
+    assert_eq!(other(&scene), TO_HOME);
+    scene.wait(1);
+    scene.answer(&attach_step(), Answer::Done);
+    scene.wait(10);
+    assert_eq!(other(&scene), "waiting RolePropagation for 2s", "another policy has to arrive");
+    scene.wait(290);
+    assert_eq!(other(&scene), TO_HOME, "it is not waited for longer than IAM takes at most");
 }
 
 #[test]
@@ -395,6 +417,24 @@ fn an_update_of_ours_that_lambda_gave_up_is_tried_again_later() {
 }
 
 #[test]
+fn an_update_that_lambda_gives_up_for_the_roles_sake_is_blocked_when_iam_has_had_its_time() {
+    let mut scene = scene(ORDERS);
+    let failure = Failure { code: "InsufficientRolePermissions".to_owned(), text: "text".to_owned() };
+    life(Lambda::Active, Update::Failed(failure))(&mut scene);
+    for (wait, expected) in [
+        (0, "retry RolePropagation after 30s"),
+        (299, "retry RolePropagation after 30s"),
+        (1, "blocked RoleDenied for 300s"),
+    ] {
+        scene.wait(wait);
+        scene.answer(&set_step(), Answer::Done);
+        let seen = scene.api().clone();
+        scene.memory.looked(&key("api"), &seen, scene.now);
+        decides(&scene, expected);
+    }
+}
+
+#[test]
 fn a_plan_tells_of_every_function_in_the_order_of_the_file() {
     let mut scene = scene(
         "vpc = 'orders'\n[[function]]\nname = 'b'\nvpc = 'orders'\nmode = 'observe'\n\
@@ -483,4 +523,39 @@ fn what_a_sweep_cannot_tell_of_an_update_that_goes_on_needs_a_look() {
         done(&mut scene);
         assert_eq!(may_be_unfinished(&scene.world(), &key("api")), expected, "case {number}");
     }
+}
+
+#[test]
+fn what_a_sweep_saw_a_moment_ago_and_has_a_revision_needs_no_look_before_an_update() {
+    let listed = || {
+        let mut scene = scene(ORDERS);
+        scene.api().life = None;
+        scene
+    };
+    let needs = |scene: &Scene| needs_look(&scene.world(), &key("api"));
+    assert!(!needs(&listed()));
+    let mut later = listed();
+    later.wait(300);
+    assert!(!needs(&later));
+    let doubts: [(&str, fn(&mut Scene)); 9] = [
+        ("it is too long ago", |scene| scene.wait(301)),
+        ("it was looked at since", |scene| scene.facts.looked_at.extend([(key("api"), NOW)])),
+        ("we sent an update since", |scene| scene.facts.outdated(&key("api"))),
+        ("nobody knows when it changed", |scene| scene.api().modified = None),
+        ("an update may be going on", |scene| scene.api().modified = Some(ago(60))),
+        ("it was not seen", |scene| scene.set_api(Seen::Unknown(Fault::Unread))),
+        ("its role was not seen", |scene| scene.set_role(Seen::Unknown(Fault::Unread))),
+        ("its role was seen too long ago", |scene| scene.role().at = ago(301)),
+        ("Lambda refused it for its role's sake", |scene| {
+            scene.answer(&set_step(), failed(Class::RoleDenied));
+        }),
+    ];
+    for (what, done) in doubts {
+        let mut scene = listed();
+        done(&mut scene);
+        assert!(needs(&scene), "{what}");
+    }
+    let mut detached = scene("vpc = 'none'");
+    detached.set_role(Seen::Unknown(Fault::Unread));
+    assert!(!needs(&detached), "a function that is to leave its VPC needs no right");
 }

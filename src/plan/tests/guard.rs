@@ -61,6 +61,17 @@ fn so_many_functions_an_hour_and_one_that_was_counted_goes_on() {
 }
 
 #[test]
+fn a_function_that_is_changed_again_an_hour_later_counts_again() {
+    let mut scene = guarded(12, 50, 30);
+    scene.changes(0..10);
+    scene.wait(3600);
+    scene.changes(0..10);
+    assert_eq!(scene.gated("f11").as_deref(), Some(HELD));
+    scene.wait(3599);
+    assert_eq!(scene.gated("f11").as_deref(), Some(HELD));
+}
+
+#[test]
 fn a_place_that_came_to_nothing_is_free_again() {
     let mut scene = guarded(12, 50, 30);
     scene.changes(0..9);
@@ -98,7 +109,9 @@ fn of_changes_that_the_network_caused_never_more_than_ten() {
         scene.memory.agreed(&entry, &network(&["subnet-a"], &["sg-default"]));
     }
     assert_eq!(scene.change_of("f00").cause, Cause::Network);
-    scene.changes(0..10);
+    scene.changes(0..9);
+    assert_eq!(scene.gated("f11"), None);
+    scene.changes([9]);
     assert_eq!(scene.gated("f11").as_deref(), Some(format!("{HELD} for changes of the VPC").as_str()));
     // A change that has another cause still passes.
     scene.memory.forget(&key("f12"));

@@ -8,6 +8,7 @@ mod conclude;
 mod decide;
 mod guard;
 mod others;
+mod patterns;
 mod preflight;
 mod properties;
 mod rollout;
@@ -25,7 +26,7 @@ use crate::cloud::{
 };
 use crate::desired::Accounts;
 use crate::file::Source;
-use crate::live::{Fault, RoleFacts, ScopeFacts, Seen, SubnetFacts, VpcFacts};
+use crate::live::{Asked, Fault, RoleFacts, ScopeFacts, Seen, SubnetFacts, VpcFacts};
 use crate::names::{AccountId, FunctionName, Region, Scope, SecurityGroupId, SubnetId};
 
 const ACCOUNT: &str = "123456789012";
@@ -69,7 +70,10 @@ fn scene(entry: &str) -> Scene {
     let vpcs = BTreeMap::from([(vpc_id("vpc-1"), Seen::Present(vpc()))]);
     let at = NOW;
     let functions = BTreeMap::new();
-    scene.facts.scopes.insert(scope(), ScopeFacts { identity: Seen::Present(identity), functions, vpcs, at });
+    scene.facts.scopes.insert(
+        scope(),
+        ScopeFacts { identity: Seen::Present(identity), functions, vpcs, pages: None, listed: Seen::Present(()), at },
+    );
     let names: Vec<String> = scene.desired.entries.iter().map(|entry| entry.key.name.to_string()).collect();
     for name in names {
         scene.add(&name, &name);
@@ -256,7 +260,7 @@ fn function(name: &str, role: RoleArn) -> Function {
 }
 
 fn role_facts() -> RoleFacts {
-    RoleFacts { attached: BTreeSet::from([policy(POLICY)]), simulation: None, at: NOW }
+    RoleFacts { attached: BTreeSet::from([policy(POLICY)]), asked: Asked::All, simulation: None, at: NOW }
 }
 
 /// Two private subnets and a public one, each in its own zone; the default group, and one named `lambda`.

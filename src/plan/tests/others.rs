@@ -92,6 +92,24 @@ fn an_update_that_lambda_gave_up_or_that_a_listing_does_not_show_yet_was_set_bac
 }
 
 #[test]
+fn a_listing_shows_who_sets_back_what_had_come_about() {
+    let mut scene = scene(ORDERS);
+    for _ in 0..3 {
+        scene.answer(&set_step(), Answer::Done);
+        let now = scene.now;
+        (scene.api().network, scene.api().modified) = (home(), Some(now));
+        scene.looks();
+        scene.wait(60);
+        let now = scene.now;
+        (scene.api().network, scene.api().modified) = (Network::none(), Some(now));
+        let listed = Function { life: None, ..scene.api().clone() };
+        scene.memory.seen(&key("api"), &listed, scene.now);
+        scene.wait(100);
+    }
+    assert!(decided(scene.decide().as_ref(), scene.now).starts_with("blocked Flapping"));
+}
+
+#[test]
 fn a_policy_that_is_taken_off_three_times_in_an_hour_is_not_attached_again() {
     let mut scene = scene(ORDERS);
     scene.at_home();

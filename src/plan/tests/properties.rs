@@ -1,7 +1,7 @@
 //! What holds in every world: many small ones, made from a row of throws.
 
 use crate::cloud::Simulated;
-use crate::live::Simulation;
+use crate::live::{Asked, Simulation};
 use proptest::prelude::*;
 
 use super::*;
@@ -108,7 +108,8 @@ fn role(dice: &mut Dice<'_>) -> Seen<RoleFacts> {
     let attached = dice.one_of(&[vec![POLICY], vec![], vec![OTHER_POLICY], vec![POLICY, OTHER_POLICY]]);
     let said = [Some(Simulated::Allowed), Some(Simulated::Missing), Some(Simulated::Unclear), None];
     let simulation = dice.one_of(&said).map(|said| Simulation { said, at: NOW });
-    let facts = RoleFacts { attached: attached.into_iter().map(policy).collect(), simulation, at: NOW };
+    let facts =
+        RoleFacts { attached: attached.into_iter().map(policy).collect(), asked: Asked::All, simulation, at: NOW };
     match dice.throw(10) {
         8 => Seen::Absent,
         9 => Seen::Unknown(Fault::Unread),
@@ -146,20 +147,22 @@ fn past(scene: &mut Scene, dice: &mut Dice<'_>) {
 fn fits(scene: &Scene, asked: &FunctionKey, step: &Step) {
     let entry = scene.desired.get(asked).expect("the file does not list it");
     assert_eq!(step.key(), asked);
-    assert_eq!(scene.limits.mode.min(entry.mode_at(scene.now)), Mode::Enforce);
+    assert_eq!(scene.limits.mode.min(entry.terms.mode_at(scene.now)), Mode::Enforce);
     let Seen::Present(function) = scene.facts.function(asked) else { panic!("nobody saw the function") };
     match step {
         Step::SetVpc { key: _, from, to, revision } => {
             assert_ne!(from, to, "Lambda takes even this for an update");
             assert_eq!((from, revision), (&function.network, &function.revision));
-            assert!(to.is_attached() || (scene.limits.allow_detach && entry.want == crate::desired::Want::Detached));
+            assert!(
+                to.is_attached() || (scene.limits.allow_detach && entry.terms.want == crate::desired::Want::Detached)
+            );
         }
         Step::AttachPolicy { key: _, role, policy } => {
             let Seen::Present(facts) = scene.facts.role(role.key()) else { panic!("nobody saw the role") };
             assert_eq!(role, &function.role);
             assert!(!facts.attached.contains(policy), "it is on the role already");
             assert!(scene.limits.allowed_policies.iter().any(|allowed| allowed.for_role(role) == *policy));
-            assert_ne!(entry.attach_policy, crate::desired::AttachPolicy::Never);
+            assert_ne!(entry.terms.attach_policy, crate::desired::AttachPolicy::Never);
         }
     }
     let life = function.life.as_ref();

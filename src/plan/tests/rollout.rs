@@ -217,6 +217,8 @@ fn a_leader_that_is_blocked_or_refused_for_long_or_not_heard_of_is_replaced() {
 
     let mut silent = wave_of_ten();
     silent.sends("f01");
+    assert!(silent.memory.rollouts.moved(silent.now).contains(&scope()), "f00 has arrived");
+    assert!(silent.memory.rollouts.moved(silent.now).is_empty(), "it is told once");
     silent.wait(599);
     assert_eq!(silent.waits("f02").unwrap(), "waiting PairLead f01");
     silent.wait(1);
@@ -236,6 +238,81 @@ fn a_leader_that_is_blocked_or_refused_for_long_or_not_heard_of_is_replaced() {
     let mut reserved = wave_of_ten();
     reserved.wait(60);
     assert_eq!(reserved.go(names(2..12)), names(2..3), "it never sent anything");
+}
+
+#[test]
+fn a_leader_whose_answer_was_lost_goes_on_leading_for_a_while() {
+    let mut scene = fleet(3);
+    scene.sends("f00");
+    let step = Step::SetVpc { key: key("f00"), from: Network::none(), to: home(), revision: None };
+    scene.answer(&step, Answer::Failed(CloudError { status: None, ..error(Class::Unreachable) }));
+    assert_eq!(scene.waits("f01").unwrap(), "waiting PairLead f00", "it may have been carried out");
+    scene.answer(&step, Answer::Failed(CloudError { status: Some(500), ..error(Class::Server) }));
+    assert_eq!(scene.waits("f01"), None);
+}
+
+/// Updates of these functions to these networks have come to a good end.
+fn arrive(scene: &mut Scene, name: &str, network: &Network) {
+    let arrived = Function { network: network.clone(), ..scene.function(name).clone() };
+    scene.memory.looked(&key(name), &arrived, scene.now);
+}
+
+#[test]
+fn a_pair_that_came_about_is_remembered_for_an_hour_whatever_else_comes_about() {
+    let mut scene = fleet(3);
+    arrive(&mut scene, "f00", &home());
+    scene.wait(10);
+    arrive(&mut scene, "f01", &network(&["subnet-public"], &["sg-lambda"]));
+    let new_pairs = |scene: &Scene| compare(&scene.world(), &scene.entry("f02")).new_pairs.len();
+    assert_eq!(new_pairs(&scene), 0);
+    scene.wait(3589);
+    assert_eq!(new_pairs(&scene), 0);
+    scene.wait(1);
+    assert_eq!(new_pairs(&scene), 2, "the sweeps tell now");
+}
+
+#[test]
+fn where_a_lead_ends_others_are_woken_and_nowhere_else() {
+    let mut scene = fleet(3);
+    arrive(&mut scene, "f01", &home());
+    assert!(scene.memory.rollouts.moved(scene.now).is_empty(), "it led nothing");
+    scene.sends("f00");
+    arrive(&mut scene, "f00", &home());
+    assert_eq!(scene.memory.rollouts.moved(scene.now), BTreeSet::from([scope()]));
+}
+
+#[test]
+fn those_that_wait_are_known_and_those_that_the_guard_holds_are_not_among_them() {
+    let mut scene = with_interfaces(4);
+    scene.go(names(0..3));
+    assert_eq!(scene.memory.rollouts.waiting(&scope()), [key("f01"), key("f02")]);
+    scene.concludes("f01", &Outcome::waiting(Reason::GuardHolding, ""));
+    assert_eq!(scene.memory.rollouts.waiting(&scope()), [key("f02")]);
+    let elsewhere = Scope { region: Region::parse("eu-central-1").unwrap(), ..scope() };
+    assert_eq!(scene.memory.rollouts.waiting(&elsewhere), []);
+    scene.concludes("f02", &Outcome::waiting(Reason::UpdateInProgress, ""));
+    assert_eq!(scene.memory.rollouts.waiting(&scope()), [], "it is under way");
+}
+
+#[test]
+fn a_function_that_leaves_its_rollout_leaves_the_rollout_to_the_others() {
+    let mut scene = with_interfaces(4);
+    scene.go(names(0..3));
+    scene.memory.forget(&key("f02"));
+    assert_eq!(scene.waits("f03").unwrap(), "waiting RolloutTurn", "f00 still goes first");
+}
+
+#[test]
+fn asking_to_try_again_wakes_where_something_has_failed_and_nowhere_else() {
+    let mut scene = with_interfaces(3);
+    scene.go(names(0..3));
+    scene.memory.rollouts.moved(scene.now);
+    scene.memory.forget_refusals();
+    assert!(scene.memory.rollouts.moved(scene.now).is_empty(), "nothing has failed");
+    scene.concludes("f00", &Outcome::blocked(Reason::UpdateFailed, ""));
+    scene.memory.rollouts.moved(scene.now);
+    scene.memory.forget_refusals();
+    assert_eq!(scene.memory.rollouts.moved(scene.now), BTreeSet::from([scope()]));
 }
 
 #[test]

@@ -9,7 +9,9 @@ use crate::cloud::{
     Class, CloudError, Function, Identity, Interface, Listed, Marker, Operation, Overruler, Page, Read, Receipt, Reply,
     RouteTable, SecurityGroup, Simulated, Subnet, Vpc, Write,
 };
-use crate::names::{AccountId, FunctionKey, Network, Pair, PolicyArn, Region, RevisionId, RoleArn, Scope, Time, VpcId};
+use crate::names::{
+    AccountId, FunctionKey, Network, Pair, PolicyArn, Region, RevisionId, RoleArn, RoleName, Scope, Time, VpcId,
+};
 use crate::simulator::account::{self, Aws, AwsError, Describe, UpdateFunctionConfiguration, VpcConfigRequest};
 use crate::simulator::faults::Delivery;
 
@@ -139,6 +141,21 @@ impl Read for Door {
                 aws.get_function(&key.scope, key.name.as_str(), now)
             })
             .map(function)
+        })
+    }
+
+    fn list_roles_with_policy<'a>(
+        &'a self,
+        account: &'a AccountId,
+        policy: &'a PolicyArn,
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<RoleName>> {
+        Box::pin(async move {
+            let from = from.as_ref().map(|marker| marker.0.as_str());
+            let page = self.direct(Operation::ListEntitiesForPolicy, account, |aws, now| {
+                aws.list_roles_for_policy(account, policy.as_str(), Some(PAGE), from, now)
+            })?;
+            Ok(Page { items: page.items.into_iter().map(|it| it.role).collect(), next: page.next })
         })
     }
 

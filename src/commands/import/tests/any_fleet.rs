@@ -50,7 +50,7 @@ fn made() -> impl Strategy<Value = Made> {
         kind,
     });
     const READS: &[&str] =
-        &["ListAttachedRolePolicies", "SimulatePrincipalPolicy", "DescribeSubnets", "DescribeNetworkInterfaces"];
+        &["ListEntitiesForPolicy", "SimulatePrincipalPolicy", "DescribeSubnets", "DescribeNetworkInterfaces"];
     let denied = prop::option::weighted(0.3, prop::sample::select(READS));
     (vpcs, prop::collection::vec(tag(), 6), prop::collection::vec(function, 0..14), denied)
         .prop_map(|(vpcs, names, functions, denied)| Made { vpcs, names, functions, denied })
@@ -116,7 +116,7 @@ impl Made {
 /// What an entry says of a network, in the words of a declared function.
 fn said(want: &Want) -> (Vec<String>, Vec<String>, bool) {
     match want {
-        Want::Detached => (Vec::new(), Vec::new(), false),
+        Want::Detached | Want::Disputed(_) => (Vec::new(), Vec::new(), false),
         Want::Attached(intent) => match (&intent.subnets, &intent.security_groups) {
             (Pick::Ids(subnets), Pick::Ids(groups)) => (texts(subnets), texts(groups), intent.ipv6),
             other => panic!("by ids: {other:?}"),
@@ -147,9 +147,9 @@ proptest! {
         prop_assert_eq!(state.warnings.len(), 0);
         let mut vpcs = BTreeSet::new();
         for entry in &state.entries {
-            prop_assert!(entry.account_stated);
-            if let Want::Attached(intent) = &entry.want {
-                vpcs.insert((entry.key.scope.clone(), intent.name.clone(), said(&entry.want)));
+            prop_assert!(entry.terms.account_stated);
+            if let Want::Attached(intent) = &entry.terms.want {
+                vpcs.insert((entry.key.scope.clone(), intent.name.clone(), said(&entry.terms.want)));
             }
         }
         prop_assert_eq!(vpcs.len(), adopted.text.matches("\n[[vpc]]\n").count(), "one for each distinct network");
@@ -161,9 +161,9 @@ proptest! {
             match state.get(&key) {
                 Some(entry) => {
                     let network = (declared.subnets.clone(), declared.security_groups.clone(), declared.ipv6);
-                    prop_assert_eq!(said(&entry.want), network);
+                    prop_assert_eq!(said(&entry.terms.want), network);
                     let left = adopted.listed[&key].is_some();
-                    prop_assert_eq!(entry.attach_policy == AttachPolicy::Never, left);
+                    prop_assert_eq!(entry.terms.attach_policy == AttachPolicy::Never, left);
                     prop_assert!(wanted);
                 }
                 None => {

@@ -201,7 +201,7 @@ fn functions_outside_every_vpc_are_listed_only_when_asked_for() {
     let door = door(&small());
     let adopted = adopted(&facts(&door, &REGIONS), Outside::Listed);
     let state = read(&adopted.text);
-    assert_eq!(state.get(&key("outside")).unwrap().want, Want::Detached);
+    assert_eq!(state.get(&key("outside")).unwrap().terms.want, Want::Detached);
     assert_eq!((state.entries.len(), adopted.outside), (4, 0));
     assert_eq!(plan(&door, state).lines.iter().filter_map(|line| line.change()).count(), 0);
 }

@@ -1,0 +1,56 @@
+//! Which functions the file's patterns mean.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::desired::{DesiredState, Entry, Pattern, Terms, Want};
+use crate::live::{Facts, ScopeFacts, Seen};
+use crate::names::{FunctionKey, NamePattern, Scope};
+
+/// The entries of those functions of a scope that patterns fit: of those that are known to be there, and those of which
+/// nobody knows. What the file names is named, and no pattern's; what several patterns fit, nobody can decide.
+pub fn matched(desired: &DesiredState, facts: &Facts, scope: &Scope) -> Vec<Entry> {
+    let patterns: Vec<&Arc<Pattern>> = desired.patterns.iter().filter(|pattern| pattern.scope == *scope).collect();
+    let Some(ScopeFacts { functions, .. }) = facts.scopes.get(scope).filter(|_| !patterns.is_empty()) else {
+        return Vec::new();
+    };
+    let there = functions.iter().filter(|(_, function)| **function != Seen::Absent).map(|(name, _)| name);
+    let named = |key: &FunctionKey| desired.get(key).is_some_and(|entry| entry.pattern.is_none());
+    let keys = there.map(|name| FunctionKey { scope: scope.clone(), name: name.clone() });
+    keys.filter(|key| !named(key)).filter_map(|key| entry(&patterns, key)).collect()
+}
+
+fn entry(patterns: &[&Arc<Pattern>], key: FunctionKey) -> Option<Entry> {
+    let mut fitting = patterns.iter().filter(|pattern| pattern.name.fits(&key.name));
+    let first = fitting.next()?;
+    let others: Vec<NamePattern> = fitting.map(|pattern| pattern.name.clone()).collect();
+    let terms = match others.is_empty() {
+        true => Arc::clone(&first.terms),
+        false => {
+            let all = std::iter::once(first.name.clone()).chain(others).collect();
+            Arc::new(Terms { want: Want::Disputed(all), ..(*first.terms).clone() })
+        }
+    };
+    Some(Entry { key, pattern: Some(first.name.clone()), terms })
+}
+
+/// The patterns by which no function is listed, in scopes whose functions have all been seen: perhaps a mistake, perhaps
+/// early.
+pub fn unmatched(desired: &DesiredState, facts: &Facts) -> Vec<Arc<Pattern>> {
+    if desired.patterns.is_empty() {
+        return Vec::new();
+    }
+    let mut used: BTreeSet<(&Scope, &NamePattern)> = BTreeSet::new();
+    for entry in &desired.entries {
+        let patterns = match &entry.terms.want {
+            Want::Disputed(all) => all.iter(),
+            Want::Attached(_) | Want::Detached => entry.pattern.as_slice().iter(),
+        };
+        used.extend(patterns.map(|pattern| (&entry.key.scope, pattern)));
+    }
+    let useless = |pattern: &Pattern| {
+        let listed = facts.scopes.get(&pattern.scope).is_some_and(|facts| facts.listed == Seen::Present(()));
+        listed && !used.contains(&(&pattern.scope, &pattern.name))
+    };
+    desired.patterns.iter().filter(|pattern| useless(pattern)).cloned().collect()
+}

@@ -1,0 +1,106 @@
+//! Which functions the file's patterns mean.
+
+use super::*;
+
+/// A file with these entries, each a name and further lines, and functions of these names in AWS.
+fn scene_of(entries: &[(&str, &str)], there: &[&str]) -> Scene {
+    let entries: String =
+        entries.iter().map(|(name, rest)| format!("[[function]]\nname = '{name}'\n{rest}\n")).collect();
+    let text = format!(
+        "defaults = {{ region = 'eu-west-1', account = '{ACCOUNT}' }}\n\
+         vpc = [{{ name = 'orders', id = 'vpc-1' }}]\n{entries}"
+    );
+    let mut scene = Scene { desired: reading(&text), ..scene(ORDERS) };
+    scene.in_scope().functions.clear();
+    for name in there {
+        scene.add(name, "api");
+    }
+    scene
+}
+
+impl Scene {
+    fn match_up(&mut self) -> Vec<String> {
+        let matched = matched(&self.desired, &self.facts, &scope());
+        let gone = self.desired.match_up(&scope(), matched);
+        gone.iter().map(|entry| entry.key.name.to_string()).collect()
+    }
+
+    /// Each entry, with the pattern that lists it and what it is about.
+    fn entries(&self) -> Vec<String> {
+        let entry = |entry: &Arc<Entry>| {
+            let by = entry.pattern.as_ref().map(|pattern| format!(" by {pattern}")).unwrap_or_default();
+            let about = compared(&compare(&self.world(), entry).verdict, self.now);
+            format!("{}{by}: {}", entry.key.name, about.replace("subnet-a,subnet-b/sg-default", "home"))
+        };
+        self.desired.entries.iter().map(entry).collect()
+    }
+}
+
+#[test]
+fn a_pattern_means_what_it_fits_and_an_exact_name_wins_over_it() {
+    let mut scene =
+        scene_of(&[("orders-*", ORDERS), ("orders-api", "vpc = 'none'")], &["orders-api", "orders-x", "billing"]);
+    assert_eq!(scene.entries(), ["orders-api: in sync"]);
+    assert_eq!(scene.match_up(), [""; 0]);
+    assert_eq!(scene.entries(), ["orders-api: in sync", "orders-x by orders-*: set none -> home"]);
+    assert_eq!(scene.desired.listed(&scope()), 2);
+    assert_eq!(scene.match_up(), [""; 0], "matching again changes nothing");
+    assert_eq!(scene.desired.entries.len(), 2);
+}
+
+#[test]
+fn a_function_that_two_patterns_fit_is_blocked_naming_both_and_the_rest_goes_on() {
+    let mut scene =
+        scene_of(&[("orders-*", ORDERS), ("*-api", "vpc = 'none'")], &["billing-api", "orders-api", "orders-x"]);
+    scene.match_up();
+    assert_eq!(
+        scene.entries(),
+        [
+            "billing-api by *-api: in sync",
+            "orders-api by orders-*: blocked AmbiguousPattern",
+            "orders-x by orders-*: set none -> home"
+        ]
+    );
+    let outcome = compare(&scene.world(), scene.desired.get(&key("orders-api")).unwrap());
+    let Verdict::Stuck(outcome) = outcome.verdict else { panic!("{outcome:?}") };
+    assert_eq!(outcome.why().unwrap().detail, "`orders-*` and `*-api`");
+    assert_eq!(unmatched(&scene.desired, &scene.facts), []);
+}
+
+#[test]
+fn a_function_of_which_nobody_knows_stays_and_one_that_is_gone_is_named() {
+    let mut scene = scene_of(&[("orders-*", ORDERS)], &["orders-a", "orders-b"]);
+    scene.match_up();
+    let set = |scene: &mut Scene, name: &str, seen| {
+        scene.in_scope().functions.insert(FunctionName::parse(name).unwrap(), seen);
+    };
+    set(&mut scene, "orders-a", Seen::Unknown(Fault::Unread));
+    set(&mut scene, "orders-b", Seen::Absent);
+    assert_eq!(scene.match_up(), ["orders-b"]);
+    assert_eq!(scene.entries(), ["orders-a by orders-*: retry Unread"]);
+    assert!(scene.desired.get(&key("orders-b")).is_none());
+    assert_eq!(scene.desired.listed(&scope()), 1);
+}
+
+#[test]
+fn a_pattern_that_means_nothing_is_pointed_at_once_all_functions_were_seen() {
+    let mut scene = scene_of(&[("orders-*", ORDERS), ("ordres-*", ORDERS), ("orders-api", ORDERS)], &["orders-api"]);
+    scene.match_up();
+    let useless = |scene: &Scene| {
+        unmatched(&scene.desired, &scene.facts).iter().map(|pattern| pattern.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(useless(&scene), ["orders-*", "ordres-*"], "what is named by itself is no pattern's");
+    assert_eq!(plan(&scene.world()).unmatched.len(), 2);
+    scene.add("orders-new", "api");
+    scene.match_up();
+    assert_eq!(useless(&scene), ["ordres-*"]);
+    scene.in_scope().listed = Seen::Unknown(Fault::Unread);
+    assert_eq!(useless(&scene), [""; 0]);
+}
+
+#[test]
+fn patterns_hold_in_their_own_account_and_region() {
+    let mut scene = scene_of(&[("*", "vpc = 'vpc-1'\nregion = 'eu-central-1'")], &["orders-api"]);
+    assert_eq!(scene.match_up(), [""; 0]);
+    assert_eq!(scene.entries(), [""; 0]);
+}
