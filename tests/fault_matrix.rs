@@ -159,7 +159,8 @@ impl Row {
             Operation::SimulatePrincipalPolicy | Operation::DescribeNetworkInterfaces => self.helpful,
             // A role of which that is not known is read by itself.
             Operation::ListEntitiesForPolicy => match self.needed {
-                Cell::Told(reason) => Cell::Done(reason),
+                // What nobody knows is not tried again within the fault's time.
+                Cell::Told(reason) if reason != Reason::Refused => Cell::Done(reason),
                 cell => cell,
             },
             _ => self.needed,

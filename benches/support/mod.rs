@@ -6,18 +6,18 @@ use std::fmt::Write as _;
 
 use lambda_vpc_controller::simulator::World;
 
-pub const ACCOUNT: &str = "123456789012";
-pub const REGION: &str = "eu-west-1";
+pub(crate) const ACCOUNT: &str = "123456789012";
+pub(crate) const REGION: &str = "eu-west-1";
 const FUNCTIONS_PER_VPC: usize = 500;
 const POLICY: &str = "service-role/AWSLambdaVPCAccessExecutionRole";
 
 /// A world of so many functions, none of them in a VPC.
-pub fn fleet(functions: usize) -> World {
+pub(crate) fn fleet(functions: usize) -> World {
     World::fleet(functions)
 }
 
 /// The same, with everything as [`file`] wants it.
-pub fn fleet_in_sync(functions: usize) -> World {
+pub(crate) fn fleet_in_sync(functions: usize) -> World {
     let mut world = fleet(functions);
     for role in &mut world.roles {
         role.policies.push(POLICY.to_owned());
@@ -33,7 +33,7 @@ pub fn fleet_in_sync(functions: usize) -> World {
 }
 
 /// So many accounts with so many functions each, everything as [`file_of_accounts`] wants it.
-pub fn accounts_in_sync(accounts: usize, functions: usize) -> World {
+pub(crate) fn accounts_in_sync(accounts: usize, functions: usize) -> World {
     let mut all = World::default();
     for number in 0..accounts {
         let id = Some(account(number));
@@ -71,14 +71,14 @@ fn account(number: usize) -> String {
 }
 
 /// The file that wants the functions of [`fleet`] in their VPCs.
-pub fn file(functions: usize) -> String {
+pub(crate) fn file(functions: usize) -> String {
     let mut text = format!("[defaults]\nregion = '{REGION}'\naccount = '{ACCOUNT}'\n");
     entries(&mut text, &World::fleet(functions), |id| id.to_owned(), "");
     text
 }
 
 /// The file for the functions of [`accounts_in_sync`].
-pub fn file_of_accounts(accounts: usize, functions: usize) -> String {
+pub(crate) fn file_of_accounts(accounts: usize, functions: usize) -> String {
     let mut text = format!("[defaults]\nregion = '{REGION}'\n");
     for number in 0..accounts {
         let more = format!("account = '{}'\n", account(number));

@@ -67,6 +67,15 @@ impl Cadence {
     }
 }
 
+/// What was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begun {
+    /// Calls, whose answers are events.
+    Calls,
+    /// Decisions without a call as well, so that others may have their turn at once.
+    Decisions,
+}
+
 /// The controller.
 pub struct Controller {
     limits: Limits,
@@ -188,10 +197,12 @@ impl Controller {
         match self.stopping {
             true if self.queue.processing() == 0 => effects.push(Effect::Stop),
             true => {}
-            false => {
+            false => loop {
                 self.take_up_again(now, &mut effects);
-                self.begin_what_is_due(now, &mut effects);
-            }
+                if self.begin_what_is_due(now, &mut effects) == Begun::Calls {
+                    break;
+                }
+            },
         }
         effects
     }
@@ -235,7 +246,7 @@ impl Controller {
         Some(World { desired, facts: &self.facts, memory: &self.memory, limits: &self.limits, now })
     }
 
-    fn begin_what_is_due(&mut self, now: Time, effects: &mut Vec<Effect>) {
+    fn begin_what_is_due(&mut self, now: Time, effects: &mut Vec<Effect>) -> Begun {
         if self.load.begins(now) {
             effects.push(Effect::Load(self.desired.as_ref().map(|desired| desired.digest.clone())));
         }
@@ -250,6 +261,7 @@ impl Controller {
             effects.push(Effect::Survey(scope, needs));
         }
         let slots = self.cadence.workers;
+        let mut begun = Begun::Calls;
         while let Some(key) = self.queue.pop(now, |_| slots) {
             // What a whole scope suffers from, its next sweep that succeeds ends, and selects anew.
             if self.sweeps.get(&key.scope).and_then(|sweep| sweep.fault).is_some_and(Reason::of_scope) {
@@ -262,8 +274,12 @@ impl Controller {
                     let needs = self.role_needs(&key, now);
                     effects.push(Effect::Look(key, needs));
                 }
-                false => self.decide(key, now, effects),
+                false => {
+                    self.decide(key, now, effects);
+                    begun = Begun::Decisions;
+                }
             }
         }
+        begun
     }
 }

@@ -64,7 +64,7 @@ pub struct ScopeFacts {
     pub functions: BTreeMap<FunctionName, Seen<Function>>,
     /// The VPCs that somebody asked for.
     pub vpcs: BTreeMap<VpcId, Seen<VpcFacts>>,
-    /// How many pages a listing of all functions has there, or had at least; none if nobody has tried.
+    /// How many pages of the listing have to be read there, at least; none if nobody has tried.
     pub pages: Option<usize>,
     /// Whether all functions there have been listed.
     pub listed: Seen<()>,

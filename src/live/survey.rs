@@ -24,7 +24,7 @@ pub struct Needs {
     pub patterns: Vec<(NamePattern, Option<FunctionNeeds>)>,
     /// The VPCs that functions shall be in.
     pub vpcs: BTreeSet<VpcId>,
-    /// How many pages the listing of the scope's functions had before, at least.
+    /// How many pages of the scope's listing had to be read before, at least.
     pub pages: Option<usize>,
     /// What was known of the roles before, so that a simulation is not asked each time.
     pub roles: BTreeMap<RoleKey, RoleFacts>,
@@ -113,16 +113,15 @@ struct Functions {
 /// Reads the functions that were asked for.
 ///
 /// A listing costs a call for each fifty functions of the scope, a single read one for each that is asked for; what is
-/// cheaper is known once a listing was tried. The first one is given up when it has cost as much as single reads. Patterns
-/// need a listing in any case.
+/// cheaper is known once a listing was tried. It ends when all that was asked for has been seen, and is given up when it
+/// has cost as much as single reads. Patterns need the whole listing in any case.
 async fn functions(cloud: &dyn Read, scope: &Scope, needs: &Needs) -> Functions {
     let unread = |name: &FunctionName| (name.clone(), Seen::Unknown(Fault::Unread));
     let by_name = needs.functions.keys().map(unread).collect();
     let mut found = Functions { by_name, pages: needs.pages, listed: Seen::Unknown(Fault::Unread) };
     let (named, must_list) = (needs.functions.len(), !needs.patterns.is_empty());
     if must_list || named > needs.pages.unwrap_or(1) {
-        let most = if must_list || needs.pages.is_some() { usize::MAX } else { named };
-        found.list(cloud, scope, needs, most).await;
+        found.list(cloud, scope, needs, if must_list { usize::MAX } else { named }).await;
     }
     if let Seen::Unknown(Fault::Unread) = found.listed {
         found.read_singly(cloud, scope).await;
@@ -134,12 +133,19 @@ impl Functions {
     /// Lists the functions, but not more than so many pages.
     async fn list(&mut self, cloud: &dyn Read, scope: &Scope, needs: &Needs, most: usize) {
         let by_name = &mut self.by_name;
-        let listing = list(cloud, scope, most, |Listed { name, function }| match by_name.get_mut(&name) {
-            Some(place) => *place = seen(function),
-            None if needs.patterns.iter().any(|(pattern, _)| pattern.fits(&name)) => {
-                by_name.insert(name, seen(function));
+        let mut missing = by_name.len();
+        let listing = list(cloud, scope, most, |Listed { name, function }| {
+            match by_name.get_mut(&name) {
+                Some(place) => {
+                    missing -= usize::from(*place == Seen::Unknown(Fault::Unread));
+                    *place = seen(function);
+                }
+                None if needs.patterns.iter().any(|(pattern, _)| pattern.fits(&name)) => {
+                    by_name.insert(name, seen(function));
+                }
+                None => {}
             }
-            None => {}
+            missing > 0 || !needs.patterns.is_empty()
         });
         self.listed = match listing.await {
             Ok(Listing::Whole(pages)) => {
@@ -147,7 +153,11 @@ impl Functions {
                 self.unread().for_each(|function| *function = Seen::Absent);
                 Seen::Present(())
             }
-            Ok(Listing::Longer(pages)) => {
+            Ok(Listing::Enough(pages)) => {
+                self.pages = Some(pages);
+                Seen::Unknown(Fault::Unread)
+            }
+            Ok(Listing::GivenUp(pages)) => {
                 self.pages = Some(pages + 1);
                 Seen::Unknown(Fault::Unread)
             }
@@ -182,28 +192,36 @@ impl Functions {
 
 /// How a listing ended, after how many pages.
 enum Listing {
+    /// There are no more.
     Whole(usize),
-    Longer(usize),
+    /// All was seen that was asked for.
+    Enough(usize),
+    /// It is longer than it should be.
+    GivenUp(usize),
 }
 
-/// Lists the functions of a scope, but not more than so many pages.
+/// Lists the functions of a scope, as long as `take` wants more, but not more than so many pages.
 async fn list(
     cloud: &dyn Read,
     scope: &Scope,
     most: usize,
-    mut take: impl FnMut(Listed),
+    mut take: impl FnMut(Listed) -> bool,
 ) -> Result<Listing, CloudError> {
     let mut pages = Pages::default();
     let mut read = 0;
     while read < most {
         let page = cloud.list_functions(scope, pages.from.clone()).await?;
         read += 1;
-        page.items.into_iter().for_each(&mut take);
+        let mut more = true;
+        page.items.into_iter().for_each(|item| more = take(item));
         if pages.are_over(Operation::ListFunctions, page.next)? {
             return Ok(Listing::Whole(read));
         }
+        if !more {
+            return Ok(Listing::Enough(read));
+        }
     }
-    Ok(Listing::Longer(read))
+    Ok(Listing::GivenUp(read))
 }
 
 pub(super) async fn vpcs(cloud: &dyn Read, scope: &Scope, wanted: &BTreeSet<VpcId>) -> BTreeMap<VpcId, Seen<VpcFacts>> {
