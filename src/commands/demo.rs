@@ -231,6 +231,7 @@ impl Observer for Story {
             }
             Notice::NotLoaded(failure) => say(format!("the file cannot be used, the last good one stays: {failure}")),
             Notice::Released { key, .. } => say(format!("{}: left the file; it stays as it is", key.name)),
+            Notice::Resumed(key) => say(format!("{}: its observation has ended", key.name)),
             Notice::Drifted(change) => {
                 let network = change.network.as_ref().map(|network| match network.to.is_attached() {
                     true => "it is not in the VPC that the file names",

@@ -31,7 +31,7 @@ mod setbacks;
 
 pub use bind::{Bound, bind};
 pub use change::{Attach, Cause, Change, Comparison, Evidence, NetworkChange, Verdict, compare};
-pub use decide::{Decision, conclude, decide, gate, may_be_unfinished};
+pub use decide::{Decision, conclude, decide, gate, may_be_unfinished, mode};
 pub use guard::{GuardLimits, Ledger};
 pub use memory::{Answer, Memory};
 pub use preflight::NewInterfaces;

@@ -73,9 +73,10 @@ impl Controller {
         effects.push(Effect::Tell(Notice::Loaded {
             digest: state.digest.clone(),
             functions: state.entries.len(),
-            warnings: state.warnings.clone(),
+            warnings: state.warnings.iter().cloned().chain(state.ended(now)).collect(),
         }));
         let before = self.desired.replace(state);
+        self.await_ends(now);
         self.release(before.as_ref(), effects);
         self.take_up(before.as_ref(), now, effects);
     }
