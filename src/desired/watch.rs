@@ -239,6 +239,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn reading_wakes_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f.toml");
+        std::fs::write(&path, "function = []").unwrap();
+        let (send, events) = std::sync::mpsc::channel();
+        let mut watcher = notify::recommended_watcher(move |event| send.send(event).unwrap()).unwrap();
+        watcher.watch(folder.path(), RecursiveMode::NonRecursive).unwrap();
+        for _ in 0..3 {
+            super::super::Files::read(&path);
+            super::super::Files::read(folder.path());
+        }
+        // Events come in their order, so all of the reading's are there when this one is.
+        std::fs::write(folder.path().join("last"), "").unwrap();
+        let is_last = |event: &notify::Result<notify::Event>| {
+            event.as_ref().is_ok_and(|event| event.paths.iter().any(|path| path.ends_with("last")))
+        };
+        let before: Vec<_> = events.iter().take_while(|event| !is_last(event)).collect();
+        assert!(!before.is_empty(), "reading makes events");
+        assert!(!before.iter().any(may_be_a_change), "{before:?}");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn after_an_overflow_that_hid_a_swap_the_new_directory_is_watched() {
         let folder = tempfile::tempdir().unwrap();

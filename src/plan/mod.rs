@@ -30,7 +30,7 @@ mod rollout;
 mod setbacks;
 
 pub use bind::{Bound, bind};
-pub use change::{Attach, Cause, Change, Comparison, Evidence, NetworkChange, Verdict, compare};
+pub use change::{Attach, Cause, Change, Comparison, Evidence, NetworkChange, Verdict, compare, refused};
 pub use decide::{Decision, conclude, decide, gate, may_be_unfinished, mode};
 pub use guard::{GuardLimits, Ledger};
 pub use memory::{Answer, Memory};
