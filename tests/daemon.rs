@@ -1,5 +1,6 @@
 //! The daemon as a process, against a simulated account in another process, over HTTP.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
@@ -29,11 +30,16 @@ impl Stage {
     }
 
     fn open_with(file: &str, settings: &str) -> Self {
+        Self::open_in("", file, settings)
+    }
+
+    /// The same, in an account that has this beside what the demo has.
+    fn open_in(more: &str, file: &str, settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let quick = "[timings]\nupdate = 0.1\nnew_interface = 0.2\npropagation = 0.3\npending = 0.1";
         let (head, rest) = WORLD.split_once("[timings]").unwrap();
         let (_, rest) = rest.split_once("\n\n").unwrap();
-        let account = Account::serve(&format!("{head}{quick}\n\n{rest}"));
+        let account = Account::serve(&format!("{head}{quick}\n\n{rest}{more}"));
         fs::write(folder.path().join("functions.toml"), file).unwrap();
         fs::write(folder.path().join("controller.toml"), settings).unwrap();
         let daemon = Self::daemon(&folder, &account.url);
@@ -45,6 +51,32 @@ impl Stage {
         let mut program = program();
         program.args(["run", "--log-format", "json", "--config"]).arg(config).arg("--desired").arg(desired);
         Process::start(program.envs(aws_environment(url)))
+    }
+
+    /// The settings say this from now on.
+    fn settings(&self, text: &str) {
+        fs::write(self.folder.path().join("controller.toml"), text).unwrap();
+    }
+
+    /// What `plan --output json` prints.
+    fn plan(&self) -> Value {
+        let config = self.folder.path().join("controller.toml");
+        let mut program = program();
+        program.args(["plan", "--output", "json", "--config"]).arg(config).arg("--desired").arg(self.file());
+        let output = program.envs(aws_environment(&self.account.url)).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// How often each function was updated, by all that the account has accepted.
+    fn updates(&self) -> BTreeMap<String, usize> {
+        let mut updates = BTreeMap::new();
+        for call in self.account.calls().1 {
+            if call["operation"] == "UpdateFunctionConfiguration" && call["refused"].is_null() {
+                *updates.entry(call["subject"].as_str().unwrap().to_owned()).or_default() += 1;
+            }
+        }
+        updates
     }
 
     fn file(&self) -> PathBuf {
@@ -272,7 +304,7 @@ fn settings_that_change_are_taken_over_and_broken_ones_leave_the_last_good_in_fo
     let stage = Stage::open_with(FILE, &format!("mode = 'observe'\n{SETTINGS}"));
     let state =
         |name| format!("lambda_vpc_functions{{account=\"123456789012\",region=\"eu-west-1\",state=\"{name}\"}}");
-    let settings = |text: &str| fs::write(stage.folder.path().join("controller.toml"), text).unwrap();
+    let settings = |text: &str| stage.settings(text);
     stage.until(&state("drifted"), 1.0);
     assert!(!stage.attached(), "nothing is changed while it is observed");
     settings(SETTINGS);
@@ -290,4 +322,48 @@ fn settings_that_change_are_taken_over_and_broken_ones_leave_the_last_good_in_fo
     let told = stage.daemon.told("take effect when the daemon is started again: ", '"');
     assert_eq!(told, "listen, audit");
     assert_eq!(stage.get("/livez").unwrap(), "ok\n", "it is served where it was");
+}
+
+#[test]
+fn what_the_guard_holds_goes_through_once_when_the_settings_have_the_plan_s_id() {
+    let names: Vec<String> = (0..14).map(|number| format!("f{number:02}")).collect();
+    let functions = names.iter().map(|name| format!("[[function]]\nname = '{name}'\nrole = 'legacy-role'\n"));
+    let (head, _) = FILE.split_once("[[function]]").unwrap();
+    let entries = names.iter().map(|name| format!("[[function]]\nname = '{name}'\nvpc = 'orders'\n"));
+    let file = entries.fold(head.to_owned(), |text, entry| text + &entry);
+    let stage = Stage::open_in(&functions.collect::<String>(), &file, SETTINGS);
+    let holding = "lambda_vpc_guard_holding{account=\"123456789012\",region=\"eu-west-1\"}";
+    let state =
+        |name| format!("lambda_vpc_functions{{account=\"123456789012\",region=\"eu-west-1\",state=\"{name}\"}}");
+    stage.until(&state("in_sync"), 10.0);
+    stage.until(holding, 4.0);
+    assert_eq!(stage.metric(&state("held")), Some(4.0));
+    let said = stage.daemon.output();
+    assert!(said.contains("GuardHolding") && said.contains("put the id into `guard.approved`"), "{said}");
+
+    let plan = stage.plan();
+    let differs = plan["functions"].as_array().unwrap().iter().filter(|function| function["state"] != "in_sync");
+    let held: Vec<&str> = differs.map(|function| function["function"].as_str().unwrap()).collect();
+    assert_eq!(held.len(), 4, "{plan:#}");
+    let before = stage.updates();
+    assert!(held.iter().all(|name| !before.contains_key(*name)), "nothing of what is held was touched: {before:?}");
+
+    let id = plan["plan_id"].as_str().unwrap();
+    let approving = format!("{SETTINGS}[guard]\napproved = ['{id}']\n");
+    stage.settings(&approving);
+    stage.until(&state("in_sync"), 14.0);
+    stage.until(holding, 0.0);
+    let after = stage.updates();
+    for name in &names {
+        assert_eq!(after.get(name), Some(&1), "each one once: {after:?}");
+    }
+    assert!(stage.daemon.output().contains("the plan is approved"), "{}", stage.daemon.output());
+
+    // The ten count for this hour, and may be changed again; the four would be more than ten.
+    fs::write(stage.file(), file.replace("id = ", "security_groups = { names = ['lambda'] }\nid = ")).unwrap();
+    stage.until(holding, 4.0);
+    stage.until(&state("in_sync"), 10.0);
+    assert_eq!(stage.metric(&state("held")), Some(4.0));
+    let again = stage.updates();
+    assert!(held.iter().all(|name| again[*name] == 1), "the approval is spent: {again:?}");
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use lambda_vpc_controller::desired::{Accounts, DesiredState};
 use lambda_vpc_controller::file::Source;
-use lambda_vpc_controller::names::AccountId;
+use lambda_vpc_controller::names::{AccountId, Time};
 use lambda_vpc_controller::settings::{Overrides, Settings};
 use lambda_vpc_controller::telemetry::audit::Line;
 use serde_json::Value;
@@ -36,6 +36,25 @@ fn every_broken_file_is_refused_with_its_message() {
         });
     }
     assert!(begun.elapsed() / count < Duration::from_millis(100), "a mistake takes no longer than a good file");
+}
+
+/// Every file under `tests/fixtures/doubtful` is legal, with the warning in its snapshot. An end in the past has passed.
+#[test]
+fn every_doubtful_file_is_accepted_with_its_warning() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/doubtful");
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() >= 5, "the doubtful files were not found");
+    for file in files {
+        let name = format!("doubtful_{}", file.file_stem().unwrap().to_string_lossy());
+        let state = check(&fs::read_to_string(&file).unwrap()).unwrap_or_else(|said| panic!("{name}: {said}"));
+        let warnings: Vec<_> = state.warnings.iter().cloned().chain(state.ended(Time(1_795_417_200_000))).collect();
+        assert!(!warnings.is_empty(), "nothing is said of {name}");
+        let said: Vec<_> = warnings.iter().map(|warning| warning.render(false)).collect();
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(name, said.join("\n\n"));
+        });
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use lambda_vpc_controller::desired::{Accounts, DesiredState};
+use lambda_vpc_controller::names::Digest;
 
 use crate::served::aws_environment;
 use crate::support::process::{Process, eventually};
@@ -309,6 +310,52 @@ fn the_settings_name_another_place_and_that_is_followed_from_then_on() {
         follower.put("other/g.toml", &text(turn));
         follower.in_force_within(BY_EVENT, "a change in the other place");
     }
+}
+
+#[test]
+fn the_settings_are_followed_in_the_same_way_twice_in_a_row() {
+    let revision = |root: &Path, number: u32| {
+        let tree = root.join(format!("mount/..rev{number}"));
+        fs::create_dir_all(&tree).unwrap();
+        let settings = format!("desired = 'dir/{number}.toml'\nlisten = '127.0.0.1:0'\nresync = '1h'\n");
+        fs::write(tree.join("controller.toml"), settings).unwrap();
+    };
+    let mut follower = Follower::start("dir/0.toml", |root| {
+        fs::create_dir(root.join("dir")).unwrap();
+        (0..=2).for_each(|number| fs::write(root.join(format!("dir/{number}.toml")), text(number)).unwrap());
+        revision(root, 0);
+        symlink("..rev0", root.join("mount/..data")).unwrap();
+        symlink("mount/..data/controller.toml", root.join("controller.toml")).unwrap();
+    });
+    for turn in 1..=2 {
+        revision(&follower.root, turn);
+        follower.swap_link("mount/..data", &format!("..rev{turn}"));
+        fs::remove_dir_all(follower.root.join(format!("mount/..rev{}", turn - 1))).unwrap();
+        follower.desired = follower.root.join(format!("dir/{turn}.toml"));
+        follower.in_force_within(BY_EVENT, &format!("settings of turn {turn}"));
+    }
+}
+
+/// Prints how long it takes from the rename of a file until the log says that it is in force.
+#[test]
+#[ignore = "a measurement, which says something on a machine that does nothing else"]
+fn how_long_it_takes_until_an_edit_is_in_force() {
+    let follower = Follower::start("dir/f.toml", plain);
+    let mut took: Vec<Duration> = (1..=20)
+        .map(|turn| {
+            let digest = Digest::of(text(turn).as_bytes());
+            follower.put("dir/next", &text(turn));
+            let begun = Instant::now();
+            fs::rename(follower.root.join("dir/next"), follower.root.join("dir/f.toml")).unwrap();
+            while !follower.daemon.output().contains(&format!("\"digest\":\"{}\"", digest.short())) {
+                assert!(begun.elapsed() < BY_EVENT, "edit {turn} was not noticed:\n{}", follower.daemon.output());
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            begun.elapsed()
+        })
+        .collect();
+    took.sort();
+    println!("20 edits: {:?} at best, {:?} in the median, {:?} at worst", took[0], took[10], took[19]);
 }
 
 #[test]

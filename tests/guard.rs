@@ -11,7 +11,7 @@ use crate::support::history::{History, settings};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     Limits { settle: Duration::ZERO, ..Limits::of(&settings()) }
 }
 
@@ -22,7 +22,7 @@ fn approving(ids: &[&Digest]) -> Limits {
 }
 
 /// A fleet whose roles have the right, so that a change is one call.
-fn fleet(functions: usize) -> World {
+pub(crate) fn fleet(functions: usize) -> World {
     let world = World::fleet(functions);
     let policies = vec!["service-role/AWSLambdaVPCAccessExecutionRole".to_owned()];
     let role = |role: DeclaredRole| DeclaredRole { policies: policies.clone(), ..role };
@@ -30,7 +30,7 @@ fn fleet(functions: usize) -> World {
 }
 
 /// A file with the functions from `from` to `to` of a fleet; all of them belong into its first VPC.
-fn file(from: usize, to: usize) -> String {
+pub(crate) fn file(from: usize, to: usize) -> String {
     let function = |number| format!("[[function]]\nname = 'function-{number:05}'\nvpc = 'fleet'\n");
     let head = "[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n\
                 [[vpc]]\nname = 'fleet'\nid = 'vpc-0f1ee700000000000'\n";
@@ -38,11 +38,11 @@ fn file(from: usize, to: usize) -> String {
 }
 
 /// How many functions have been updated.
-fn updated(history: &History) -> usize {
+pub(crate) fn updated(history: &History) -> usize {
     history.accepted().iter().filter(|call| call.starts_with("Update")).count()
 }
 
-fn held(history: &History) -> usize {
+pub(crate) fn held(history: &History) -> usize {
     history.controller.board().held_by_guard().map(|(_, count)| count).sum()
 }
 

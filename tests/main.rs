@@ -14,6 +14,7 @@ mod histories;
 mod import;
 mod killed;
 mod moto;
+mod observed;
 mod other_days;
 mod paused;
 mod python;

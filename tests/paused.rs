@@ -76,11 +76,15 @@ struct Daemon {
 
 impl Daemon {
     fn start(journal: impl Journal + 'static) -> Self {
+        Self::start_on(FILE, journal)
+    }
+
+    fn start_on(text: &str, journal: impl Journal + 'static) -> Self {
         let begun = Instant::now();
         let clock: Clock = Arc::new(move || BEGINNING + Duration::from_secs(86_400) + begun.elapsed());
         let door = Door::new(World::demo().unwrap().build(BEGINNING).unwrap(), Arc::clone(&clock));
         let telemetry = Arc::new(Telemetry::new(true, Arc::clone(&clock)).unwrap());
-        let file = File(Arc::new(Mutex::new(Some(FILE.to_owned()))), Arc::default());
+        let file = File(Arc::new(Mutex::new(Some(text.to_owned()))), Arc::default());
         let ports = Ports {
             read: Arc::new(door.clone()),
             applier: Arc::new(Applier::new(Arc::new(door.clone()), Arc::new(journal), Arc::clone(&clock))),
@@ -205,4 +209,38 @@ async fn a_broken_file_is_refused_once_for_each_content_and_not_at_each_poll() {
     assert!(daemon.metric("lambda_vpc_desired_valid 1"));
     assert!(daemon.metric("lambda_vpc_desired_loads_total{result=\"success\"} 1"), "it says what is in force");
     daemon.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn observed_drift_shows_in_the_metrics_just_as_enforced_drift_does() {
+    // Two hours after the daemon's first moment.
+    let until = jiff::Timestamp::from_millisecond(i64::try_from(BEGINNING.0).unwrap()).unwrap()
+        + Duration::from_secs(26 * 3600);
+    let observed = Daemon::start_on(&format!("{FILE}mode = 'observe'\nuntil = {until}\n"), Full(Mutex::new(u32::MAX)));
+    let enforced = Daemon::start(Full(Mutex::new(0)));
+    sleep(Duration::from_secs(3600)).await;
+    let drift = |daemon: &Daemon| -> Vec<String> {
+        let text = daemon.telemetry.metrics_text();
+        text.lines().filter(|line| line.starts_with("lambda_vpc_drift_total")).map(str::to_owned).collect()
+    };
+    assert_eq!(drift(&observed), drift(&enforced));
+    for (daemon, state) in [(&observed, "drifted"), (&enforced, "blocked")] {
+        for line in [
+            "lambda_vpc_drift_total{cause=\"file\",kind=\"network\"} 1".to_owned(),
+            "lambda_vpc_drift_total{cause=\"file\",kind=\"policy\"} 1".to_owned(),
+            "lambda_vpc_function_in_sync{account=\"123456789012\",function=\"orders-api\",region=\"eu-west-1\"} 0"
+                .to_owned(),
+            format!("lambda_vpc_functions{{account=\"123456789012\",region=\"eu-west-1\",state=\"{state}\"}} 1"),
+        ] {
+            assert!(daemon.metric(&line), "{line} is not in:\n{}", daemon.telemetry.metrics_text());
+        }
+        assert_eq!(daemon.door.changes(), []);
+    }
+    sleep(Duration::from_secs(2 * 3600)).await;
+    assert!(observed.metric(
+        "lambda_vpc_function_in_sync{account=\"123456789012\",function=\"orders-api\",region=\"eu-west-1\"} 1"
+    ));
+    assert_eq!(drift(&observed), drift(&enforced), "the same difference is not counted again when it is put right");
+    observed.stop().await;
+    enforced.stop().await;
 }

@@ -2,8 +2,9 @@
 //! which are read again in here.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::desired::Watch;
 use crate::engine::{Cadence, Signal};
@@ -23,6 +24,8 @@ pub(super) struct SettingsFile {
     in_force: Settings,
     /// What was wrong when the file was last read.
     refused: Option<Unusable>,
+    /// Somebody asks to read it now.
+    asked: Arc<Notify>,
 }
 
 impl SettingsFile {
@@ -31,12 +34,18 @@ impl SettingsFile {
         let started = Settings::load(path, &overrides)?;
         let path = path.unwrap_or(Path::new(settings::DEFAULT_PATH)).to_owned();
         let found = settings::is_there(&path);
-        Ok(Self { path, overrides, found, in_force: started.clone(), started, refused: None })
+        let asked = Arc::default();
+        Ok(Self { path, overrides, found, in_force: started.clone(), started, refused: None, asked })
     }
 
     /// What is in force.
     pub(super) fn settings(&self) -> &Settings {
         &self.in_force
+    }
+
+    /// By which somebody asks to read the file again now.
+    pub(super) fn asked(&self) -> Arc<Notify> {
+        Arc::clone(&self.asked)
     }
 
     /// Reads the file again. Returns the settings if they are others now; what is wrong with the file, and what needs a
@@ -74,12 +83,13 @@ impl SettingsFile {
     }
 }
 
-/// Reads the settings again when their file changes, and at each poll. They go to the controller as a signal, and the
+/// Reads the settings again when their file changes, when somebody asks for it, and at each poll. They go to the controller as a signal, and the
 /// place of the desired state to whoever follows that.
 pub(super) async fn settings(mut file: SettingsFile, desired: watch::Sender<PathBuf>, send: mpsc::Sender<Signal>) {
     let mut watch = Watch::new(&file.path);
+    let asked = file.asked();
     loop {
-        watch.changed_or_due().await;
+        tokio::select! { _ = watch.changed_or_due() => {}, () = asked.notified() => {} }
         let Some(settings) = file.read_again() else { continue };
         desired.send_if_modified(|path| std::mem::replace(path, settings.desired.clone()) != settings.desired);
         let signal = Signal::Settle(Box::new(Limits::of(settings)), Cadence::of(settings));
@@ -108,5 +118,33 @@ pub(super) async fn desired(mut path: watch::Receiver<PathBuf>, send: mpsc::Send
                 },
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_for_it_has_the_settings_read_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("controller.toml");
+        std::fs::write(&path, "settle = '1s'").unwrap();
+        let file = SettingsFile::read(Some(&path), Overrides::default()).unwrap();
+        // Before anybody watches, so that no event tells of it.
+        std::fs::write(&path, "settle = '2s'").unwrap();
+        let (asked, begun) = (file.asked(), Instant::now());
+        let (desired, _) = watch::channel(file.settings().desired.clone());
+        let (send, mut signals) = mpsc::channel(1);
+        let following = tokio::spawn(settings(file, desired, send));
+        asked.notify_one();
+        let Some(Signal::Settle(limits, _)) = signals.recv().await else { panic!("no settings came") };
+        assert_eq!(limits.settle, Duration::from_secs(2));
+        assert_eq!(begun.elapsed(), Duration::ZERO, "neither an event nor the poll has told of it");
+        following.abort();
     }
 }

@@ -15,7 +15,7 @@ mod undo;
 mod validate;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::file::Unusable;
 use crate::names::{AccountId, FunctionName, Region, VpcId};
+use crate::plan::Limits;
 use crate::settings::{self, Audit, Mode, Overrides, Settings};
 use crate::telemetry::LogFormat;
 
@@ -312,7 +313,10 @@ impl Cli {
                 Ok(settings) => apply::run(settings, &args).await,
                 Err(failure) => Err(failure),
             },
-            Command::Validate(args) => settings(&overrides).and_then(|settings| validate::run(&settings, &args)),
+            Command::Validate(args) => settings(&overrides).and_then(|settings| {
+                let stated = settings::is_there(self.config.as_deref().unwrap_or(Path::new(settings::DEFAULT_PATH)));
+                validate::run(&settings, stated.then(|| Limits::of(&settings)).as_ref(), &args)
+            }),
             Command::Import(args) => match settings(&overrides) {
                 Ok(settings) => import::run(&settings, &args).await,
                 Err(failure) => Err(failure),

@@ -11,9 +11,9 @@ use super::{Failure, Output, PlanArgs, exit};
 use crate::apply::{Applier, Journal};
 use crate::cloud::aws::{Aws, Endpoint};
 use crate::cloud::{CallObserver, Unobserved};
+use crate::desired::DesiredState;
 use crate::engine::{self, Cadence, Controller, Event, Notice, Observer, Ports};
-use crate::file::Diagnostic;
-use crate::names::Clock;
+use crate::names::{Clock, Time};
 use crate::plan::{Admitted, GuardLimits, Limits, Plan};
 use crate::settings::Settings;
 use crate::telemetry::LogJournal;
@@ -70,7 +70,7 @@ impl Session {
     ) -> Result<(Controller, Plan), Failure> {
         let ports = self.ports(settings, observer);
         let loaded = ports.load.load(None).await?;
-        warn(loaded.as_ref().map(|desired| desired.warnings.as_slice()).unwrap_or_default());
+        loaded.iter().for_each(|desired| warn(desired, (self.clock)()));
         let limits = Limits { admitted: Admitted::Only(Default::default()), ..Limits::attended(settings) };
         let controller = Controller::new(limits, Cadence::once(settings));
         let (_stay, signals) = mpsc::channel(1);
@@ -98,8 +98,8 @@ impl Session {
 }
 
 /// Warnings go to stderr, so that stdout is the result alone.
-fn warn(warnings: &[Diagnostic]) {
-    for warning in warnings {
+fn warn(desired: &DesiredState, now: Time) {
+    for warning in desired.warnings.iter().chain(&desired.ended(now)) {
         anstream::eprintln!("{}\n", warning.render(print::colour_on_stderr()));
     }
 }

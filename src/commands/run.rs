@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::connect::{self, Loader};
@@ -29,7 +29,7 @@ const LAST_REQUESTS: Duration = Duration::from_secs(1);
 pub(super) async fn run(config: Option<&Path>, overrides: Overrides) -> Result<ExitCode, Failure> {
     let settings = SettingsFile::read(config, overrides)?;
     let (send, signals) = mpsc::channel(8);
-    forward_signals(send.clone())?;
+    forward_signals(send.clone(), settings.asked())?;
     let listener = listen(settings.settings().listen).await?;
     daemon(settings, &Endpoint::Environment, listener, send, signals, None).await?;
     Ok(exit::FINE)
@@ -51,8 +51,8 @@ pub(super) fn told_to_stop() -> Result<impl Future<Output = ()> + Send + 'static
     })
 }
 
-/// SIGTERM and SIGINT stop, SIGHUP reloads and sweeps.
-fn forward_signals(send: mpsc::Sender<Signal>) -> Result<(), Failure> {
+/// SIGTERM and SIGINT stop; SIGHUP reads both files again and sweeps.
+fn forward_signals(send: mpsc::Sender<Signal>, settings: Arc<Notify>) -> Result<(), Failure> {
     let failed = |error| Failure::Other(format!("signals cannot be received: {error}"));
     let pairs = [
         (SignalKind::terminate(), Signal::Stop),
@@ -61,10 +61,13 @@ fn forward_signals(send: mpsc::Sender<Signal>) -> Result<(), Failure> {
     ];
     for (kind, meaning) in pairs {
         let mut arriving = signal(kind).map_err(failed)?;
-        let send = send.clone();
+        let (send, settings) = (send.clone(), Arc::clone(&settings));
         tokio::spawn(async move {
             while arriving.recv().await.is_some() {
                 tracing::info!("received a signal: {meaning:?}");
+                if matches!(meaning, Signal::Reload) {
+                    settings.notify_one();
+                }
                 if send.send(meaning.clone()).await.is_err() {
                     break;
                 }

@@ -4,15 +4,17 @@ mod github;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::connect::{clock, named_accounts, region_of_environment};
 use super::print::{colour_on_stderr, out, out_json};
 use super::{Failure, ValidateArgs, ValidateOutput, exit};
-use crate::desired::{Accounts, DesiredState};
+use crate::desired::{Accounts, DesiredState, Entry};
 use crate::file::Diagnostic;
 use crate::names::Time;
+use crate::plan::{self, Limits};
 use crate::settings::Settings;
 
 /// What was found in one file, or in all files of one directory.
@@ -24,12 +26,13 @@ struct Checked {
     diagnostics: Vec<Diagnostic>,
 }
 
-pub(super) fn run(settings: &Settings, args: &ValidateArgs) -> Result<ExitCode, Failure> {
+/// Validates; with limits, what exceeds them is told as well.
+pub(super) fn run(settings: &Settings, limits: Option<&Limits>, args: &ValidateArgs) -> Result<ExitCode, Failure> {
     let accounts = Accounts::without_aws(named_accounts(settings), region_of_environment());
     let only = [settings.desired.clone()];
     let files = if args.files.is_empty() { only.as_slice() } else { args.files.as_slice() };
     let now = clock()();
-    let checked: Vec<Checked> = files.iter().map(|file| check(file, &accounts, now)).collect();
+    let checked: Vec<Checked> = files.iter().map(|file| check(file, &accounts, limits, now)).collect();
     match args.output {
         ValidateOutput::Human => checked.iter().try_for_each(print)?,
         ValidateOutput::Github => checked.iter().try_for_each(annotate)?,
@@ -38,16 +41,27 @@ pub(super) fn run(settings: &Settings, args: &ValidateArgs) -> Result<ExitCode, 
     Ok(if checked.iter().all(|file| file.valid) { exit::FINE } else { exit::ERROR })
 }
 
-fn check(file: &Path, accounts: &Accounts, now: Time) -> Checked {
+fn check(file: &Path, accounts: &Accounts, limits: Option<&Limits>, now: Time) -> Checked {
     let file = file.to_owned();
     match DesiredState::load(&file, accounts) {
         Ok(state) => {
             let ended = state.ended(now);
-            let diagnostics = state.warnings.into_iter().chain(ended).collect();
+            let exceeding = limits.map(|limits| exceeding(&state, limits)).unwrap_or_default();
+            let diagnostics = state.warnings.into_iter().chain(ended).chain(exceeding).collect();
             Checked { file, valid: true, functions: state.entries.len(), diagnostics }
         }
         Err(unusable) => Checked { file, valid: false, functions: 0, diagnostics: unusable.0 },
     }
+}
+
+/// Points at entries that the settings will not let through, whatever is found in AWS.
+fn exceeding(state: &DesiredState, limits: &Limits) -> Vec<Diagnostic> {
+    let told = |entry: &Arc<Entry>| {
+        let why = plan::refused(limits, entry)?;
+        let text = format!("the settings will keep `{}` as it is", entry.key.name);
+        Some(Diagnostic::warning(&entry.terms.source, &entry.terms.span, text, why.reason.name()).help(why.to_string()))
+    };
+    state.entries.iter().filter_map(told).collect()
 }
 
 fn print(checked: &Checked) -> Result<(), Failure> {

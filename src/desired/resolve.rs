@@ -558,7 +558,8 @@ fn doubtful(sources: &[Source], vpcs: &Vpcs, entries: &Entries, report: &mut Rep
         report.push(Diagnostic::warning(&vpc.source, &vpc.name, text, "unused"));
     }
     if let (None, Some(first)) = (entries.all().next(), sources.first()) {
-        report.push(Diagnostic::warning(first, &(0..0), "this lists no function", ""));
+        let nothing = Diagnostic::warning(first, &(0..0), "this lists no function", "");
+        report.push(nothing.help("every function is then left as it is, and none is looked at"));
     }
 }
 

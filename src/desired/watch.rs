@@ -46,9 +46,7 @@ impl Watch {
     pub fn new(path: &Path) -> Self {
         let (send, events) = mpsc::unbounded_channel();
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading the file makes an access event, which would wake us for ever. An error (a full queue) may hide
-            // any change, so it counts as one.
-            if !matches!(&event, Ok(event) if matches!(event.kind, EventKind::Access(_))) {
+            if may_be_a_change(&event) {
                 // Nobody listens any more when the program ends.
                 let _ = send.send(());
             }
@@ -110,6 +108,12 @@ impl Watch {
             })
             .collect();
     }
+}
+
+/// Whether to look again. Reading the file makes an access event, which would wake us for ever. An error, or an overflow
+/// of the system's queue, may hide any change, so it counts as one.
+fn may_be_a_change(event: &notify::Result<notify::Event>) -> bool {
+    !matches!(event, Ok(event) if matches!(event.kind, EventKind::Access(_)))
 }
 
 /// The directories to watch for a desired state at this path.
@@ -208,6 +212,75 @@ mod tests {
         }
         let changed = tokio::time::timeout(Duration::from_secs(3600), watch.changed()).await;
         assert!(changed.is_err(), "nothing is made up");
+    }
+
+    #[test]
+    fn all_that_may_hide_or_be_a_change_counts_and_only_reading_does_not() {
+        use notify::event::{
+            AccessKind, AccessMode, CreateKind, Flag, MetadataKind, ModifyKind, RemoveKind, RenameMode,
+        };
+        let happens = |kind| Ok(notify::Event::new(kind));
+        for (event, expected) in [
+            (happens(EventKind::Access(AccessKind::Open(AccessMode::Any))), false),
+            (happens(EventKind::Access(AccessKind::Read)), false),
+            (happens(EventKind::Access(AccessKind::Close(AccessMode::Read))), false),
+            (happens(EventKind::Any), true),
+            (happens(EventKind::Create(CreateKind::File)), true),
+            (happens(EventKind::Modify(ModifyKind::Any)), true),
+            (happens(EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any))), true),
+            (happens(EventKind::Modify(ModifyKind::Name(RenameMode::To))), true),
+            (happens(EventKind::Remove(RemoveKind::Folder)), true),
+            // What inotify's overflow becomes: IN_Q_OVERFLOW.
+            (happens(EventKind::Other).map(|event| event.set_flag(Flag::Rescan)), true),
+            (Err(notify::Error::new(notify::ErrorKind::MaxFilesWatch)), true),
+            (Err(notify::Error::generic("anything")), true),
+        ] {
+            assert_eq!(may_be_a_change(&event), expected, "{event:?}");
+        }
+    }
+
+    #[test]
+    fn reading_wakes_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f.toml");
+        std::fs::write(&path, "function = []").unwrap();
+        let (send, events) = std::sync::mpsc::channel();
+        let mut watcher = notify::recommended_watcher(move |event| send.send(event).unwrap()).unwrap();
+        watcher.watch(folder.path(), RecursiveMode::NonRecursive).unwrap();
+        for _ in 0..3 {
+            super::super::Files::read(&path);
+            super::super::Files::read(folder.path());
+        }
+        // Events come in their order, so all of the reading's are there when this one is.
+        std::fs::write(folder.path().join("last"), "").unwrap();
+        let is_last = |event: &notify::Result<notify::Event>| {
+            event.as_ref().is_ok_and(|event| event.paths.iter().any(|path| path.ends_with("last")))
+        };
+        let before: Vec<_> = events.iter().take_while(|event| !is_last(event)).collect();
+        assert!(!before.is_empty(), "reading makes events");
+        assert!(!before.iter().any(may_be_a_change), "{before:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_an_overflow_that_hid_a_swap_the_new_directory_is_watched() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        for tree in ["rev1", "rev2"] {
+            std::fs::create_dir(root.join(tree)).unwrap();
+            std::fs::write(root.join(tree).join("f.toml"), tree).unwrap();
+        }
+        symlink("rev1", root.join("current")).unwrap();
+        let (send, events) = mpsc::unbounded_channel();
+        let watcher = notify::recommended_watcher(|_| {}).unwrap();
+        let path = root.join("current/f.toml");
+        let mut watch = Watch { path, events, watcher: Some(watcher), watched: BTreeSet::new() };
+        watch.watch_again();
+        assert_eq!(watch.watched, BTreeSet::from([root.clone(), root.join("rev1")]));
+        std::fs::remove_file(root.join("current")).unwrap();
+        symlink("rev2", root.join("current")).unwrap();
+        send.send(()).unwrap();
+        assert_eq!(watch.changed_or_due().await, Nudge::Changed);
+        assert_eq!(watch.watched, BTreeSet::from([root.clone(), root.join("rev2")]));
     }
 
     #[test]

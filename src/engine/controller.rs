@@ -1,10 +1,11 @@
 //! The mind of the daemon: events in, effects out. It owns all state and does no IO, so that whole histories run in a
 //! test without a runtime; "one attach per role" and "never two calls for one function" are plain reads of its memory.
 //!
-//! What comes in is the file (`file`), the settings (`settle`), what a sweep found (`sweep`), and the ends of looks and
-//! steps (`pass`).
+//! What comes in is the file (`file`), the settings (`settle`), what a sweep found (`sweep`), the ends of looks and steps
+//! (`pass`), and those of observations (`observed`).
 
 mod file;
+mod observed;
 mod pass;
 mod settle;
 mod sweep;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::file::Load;
+use self::observed::Ends;
 use self::sweep::Sweep;
 use super::event::{Effect, Event, Notice, Signal};
 use super::queue::{Queue, Rank};
@@ -90,6 +92,7 @@ pub struct Controller {
     board: Board,
     sweeps: BTreeMap<Scope, Sweep>,
     load: Load,
+    ends: Ends,
     /// Whether what differs is to be looked at again, since what may be done about it has changed.
     reconsider: bool,
     rng: fastrand::Rng,
@@ -113,6 +116,7 @@ impl Controller {
             board: Board::default(),
             sweeps: BTreeMap::new(),
             load: Load::default(),
+            ends: Ends::default(),
             reconsider: false,
             stopping: false,
         }
@@ -172,12 +176,16 @@ impl Controller {
         let sweeps = self.sweeps.values().filter_map(Sweep::next).min();
         let load = self.load.next();
         let lead = self.memory.rollouts.next_expiry();
-        [sweeps, load, self.queue.next_at(), lead].into_iter().flatten().min().filter(|_| !self.stopping)
+        let (queue, ends) = (self.queue.next_at(), self.ends.next());
+        [sweeps, load, queue, lead, ends].into_iter().flatten().min().filter(|_| !self.stopping)
     }
 
     /// Takes an event in, and says what is to be done.
     pub fn handle(&mut self, event: Event, now: Time) -> Vec<Effect> {
         let mut effects = Vec::new();
+        if !self.stopping {
+            self.resume(now, &mut effects);
+        }
         match event {
             Event::Loaded(loaded) => self.loaded(loaded, now, &mut effects),
             Event::Surveyed(found) => self.surveyed(found, now, &mut effects),

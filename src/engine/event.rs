@@ -98,6 +98,8 @@ pub enum Notice {
     },
     /// A person has approved the plan with this id, and its changes are made.
     Approved(Digest),
+    /// The observation of a function has ended, and the settings let its entry be enforced from now on.
+    Resumed(FunctionKey),
     /// A difference was found that was not there before.
     Drifted(Change),
     /// A step was answered.

@@ -116,6 +116,11 @@ impl Diagnostic {
         self.labels.first().map(|label| label.source.line_and_column(label.span.end))
     }
 
+    /// The texts that it marks, that of the place itself first; none where a place is not in its file.
+    pub fn marked(&self) -> impl Iterator<Item = Option<&str>> {
+        self.labels.iter().map(|label| label.source.text().get(label.span.clone()))
+    }
+
     /// All that is said beside the message: of the place itself, of others that it has to do with, and what to write.
     pub fn remarks(&self) -> Vec<String> {
         let said = self.labels.iter().enumerate().filter(|(_, label)| !label.text.is_empty());

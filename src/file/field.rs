@@ -117,9 +117,9 @@ pub fn read<T: DeserializeOwned + JsonSchema>(source: &Source, report: &mut Repo
     let document = serde_ignored::deserialize(toml::Deserializer::from(table.clone()), |path| {
         unknown.insert(steps(&path));
     });
-    let schema = schemars::schema_for!(T);
-    for path in unknown {
-        report.push(unknown_key(source, table.get_ref(), &path, schema.as_value()));
+    if !unknown.is_empty() {
+        let schema = schemars::schema_for!(T);
+        unknown.iter().for_each(|path| report.push(unknown_key(source, table.get_ref(), path, schema.as_value())));
     }
     match document {
         Ok(document) => Some(document),

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::reason::{Outcome, Reason, Why};
 use super::rollout::new_pairs;
-use super::{World, bind, preflight};
+use super::{Limits, World, bind, preflight};
 use crate::cloud::{Exclusion, Function, Simulated, State};
 use crate::desired::{AttachPolicy, Entry, Want};
 use crate::live::{Fault, RoleFacts, Seen};
@@ -146,7 +146,7 @@ fn try_compare(w: &World<'_>, entry: &Entry) -> Result<Comparison, Outcome> {
     if !attaching && attach.is_empty() {
         return Ok(Comparison { verdict: Verdict::InSync, warnings, new_pairs: Vec::new() });
     }
-    allowed(w, entry, &to, &attach)?;
+    allowed(w, entry, &attach)?;
     let new_pairs = if attaching { new_pairs(w, entry, &to) } else { Vec::new() };
     if let (Want::Attached(intent), false) = (&entry.terms.want, new_pairs.is_empty())
         && let Seen::Present(vpc) = w.facts.vpc(&entry.key.scope, &intent.vpc)
@@ -267,16 +267,22 @@ pub(super) fn missing(w: &World<'_>, entry: &Entry, function: &Function, role: &
     missing
 }
 
-/// What the operator's settings refuse, no matter what the file says.
-fn allowed(w: &World<'_>, entry: &Entry, to: &Network, attach: &[Attach]) -> Result<(), Outcome> {
+/// Why the operator's settings refuse what an entry wants, no matter what is found in AWS; none if they do not.
+pub fn refused(limits: &Limits, entry: &Entry) -> Option<Why> {
     match &entry.terms.want {
-        Want::Detached if !w.limits.allow_detach && !to.is_attached() => {
-            return Err(Outcome::blocked(Reason::DetachNotAllowed, ""));
+        Want::Disputed(_) => None,
+        Want::Detached => (!limits.allow_detach).then(|| Why::new(Reason::DetachNotAllowed, "")),
+        Want::Attached(intent) => {
+            let allowed = limits.allowed_vpcs.as_ref().is_none_or(|vpcs| vpcs.contains(&intent.vpc));
+            (!allowed).then(|| Why::new(Reason::VpcNotAllowed, intent.vpc.to_string()))
         }
-        Want::Attached(intent) if w.limits.allowed_vpcs.as_ref().is_some_and(|vpcs| !vpcs.contains(&intent.vpc)) => {
-            return Err(Outcome::blocked(Reason::VpcNotAllowed, intent.vpc.to_string()));
-        }
-        _ => {}
+    }
+}
+
+/// What the operator's settings refuse, no matter what the file says.
+fn allowed(w: &World<'_>, entry: &Entry, attach: &[Attach]) -> Result<(), Outcome> {
+    if let Some(why) = refused(w.limits, entry) {
+        return Err(Outcome::Blocked { why, until: None });
     }
     match attach.iter().find(|attach| !policy_allowed(w, attach)) {
         Some(refused) => Err(Outcome::blocked(Reason::PolicyNotAllowed, refused.policy.to_string())),

@@ -100,9 +100,14 @@ pub(super) fn busy(function: &Function, now: Time) -> Option<Outcome> {
     }
 }
 
+/// The mode that counts now: the operator's is a ceiling over the entry's, and an observation with an end is over then.
+pub fn mode(w: &World<'_>, entry: &Entry) -> Mode {
+    w.limits.mode.min(entry.terms.mode_at(w.now))
+}
+
 /// What keeps a difference from being put right now: the mode, the account, the agreement, other people at work, the guard.
 pub fn gate(w: &World<'_>, entry: &Arc<Entry>, change: &Change) -> Option<Outcome> {
-    if w.limits.mode.min(entry.terms.mode_at(w.now)) == Mode::Observe {
+    if mode(w, entry) == Mode::Observe {
         let reason = entry.terms.reason.clone().unwrap_or_default();
         // Under the operator's ceiling the end of an observation passes without effect, and is nothing to wait for.
         let until = entry.terms.until.filter(|until| w.now < *until);

@@ -32,8 +32,8 @@ mod rollout;
 mod setbacks;
 
 pub use bind::{Bound, bind};
-pub use change::{Attach, Cause, Change, Comparison, Evidence, NetworkChange, Verdict, compare};
-pub use decide::{Decision, conclude, decide, gate, may_be_unfinished, needs_look};
+pub use change::{Attach, Cause, Change, Comparison, Evidence, NetworkChange, Verdict, compare, refused};
+pub use decide::{Decision, conclude, decide, gate, may_be_unfinished, mode, needs_look};
 pub use guard::{GuardLimits, Ledger};
 pub use memory::{Answer, Memory};
 pub use patterns::{matched, unmatched};

@@ -95,6 +95,9 @@ impl Log {
             Notice::Sweeping(_) => {}
             Notice::Swept { scope, took, fault } => self.swept(scope, *took, fault.as_ref()),
             Notice::Approved(id) => tracing::info!(plan = id.short(), "the plan is approved: its changes are made"),
+            Notice::Resumed(key) => {
+                tracing::info!(function = %key, "its observation has ended: the file is enforced from now on");
+            }
             Notice::Drifted(change) => {
                 let (cause, policies) = (change.cause.name(), change.attach.len());
                 let network = change.network.is_some();

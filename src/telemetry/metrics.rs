@@ -218,7 +218,7 @@ impl Metrics {
                     self.sweep_success.with_label_values(&labels).set(now.as_seconds());
                 }
             }
-            Notice::Approved(_) => {}
+            Notice::Approved(_) | Notice::Resumed(_) => {}
             Notice::Drifted(change) => {
                 let kinds = [!change.attach.is_empty(), change.network.is_some()];
                 for (kind, _) in KINDS.iter().zip(kinds).filter(|(_, is)| *is) {

@@ -74,10 +74,11 @@ impl Controller {
         effects.push(Effect::Tell(Notice::Loaded {
             digest: state.digest.clone(),
             functions: state.entries.len(),
-            warnings: state.warnings.clone(),
+            warnings: state.warnings.iter().cloned().chain(state.ended(now)).collect(),
         }));
         let before = self.desired.replace(state);
         self.match_all_patterns();
+        self.await_ends(now);
         self.release(before.as_ref(), effects);
         self.sweep_new_scopes_and_patterns(before.as_ref(), now);
         self.take_up(before.as_ref(), now, effects);

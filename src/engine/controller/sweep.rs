@@ -140,6 +140,7 @@ impl Controller {
         self.facts.surveyed(found);
         effects.push(Effect::Tell(Notice::Swept { scope: scope.clone(), took, fault: fault.map(|(why, _)| why) }));
         self.match_patterns(&scope, effects);
+        self.await_ends(now);
         let entries: Vec<Arc<Entry>> = match &self.desired {
             Some(desired) => desired.entries.iter().filter(|e| e.key.scope == scope).cloned().collect(),
             None => Vec::new(),

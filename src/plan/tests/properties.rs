@@ -72,6 +72,9 @@ fn world(dice: &mut Dice<'_>) -> Scene {
         scene.limits.allowed_policies.push(PolicyName::parse(OTHER_POLICY).unwrap());
     }
     if dice.rarely() {
+        scene.limits.allowed_vpcs = Some(BTreeSet::from([vpc_id(dice.one_of(&["vpc-1", "vpc-2"]))]));
+    }
+    if dice.rarely() {
         let agreed: Vec<Change> = plan(&scene.world()).lines.iter().filter_map(Line::change).cloned().collect();
         let agreed = agreed.into_iter().filter(|_| dice.throw(2) == 0).map(|change| (change.key.clone(), change));
         scene.limits.admitted = Admitted::Only(agreed.collect());
@@ -165,6 +168,8 @@ fn fits(scene: &Scene, asked: &FunctionKey, step: &Step) {
             assert_ne!(entry.terms.attach_policy, crate::desired::AttachPolicy::Never);
         }
     }
+    let within = |vpcs: &BTreeSet<VpcId>| entry.terms.want.vpc().is_none_or(|vpc| vpcs.contains(vpc));
+    assert!(scene.limits.allowed_vpcs.as_ref().is_none_or(within));
     let life = function.life.as_ref();
     assert!(life.is_none_or(|life| life.state != Lambda::Pending && life.update != Update::InProgress));
     if let Admitted::Only(agreed) = &scene.limits.admitted {
