@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use divan::{Bencher, black_box};
 use futures_util::FutureExt as _;
+use lambda_vpc_controller::cloud::Listing;
 use lambda_vpc_controller::desired::{Accounts, DesiredState};
 use lambda_vpc_controller::engine::{Cadence, Controller, Effect, Event};
 use lambda_vpc_controller::file::Source;
@@ -36,7 +37,8 @@ fn swept(functions: usize) -> Controller {
     let door = Door::new(support::fleet(functions).build(NOW).expect("the world is valid"), clock.clock());
     clock.pass(Duration::from_secs(24 * 3600));
     let limits = Limits::of(&Settings::new(&Overrides::default()));
-    let mut controller = Controller::new(limits, Cadence { resync: None, poll: None, workers: 1, seed: 1 });
+    let mut controller =
+        Controller::new(limits, Cadence { resync: None, poll: None, workers: 1, listing: Listing::Latest, seed: 1 });
     for effect in controller.handle(Event::Loaded(Ok(Some(desired(functions)))), clock.now()) {
         let Effect::Survey(scope, needs) = effect else { continue };
         let found = live::survey(&door, &scope, &needs, clock.now()).now_or_never().expect("the door answers at once");

@@ -4,6 +4,7 @@
 //! behind an `Arc`, since a fleet of ten thousand functions repeats the same few accounts, roles and networks.
 
 mod pattern;
+mod version;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,6 +14,7 @@ use std::time::Duration;
 pub use pattern::{NamePattern, fits};
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::Digest as _;
+pub use version::Version;
 
 /// A text that is not what it should be: what was expected, what was given and the rule it breaks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -120,6 +122,18 @@ name!(
             && bare.len() <= 64
             && text.len() <= 140
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    }
+);
+
+name!(
+    /// The name of an alias, which leads to one or two versions of a function.
+    AliasName,
+    "an alias",
+    "an alias has 1 to 128 letters, digits, hyphens and underscores, and is no number",
+    |text| {
+        (1..=128).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+            && !text.bytes().all(|b| b.is_ascii_digit())
     }
 );
 

@@ -30,6 +30,8 @@ pub struct Settings {
     pub resync: Duration,
     /// How long a function that somebody else just changed is left alone.
     pub settle: Duration,
+    /// Whether published versions that run another network are looked for.
+    pub versions: bool,
     /// How fast, and how much at once.
     pub limits: Limits,
     /// What no desired file may exceed.
@@ -174,6 +176,9 @@ pub struct RawSettings {
     resync: Option<Field<String>>,
     /// How long a function that somebody else just changed is left alone, such as "60s".
     settle: Option<Field<String>>,
+    /// Whether published versions are listed as well, and those counted and shown that run another network than the file says,
+    /// with the aliases that lead to them: true or false (default).
+    versions: Option<Field<bool>>,
     /// Where every change is recorded: "stdout", or the path of a file. A relative path begins at this file's folder.
     audit: Option<Field<String>>,
     /// How fast, and how much at once.
@@ -278,8 +283,19 @@ impl Settings {
     /// The keys that differ and that a daemon cannot take over while it runs.
     pub fn needs_restart(&self, next: &Self) -> Vec<&'static str> {
         // What is named with an underscore takes effect at once.
-        let Self { desired: _, mode: _, listen, resync: _, settle: _, limits, guard: _, accounts, metrics, audit } =
-            self;
+        let Self {
+            desired: _,
+            mode: _,
+            listen,
+            resync: _,
+            settle: _,
+            versions: _,
+            limits,
+            guard: _,
+            accounts,
+            metrics,
+            audit,
+        } = self;
         let Limits { rates, workers: _ } = limits;
         let differ = [
             ("listen", *listen != next.listen),
@@ -316,6 +332,7 @@ impl Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 9464)),
             resync: Duration::from_secs(300),
             settle: Duration::from_secs(60),
+            versions: false,
             limits: Limits { rates: Rates::default(), workers: 16 },
             guard: Guard {
                 allow_detach: false,
@@ -366,6 +383,7 @@ impl Reader<'_> {
         set(&mut into.listen, self.parse(&raw.listen, |text| text.parse::<SocketAddr>().map_err(|_| listen(text))));
         set(&mut into.resync, self.parse(&raw.resync, |text| parse_resync(text)));
         set(&mut into.settle, self.parse(&raw.settle, |text| parse_duration(text)));
+        set(&mut into.versions, self.get(&raw.versions).copied());
         into.audit = self.parse(&raw.audit, |text| Audit::parse(text)).map(|audit| audit.within(&folder));
         if let Some(limits) = self.get(&raw.limits) {
             self.rates(limits, &mut into.limits.rates);
@@ -533,7 +551,7 @@ mod tests {
         let before = Settings::new(&Overrides::default());
         for (text, expected) in [
             (
-                "desired = 'x'\nmode = 'observe'\nresync = '1h'\nsettle = '1h'\n[limits]\nworkers = 3\n[guard]\nallow_detach = true",
+                "desired = 'x'\nmode = 'observe'\nresync = '1h'\nsettle = '1h'\nversions = true\n[limits]\nworkers = 3\n[guard]\nallow_detach = true",
                 &[][..],
             ),
             ("listen = '127.0.0.1:1'", &["listen"]),

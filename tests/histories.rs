@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
+use lambda_vpc_controller::cloud::Listing;
 use lambda_vpc_controller::engine::{Cadence, Effect, Event, Notice, Signal};
 use lambda_vpc_controller::plan::{Limits, Outcome, Reason, State, Writable};
 use lambda_vpc_controller::settings::Mode;
@@ -291,7 +292,7 @@ fn a_hangup_tries_again_at_once_what_waits_for_somebody() {
 #[test]
 fn settings_that_change_let_through_or_stop_what_the_old_ones_did_not() {
     let settle = |history: &mut History, limits: Limits| {
-        let cadence = Cadence { resync: Some(5 * MINUTE), poll: None, workers: 1, seed: 7 };
+        let cadence = Cadence { resync: Some(5 * MINUTE), poll: None, workers: 1, listing: Listing::Latest, seed: 7 };
         history.signal(Signal::Settle(Box::new(limits), cadence));
     };
     let mut history = History::new(Limits { mode: Mode::Observe, ..daemon() });

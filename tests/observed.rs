@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lambda_vpc_controller::cloud::Listing;
 use lambda_vpc_controller::engine::{Cadence, Notice, Signal};
 use lambda_vpc_controller::names::Time;
 use lambda_vpc_controller::plan::{Limits, Outcome, Reason, State};
@@ -18,7 +19,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A history in which no sweep comes along by itself.
 fn history(world: World, limits: Limits) -> History {
     let mut history = History::of(world, limits.clone());
-    let cadence = Cadence { resync: Some(100 * HOUR), poll: None, workers: 16, seed: 5 };
+    let cadence = Cadence { resync: Some(100 * HOUR), poll: None, workers: 16, listing: Listing::Latest, seed: 5 };
     history.signal(Signal::Settle(Box::new(limits), cadence));
     history
 }

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use lambda_vpc_controller::cloud::aws::{Access, Deadlines};
-use lambda_vpc_controller::cloud::{Cloud, CloudError, Read, Receipt, Reply};
+use lambda_vpc_controller::cloud::{Cloud, CloudError, Listing, Read, Receipt, Reply};
 use lambda_vpc_controller::names::{
     AccountId, FunctionKey, FunctionName, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, SecurityGroupId,
     SubnetId, VpcId,
@@ -61,9 +61,9 @@ impl Script<'_> {
     async fn reads(&mut self, at: &Scope) {
         let cloud = self.cloud;
         self.note("identity", cloud.caller_identity(None, &at.region), "ok").await;
-        let first = self.note("list", cloud.list_functions(at, None), "ok").await.unwrap();
+        let first = self.note("list", cloud.list_functions(at, Listing::Latest, None), "ok").await.unwrap();
         assert_eq!(first.items.len(), 50);
-        let second = self.note("list on", cloud.list_functions(at, first.next), "ok").await.unwrap();
+        let second = self.note("list on", cloud.list_functions(at, Listing::Latest, first.next), "ok").await.unwrap();
         assert_eq!((second.items.len(), second.next), (14, None));
         self.note("get", cloud.get_function(&key(at, "legacy-report")), "ok").await;
         self.note("get missing", cloud.get_function(&key(at, "nothing")), "NotFound").await;

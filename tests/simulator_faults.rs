@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use lambda_vpc_controller::cloud::{
-    self, Class, Cloud, CloudError, Exclusion, Failure, Read as _, Simulated, State, Update, Write as _,
+    self, Class, Cloud, CloudError, Exclusion, Failure, Listing, Read as _, Simulated, State, Update, Write as _,
 };
 use lambda_vpc_controller::names::{
     AccountId, FunctionKey, FunctionName, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, VpcId,
@@ -256,8 +256,8 @@ fn what_is_special_about_a_function_or_a_role_is_the_same_through_both_doors() {
             assert_eq!(sdk.get_function(&key(name)).await.unwrap(), direct, "{name}");
         }
         assert_eq!(
-            sdk.list_functions(&at(), None).await.unwrap(),
-            served.door.list_functions(&at(), None).await.unwrap()
+            sdk.list_functions(&at(), Listing::Latest, None).await.unwrap(),
+            served.door.list_functions(&at(), Listing::Latest, None).await.unwrap()
         );
         let provided = sdk.get_function(&key("provided")).await.unwrap();
         assert!(matches!(provided.excluded, Some(Exclusion::CapacityProvider(_))), "{provided:?}");

@@ -15,15 +15,15 @@ use aws_credential_types::Credentials;
 use aws_sdk_ec2::types::Filter;
 use aws_sdk_iam::types::{EntityType, PolicyUsageType};
 use aws_sdk_lambda::operation::RequestId;
-use aws_sdk_lambda::types::VpcConfig;
+use aws_sdk_lambda::types::{FunctionVersion, VpcConfig};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
 use self::errors::{SdkFailure, convert, malformed};
 use super::budget::{Budgets, Family, Rates};
 use super::{
-    CallObserver, Called, Class, CloudError, Function, Identity, Interface, Listed, Marker, Operation, Page, Read,
-    Receipt, Reply, RouteTable, SecurityGroup, Simulated, Subnet, Vpc, Write, iam_region,
+    Alias, CallObserver, Called, Class, CloudError, Function, Identity, Interface, Listed, Listing, Marker, Operation,
+    Page, Read, Receipt, Reply, RouteTable, SecurityGroup, Simulated, Subnet, Vpc, Write, iam_region,
 };
 use crate::names::{
     AccountId, Clock, FunctionKey, Network, PolicyArn, Region, RevisionId, RoleArn, RoleName, Scope, VpcId,
@@ -287,10 +287,14 @@ impl Read for Aws {
         })
     }
 
-    fn list_functions<'a>(&'a self, at: &'a Scope, from: Option<Marker>) -> Reply<'a, Page<Listed>> {
+    fn list_functions<'a>(&'a self, at: &'a Scope, which: Listing, from: Option<Marker>) -> Reply<'a, Page<Listed>> {
         Box::pin(async move {
             let operation = Operation::ListFunctions;
             let request = self.lambda(at).await.list_functions().max_items(LAMBDA_PAGE).set_marker(token(from));
+            let request = match which {
+                Listing::Latest => request,
+                Listing::All => request.function_version(FunctionVersion::All),
+            };
             let answer = self.call(operation, at, request.send()).await?;
             let items = answer.functions().iter().filter_map(|item| answers::listed(operation, item)).collect();
             Ok(Page { items, next: marker(answer.next_marker()) })
@@ -310,6 +314,17 @@ impl Read for Aws {
             let operation = Operation::GetFunctionConfiguration;
             let request = lambda.get_function_configuration().function_name(key.name.as_str());
             answers::configuration(operation, &self.call(operation, at, request.send()).await?)
+        })
+    }
+
+    fn list_aliases<'a>(&'a self, key: &'a FunctionKey, from: Option<Marker>) -> Reply<'a, Page<Alias>> {
+        Box::pin(async move {
+            let operation = Operation::ListAliases;
+            let request = self.lambda(&key.scope).await.list_aliases().function_name(key.name.as_str());
+            let request = request.max_items(LAMBDA_PAGE).set_marker(token(from));
+            let answer = self.call(operation, &key.scope, request.send()).await?;
+            let items = answer.aliases().iter().map(|item| answers::alias(operation, item));
+            Ok(Page { items: items.collect::<Result<_, _>>()?, next: marker(answer.next_marker()) })
         })
     }
 

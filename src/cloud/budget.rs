@@ -42,9 +42,10 @@ impl Family {
     pub fn of(operation: Operation) -> Option<Self> {
         match operation {
             Operation::GetCallerIdentity => None,
-            Operation::ListFunctions | Operation::GetFunctionConfiguration | Operation::UpdateFunctionConfiguration => {
-                Some(Self::Lambda)
-            }
+            Operation::ListFunctions
+            | Operation::GetFunctionConfiguration
+            | Operation::ListAliases
+            | Operation::UpdateFunctionConfiguration => Some(Self::Lambda),
             Operation::GetFunction => Some(Self::GetFunction),
             Operation::ListEntitiesForPolicy
             | Operation::ListAttachedRolePolicies

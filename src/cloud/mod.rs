@@ -28,11 +28,14 @@ pub trait Read: Send + Sync {
     fn caller_identity<'a>(&'a self, account: Option<&'a AccountId>, region: &'a Region) -> Reply<'a, Identity>;
 
     /// The functions of a scope, at most 50 a page, without state and last update (`lambda:ListFunctions`).
-    fn list_functions<'a>(&'a self, at: &'a Scope, from: Option<Marker>) -> Reply<'a, Page<Listed>>;
+    fn list_functions<'a>(&'a self, at: &'a Scope, which: Listing, from: Option<Marker>) -> Reply<'a, Page<Listed>>;
 
     /// One function, with state and last update (`lambda:GetFunctionConfiguration`, or `lambda:GetFunction` where the
     /// operator allows that).
     fn get_function<'a>(&'a self, key: &'a FunctionKey) -> Reply<'a, Function>;
+
+    /// The aliases of a function (`lambda:ListAliases`).
+    fn list_aliases<'a>(&'a self, key: &'a FunctionKey, from: Option<Marker>) -> Reply<'a, Page<Alias>>;
 
     /// The names of the roles of an account that a policy is attached to (`iam:ListEntitiesForPolicy`).
     fn list_roles_with_policy<'a>(
@@ -131,6 +134,7 @@ pub enum Operation {
     ListFunctions,
     GetFunctionConfiguration,
     GetFunction,
+    ListAliases,
     ListEntitiesForPolicy,
     ListAttachedRolePolicies,
     SimulatePrincipalPolicy,
@@ -145,11 +149,12 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::GetCallerIdentity,
         Self::ListFunctions,
         Self::GetFunctionConfiguration,
         Self::GetFunction,
+        Self::ListAliases,
         Self::ListEntitiesForPolicy,
         Self::ListAttachedRolePolicies,
         Self::SimulatePrincipalPolicy,
@@ -169,6 +174,7 @@ impl Operation {
             Self::ListFunctions
             | Self::GetFunctionConfiguration
             | Self::GetFunction
+            | Self::ListAliases
             | Self::UpdateFunctionConfiguration => Service::Lambda,
             Self::ListEntitiesForPolicy
             | Self::ListAttachedRolePolicies
@@ -189,6 +195,7 @@ impl Operation {
             Self::ListFunctions => "ListFunctions",
             Self::GetFunctionConfiguration => "GetFunctionConfiguration",
             Self::GetFunction => "GetFunction",
+            Self::ListAliases => "ListAliases",
             Self::ListEntitiesForPolicy => "ListEntitiesForPolicy",
             Self::ListAttachedRolePolicies => "ListAttachedRolePolicies",
             Self::SimulatePrincipalPolicy => "SimulatePrincipalPolicy",

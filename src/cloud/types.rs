@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::error::classify_failure;
 use super::{Class, CloudError};
 use crate::names::{
-    AccountId, FunctionName, Network, Pair, Region, RevisionId, RoleArn, SecurityGroupId, SubnetId, Time, VpcId,
+    AccountId, AliasName, FunctionName, Network, Pair, Region, RevisionId, RoleArn, SecurityGroupId, SubnetId, Time,
+    Version, VpcId,
 };
 
 /// One page of a listing, and where the next begins.
@@ -30,13 +31,34 @@ pub struct Identity {
     pub arn: String,
 }
 
+/// What a listing of functions is to show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Listing {
+    /// Each function as updates change it: `$LATEST`.
+    #[default]
+    Latest,
+    /// Its published versions as well, each an item of its own, in any order.
+    All,
+}
+
 /// An item of a listing. One that cannot be understood is known by its name, and hides no other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// The function's name.
     pub name: FunctionName,
+    /// The version that was published; none for `$LATEST`.
+    pub version: Option<Version>,
     /// Its configuration, without state and last update.
     pub function: Result<Function, CloudError>,
+}
+
+/// A name that callers use for a function, and what they get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alias {
+    /// The name.
+    pub name: AliasName,
+    /// The published versions that it leads to: one, or two that share the calls; none if it leads to `$LATEST`.
+    pub versions: BTreeSet<Version>,
 }
 
 /// A function's configuration, as far as it concerns its network.

@@ -260,6 +260,7 @@ impl Observer for Story {
             | Notice::Approved(_)
             | Notice::Sweeping(_)
             | Notice::Swept { .. }
+            | Notice::Behind { .. }
             | Notice::Concluded { .. } => {}
         }
     }

@@ -101,7 +101,7 @@ async fn look(read: &dyn Read, scope: &Scope, args: &ImportArgs, clock: &Clock) 
 }
 
 /// Whether a function is asked for. One that cannot be understood may be in any VPC.
-fn picked(args: &ImportArgs, Listed { name, function }: &Listed) -> bool {
+fn picked(args: &ImportArgs, Listed { name, version: _, function }: &Listed) -> bool {
     let in_vpc = |function: &Function| function.vpc.as_ref().is_some_and(|vpc| args.vpc.contains(vpc));
     (args.name.is_empty() || args.name.iter().any(|pattern| fits(pattern, name.as_str())))
         && (args.vpc.is_empty() || function.as_ref().map_or(true, in_vpc))

@@ -13,7 +13,7 @@ use crate::file::Place;
 use crate::live::{Facts, Seen, SubnetFacts, VpcFacts};
 use crate::names::{AccountId, Digest, FunctionName, NamePattern, Network, Region, Scope};
 use crate::plan::{
-    Attach, Change, Evidence, GuardLimits, Line, NewInterfaces, Outcome, Plan, Reason, State, Verdict, Why,
+    Attach, Behind, Change, Evidence, GuardLimits, Line, NewInterfaces, Outcome, Plan, Reason, State, Verdict, Why,
 };
 
 /// Whether stderr is for eyes that want colour.
@@ -290,6 +290,9 @@ pub(super) fn plan_json(plan: &Plan, desired: &DesiredState) -> Result<(), Failu
         plan_id: &'a Digest,
         file_digest: &'a Digest,
         summary: Summary,
+        /// Published versions that run another network than the file says; left out where nobody looks for them.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        versions_behind: Option<usize>,
         interfaces: &'a [NewInterfaces],
         /// Patterns that mean no function.
         unmatched: Vec<Unmatched<'a>>,
@@ -298,7 +301,16 @@ pub(super) fn plan_json(plan: &Plan, desired: &DesiredState) -> Result<(), Failu
     let functions = plan.lines.iter().map(Function::of).collect();
     let unmatched = plan.unmatched.iter().map(|pattern| Unmatched::of(pattern)).collect();
     let (plan_id, file_digest, interfaces) = (&plan.id, &desired.digest, plan.interfaces.as_slice());
-    out_json(&Whole { version: 1, plan_id, file_digest, summary: Summary::of(plan), interfaces, unmatched, functions })
+    out_json(&Whole {
+        version: 1,
+        plan_id,
+        file_digest,
+        summary: Summary::of(plan),
+        versions_behind: plan.versions_behind(),
+        interfaces,
+        unmatched,
+        functions,
+    })
 }
 
 /// A pattern for programs.
@@ -332,6 +344,9 @@ struct Function<'a> {
     reason: Option<Reason>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
+    /// The published versions that run another network than the file says, and the aliases that lead to them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    behind: Option<&'a Behind>,
     warnings: &'a [String],
 }
 
@@ -348,6 +363,7 @@ impl<'a> Function<'a> {
             change: line.change(),
             reason: why.map(|why| why.reason),
             message: why.map(ToString::to_string),
+            behind: line.comparison.behind.as_ref().filter(|behind| !behind.versions.is_empty()),
             warnings: &line.comparison.warnings,
         }
     }

@@ -20,6 +20,7 @@ use self::sweep::Sweep;
 use super::event::{Effect, Event, Notice, Signal};
 use super::queue::{Queue, Rank};
 use crate::board::Board;
+use crate::cloud::Listing;
 use crate::desired::{DesiredState, Entry};
 use crate::live::Facts;
 use crate::names::{FunctionKey, Scope, Time};
@@ -29,7 +30,7 @@ use crate::settings::{self, Settings};
 /// The file is looked at this often even if nothing tells of a change.
 const POLL: Duration = crate::desired::POLL;
 
-/// How often, and how much at once.
+/// How often, how much at once, and how thoroughly.
 #[derive(Clone, Copy, Debug)]
 pub struct Cadence {
     /// How often each scope is swept without any cause; `None` for once only.
@@ -38,6 +39,8 @@ pub struct Cadence {
     pub poll: Option<Duration>,
     /// How many functions of a scope are worked on at the same time.
     pub workers: usize,
+    /// Whether sweeps look at published versions as well.
+    pub listing: Listing,
     /// The seed of the jitter.
     pub seed: u64,
 }
@@ -59,6 +62,7 @@ impl Cadence {
             resync: Some(settings.resync),
             poll: Some(POLL),
             workers: workers(&settings.limits),
+            listing: if settings.versions { Listing::All } else { Listing::Latest },
             seed: fastrand::u64(..),
         }
     }

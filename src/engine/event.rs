@@ -96,6 +96,14 @@ pub enum Notice {
         /// What could not be read, and why.
         fault: Option<Why>,
     },
+    /// So many published versions run another network than the file says, after a sweep that found another number than the
+    /// one before.
+    Behind {
+        /// The scope.
+        scope: Scope,
+        /// How many; none if nobody wants to know any more.
+        versions: Option<usize>,
+    },
     /// A person has approved the plan with this id, and its changes are made.
     Approved(Digest),
     /// The observation of a function has ended, and the settings let its entry be enforced from now on.

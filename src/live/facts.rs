@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::{Published, PublishedByName};
 use crate::cloud::{CloudError, Function, Identity, Interface, RouteTable, SecurityGroup, Simulated, Subnet, Vpc};
 use crate::names::{AccountId, FunctionKey, FunctionName, Pair, PolicyArn, RoleKey, Scope, Time, VpcId};
 
@@ -68,6 +69,8 @@ pub struct ScopeFacts {
     pub pages: Option<usize>,
     /// Whether all functions there have been listed.
     pub listed: Seen<()>,
+    /// What was published of the functions that somebody asked for; unread where nobody wants to know.
+    pub published: Seen<PublishedByName>,
     /// When the sweep began.
     pub at: Time,
 }
@@ -196,6 +199,17 @@ impl Facts {
         scope.and_then(|scope| scope.vpcs.get(id)).unwrap_or(&Seen::Unknown(Fault::Unread))
     }
 
+    /// What was published of a function; absent if nothing was.
+    pub fn published(&self, key: &FunctionKey) -> Seen<&Published> {
+        match self.scopes.get(&key.scope).map(|scope| &scope.published) {
+            Some(Seen::Present(all)) => {
+                all.get(&key.name).map_or(Seen::Absent, |published| Seen::Present(&**published))
+            }
+            Some(Seen::Unknown(fault)) => Seen::Unknown(fault.clone()),
+            Some(Seen::Absent) | None => Seen::Unknown(Fault::Unread),
+        }
+    }
+
     /// What is known of a role.
     pub fn role(&self, key: &RoleKey) -> &Seen<RoleFacts> {
         self.roles.get(key).unwrap_or(&Seen::Unknown(Fault::Unread))
@@ -207,6 +221,10 @@ impl Facts {
         let super::Surveyed { scope, mut facts, roles } = found;
         self.roles.extend(roles);
         if let Some(before) = self.scopes.remove(&scope) {
+            // What was published stays published; a sweep that could not list knows nothing better.
+            if let (Seen::Unknown(Fault::Failed(_)), Seen::Present(_)) = (&facts.published, &before.published) {
+                facts.published = before.published;
+            }
             for (name, function) in before.functions {
                 let key = FunctionKey { scope: scope.clone(), name };
                 if self.looked_at.get(&key).is_some_and(|at| *at >= facts.at) {
@@ -225,6 +243,9 @@ impl Facts {
         self.looked_at.remove(key);
         if let Some(scope) = self.scopes.get_mut(&key.scope) {
             scope.functions.remove(&key.name);
+            if let Seen::Present(published) = &mut scope.published {
+                published.remove(&key.name);
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use super::look::{all_pages, seen};
 use super::roles::roles;
 use super::survey::{identity, vpcs};
 use super::{Fault, FunctionNeeds, Needs, RoleFacts, ScopeFacts, Seen, Simulate, Surveyed};
-use crate::cloud::{Function, Listed, Operation, Read};
+use crate::cloud::{Function, Listed, Listing, Operation, Read};
 use crate::names::{FunctionName, PolicyName, RoleKey, Scope, Time};
 
 /// Looks at the functions of a scope that are picked, as a sweep would for entries that name them.
@@ -25,7 +25,7 @@ pub async fn fleet(
     let mut functions: BTreeMap<FunctionName, Seen<Function>> = BTreeMap::new();
     let listed = all_pages(
         Operation::ListFunctions,
-        |from| cloud.list_functions(scope, from),
+        |from| cloud.list_functions(scope, Listing::Latest, from),
         |listed: Listed| {
             if picked(&listed) {
                 functions.insert(listed.name, seen(listed.function));
@@ -43,6 +43,7 @@ pub async fn fleet(
         vpcs,
         pages: None,
         listed: Seen::Present(()),
+        published: Seen::Unknown(Fault::Unread),
         at: now,
     };
     Ok(Surveyed { scope: scope.clone(), facts, roles })

@@ -6,10 +6,12 @@
 mod facts;
 mod fleet;
 mod look;
+mod published;
 mod roles;
 mod survey;
 
 pub use facts::{Asked, Facts, Fault, RoleFacts, ScopeFacts, Seen, Simulation, SubnetFacts, VpcFacts};
 pub use fleet::fleet;
 pub use look::{Looked, RoleNeeds, look};
+pub use published::{Published, PublishedByName};
 pub use survey::{FunctionNeeds, Needs, Simulate, Surveyed, survey};

@@ -7,9 +7,10 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 
 use super::look::{AT_ONCE, Pages, all_pages, seen};
+use super::published::Versions;
 use super::roles::roles;
-use super::{Fault, RoleFacts, ScopeFacts, Seen, VpcFacts};
-use crate::cloud::{CloudError, Function, Identity, Listed, Operation, Read, Vpc};
+use super::{Fault, PublishedByName, RoleFacts, ScopeFacts, Seen, VpcFacts};
+use crate::cloud::{CloudError, Function, Identity, Listed, Listing, Operation, Read, Vpc};
 use crate::names::{AccountId, FunctionKey, FunctionName, NamePattern, PolicyName, RoleKey, Scope, Time, VpcId};
 
 /// How many values a filter gets: below the 200 that EC2 is known to take.
@@ -24,13 +25,27 @@ pub struct Needs {
     pub patterns: Vec<(NamePattern, Option<FunctionNeeds>)>,
     /// The VPCs that functions shall be in.
     pub vpcs: BTreeSet<VpcId>,
+    /// Whether published versions matter as well.
+    pub listing: Listing,
     /// How many pages of the scope's listing had to be read before, at least.
     pub pages: Option<usize>,
     /// What was known of the roles before, so that a simulation is not asked each time.
     pub roles: BTreeMap<RoleKey, RoleFacts>,
+    /// What was known of published versions before, so that aliases are not asked for each time.
+    pub published: PublishedByName,
 }
 
 impl Needs {
+    /// Whether a function is asked for.
+    fn mean(&self, name: &FunctionName) -> bool {
+        self.functions.contains_key(name) || self.patterns.iter().any(|(pattern, _)| pattern.fits(name))
+    }
+
+    /// Whether nothing less than the whole listing will do.
+    fn whole_listing(&self) -> bool {
+        !self.patterns.is_empty() || self.listing == Listing::All
+    }
+
     /// What must be known of the role of a function.
     pub(super) fn of_role(&self, name: &FunctionName) -> Option<&FunctionNeeds> {
         match self.functions.get(name) {
@@ -77,15 +92,31 @@ pub async fn survey(cloud: &dyn Read, scope: &Scope, needs: &Needs, now: Time) -
     if let Err(fault) = of_account(&identity, &scope.account) {
         let unknown = |name: &FunctionName| (name.clone(), Seen::Unknown(fault.clone()));
         let functions = needs.functions.keys().map(unknown).collect();
-        let (pages, listed) = (needs.pages, Seen::Unknown(fault.clone()));
-        let facts = ScopeFacts { identity, functions, vpcs: BTreeMap::new(), pages, listed, at: now };
+        let (pages, listed, published) = (needs.pages, Seen::Unknown(fault.clone()), unpublished(needs, fault));
+        let facts = ScopeFacts { identity, functions, vpcs: BTreeMap::new(), pages, listed, published, at: now };
         return Surveyed { scope: scope.clone(), facts, roles: BTreeMap::new() };
     }
-    let Functions { by_name: functions, pages, listed } = functions(cloud, scope, needs).await;
-    let (roles, vpcs) =
-        futures_util::join!(roles(cloud, scope, needs, &functions, now), vpcs(cloud, scope, &needs.vpcs),);
-    let facts = ScopeFacts { identity, functions, vpcs, pages, listed, at: now };
+    let Functions { by_name: functions, versions, pages, listed } = functions(cloud, scope, needs).await;
+    let (roles, vpcs, published) = futures_util::join!(
+        roles(cloud, scope, needs, &functions, now),
+        vpcs(cloud, scope, &needs.vpcs),
+        versions.with_aliases(cloud, scope, needs, &functions, now),
+    );
+    let published = match &listed {
+        Seen::Present(()) if needs.listing == Listing::All => Seen::Present(published),
+        Seen::Present(()) | Seen::Absent => Seen::Unknown(Fault::Unread),
+        Seen::Unknown(fault) => unpublished(needs, fault.clone()),
+    };
+    let facts = ScopeFacts { identity, functions, vpcs, pages, listed, published, at: now };
     Surveyed { scope: scope.clone(), facts, roles }
+}
+
+/// What is known of published versions where the listing has failed.
+fn unpublished(needs: &Needs, fault: Fault) -> Seen<PublishedByName> {
+    Seen::Unknown(match needs.listing {
+        Listing::Latest => Fault::Unread,
+        Listing::All => fault,
+    })
 }
 
 /// Whose the credentials are; an error where they are not known to be of the scope's account.
@@ -106,6 +137,7 @@ fn of_account<'a>(identity: &'a Seen<Identity>, account: &AccountId) -> Result<&
 /// What was found out about the functions of a scope.
 struct Functions {
     by_name: BTreeMap<FunctionName, Seen<Function>>,
+    versions: Versions,
     pages: Option<usize>,
     listed: Seen<()>,
 }
@@ -114,12 +146,13 @@ struct Functions {
 ///
 /// A listing costs a call for each fifty functions of the scope, a single read one for each that is asked for; what is
 /// cheaper is known once a listing was tried. It ends when all that was asked for has been seen, and is given up when it
-/// has cost as much as single reads. Patterns need the whole listing in any case.
+/// has cost as much as single reads. Patterns and published versions need the whole listing in any case.
 async fn functions(cloud: &dyn Read, scope: &Scope, needs: &Needs) -> Functions {
     let unread = |name: &FunctionName| (name.clone(), Seen::Unknown(Fault::Unread));
     let by_name = needs.functions.keys().map(unread).collect();
-    let mut found = Functions { by_name, pages: needs.pages, listed: Seen::Unknown(Fault::Unread) };
-    let (named, must_list) = (needs.functions.len(), !needs.patterns.is_empty());
+    let (versions, listed) = (Versions::default(), Seen::Unknown(Fault::Unread));
+    let mut found = Functions { by_name, versions, pages: needs.pages, listed };
+    let (named, must_list) = (needs.functions.len(), needs.whole_listing());
     if must_list || named > needs.pages.unwrap_or(1) {
         found.list(cloud, scope, needs, if must_list { usize::MAX } else { named }).await;
     }
@@ -132,32 +165,35 @@ async fn functions(cloud: &dyn Read, scope: &Scope, needs: &Needs) -> Functions 
 impl Functions {
     /// Lists the functions, but not more than so many pages.
     async fn list(&mut self, cloud: &dyn Read, scope: &Scope, needs: &Needs, most: usize) {
-        let by_name = &mut self.by_name;
+        let (by_name, versions) = (&mut self.by_name, &mut self.versions);
         let mut missing = by_name.len();
-        let listing = list(cloud, scope, most, |Listed { name, function }| {
-            match by_name.get_mut(&name) {
-                Some(place) => {
+        let listing = list(cloud, scope, needs.listing, most, |Listed { name, version, function }| {
+            match (version, by_name.get_mut(&name)) {
+                (Some(version), _) if needs.mean(&name) => versions.take(name, version, function),
+                (Some(_), _) => {}
+                (None, Some(place)) => {
                     missing -= usize::from(*place == Seen::Unknown(Fault::Unread));
                     *place = seen(function);
                 }
-                None if needs.patterns.iter().any(|(pattern, _)| pattern.fits(&name)) => {
+                (None, None) if needs.mean(&name) => {
                     by_name.insert(name, seen(function));
                 }
-                None => {}
+                (None, None) => {}
             }
-            missing > 0 || !needs.patterns.is_empty()
+            missing > 0 || needs.whole_listing()
         });
         self.listed = match listing.await {
-            Ok(Listing::Whole(pages)) => {
-                self.pages = Some(pages);
+            Ok(Ended::Whole(pages)) => {
+                // With published versions in it, a listing does not tell how long it is without them.
+                self.pages = if needs.listing == Listing::Latest { Some(pages) } else { self.pages };
                 self.unread().for_each(|function| *function = Seen::Absent);
                 Seen::Present(())
             }
-            Ok(Listing::Enough(pages)) => {
+            Ok(Ended::Enough(pages)) => {
                 self.pages = Some(pages);
                 Seen::Unknown(Fault::Unread)
             }
-            Ok(Listing::GivenUp(pages)) => {
+            Ok(Ended::GivenUp(pages)) => {
                 self.pages = Some(pages + 1);
                 Seen::Unknown(Fault::Unread)
             }
@@ -191,7 +227,7 @@ impl Functions {
 }
 
 /// How a listing ended, after how many pages.
-enum Listing {
+enum Ended {
     /// There are no more.
     Whole(usize),
     /// All was seen that was asked for.
@@ -204,24 +240,25 @@ enum Listing {
 async fn list(
     cloud: &dyn Read,
     scope: &Scope,
+    which: Listing,
     most: usize,
     mut take: impl FnMut(Listed) -> bool,
-) -> Result<Listing, CloudError> {
+) -> Result<Ended, CloudError> {
     let mut pages = Pages::default();
     let mut read = 0;
     while read < most {
-        let page = cloud.list_functions(scope, pages.from.clone()).await?;
+        let page = cloud.list_functions(scope, which, pages.from.clone()).await?;
         read += 1;
         let mut more = true;
         page.items.into_iter().for_each(|item| more = take(item));
         if pages.are_over(Operation::ListFunctions, page.next)? {
-            return Ok(Listing::Whole(read));
+            return Ok(Ended::Whole(read));
         }
         if !more {
-            return Ok(Listing::Enough(read));
+            return Ok(Ended::Enough(read));
         }
     }
-    Ok(Listing::GivenUp(read))
+    Ok(Ended::GivenUp(read))
 }
 
 pub(super) async fn vpcs(cloud: &dyn Read, scope: &Scope, wanted: &BTreeSet<VpcId>) -> BTreeMap<VpcId, Seen<VpcFacts>> {

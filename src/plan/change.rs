@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::reason::{Outcome, Reason, Why};
 use super::rollout::new_pairs;
-use super::{Limits, World, bind, preflight};
+use super::{Behind, Limits, World, behind, bind, preflight};
 use crate::cloud::{Exclusion, Function, Simulated, State};
 use crate::desired::{AttachPolicy, Entry, Want};
 use crate::live::{Fault, RoleFacts, Seen};
@@ -102,6 +102,8 @@ pub struct Comparison {
     pub warnings: Vec<String>,
     /// The pairs of the network to come for which no interface is known to be there.
     pub new_pairs: Vec<Pair>,
+    /// The published versions that no change reaches; none if it is not known which there are, or where they should run.
+    pub behind: Option<Behind>,
 }
 
 /// The result of a comparison.
@@ -117,19 +119,28 @@ pub enum Verdict {
 
 impl Comparison {
     fn stuck(outcome: Outcome) -> Self {
-        Self { verdict: Verdict::Stuck(outcome), warnings: Vec::new(), new_pairs: Vec::new() }
+        Self { verdict: Verdict::Stuck(outcome), warnings: Vec::new(), new_pairs: Vec::new(), behind: None }
     }
 }
 
 /// Compares what the file says of a function with what AWS said.
 pub fn compare(w: &World<'_>, entry: &Entry) -> Comparison {
-    match try_compare(w, entry) {
-        Ok(comparison) => comparison,
-        Err(outcome) => Comparison::stuck(outcome),
+    let (function, to, mut warnings) = match wanted(w, entry) {
+        Ok(wanted) => wanted,
+        Err(outcome) => return Comparison::stuck(outcome),
+    };
+    let behind = behind::behind(w, &entry.key, &to);
+    match differing(w, entry, function, to, &mut warnings) {
+        Ok((verdict, new_pairs)) => {
+            warnings.extend(behind.iter().filter_map(Behind::warning));
+            Comparison { verdict, warnings, new_pairs, behind }
+        }
+        Err(outcome) => Comparison { behind, ..Comparison::stuck(outcome) },
     }
 }
 
-fn try_compare(w: &World<'_>, entry: &Entry) -> Result<Comparison, Outcome> {
+/// The function as it is, the network that the entry means now, and what is doubtful about that.
+fn wanted<'a>(w: &World<'a>, entry: &Entry) -> Result<(&'a Function, Network, Vec<String>), Outcome> {
     if let Want::Disputed(patterns) = &entry.terms.want {
         let all: Vec<String> = patterns.iter().map(|pattern| format!("`{pattern}`")).collect();
         return Err(Outcome::blocked(Reason::AmbiguousPattern, all.join(" and ")));
@@ -137,14 +148,25 @@ fn try_compare(w: &World<'_>, entry: &Entry) -> Result<Comparison, Outcome> {
     right_account(w, entry)?;
     let function = known(w.facts.function(&entry.key), || Why::new(Reason::FunctionNotFound, entry.key.to_string()))?;
     manageable(entry, function)?;
-    let (to, mut warnings) = target(w, entry)?;
+    let (to, warnings) = target(w, entry)?;
+    Ok((function, to, warnings))
+}
+
+/// What differs, and the pairs that need new interfaces.
+fn differing(
+    w: &World<'_>,
+    entry: &Entry,
+    function: &Function,
+    to: Network,
+    warnings: &mut Vec<String>,
+) -> Result<(Verdict, Vec<Pair>), Outcome> {
     let attaching = function.network != to;
     let (attach, attach_if_refused) = match to.is_attached() {
-        true => policies(w, entry, function, &mut warnings)?,
+        true => policies(w, entry, function, warnings)?,
         false => (Vec::new(), Vec::new()),
     };
     if !attaching && attach.is_empty() {
-        return Ok(Comparison { verdict: Verdict::InSync, warnings, new_pairs: Vec::new() });
+        return Ok((Verdict::InSync, Vec::new()));
     }
     allowed(w, entry, &attach)?;
     let new_pairs = if attaching { new_pairs(w, entry, &to) } else { Vec::new() };
@@ -158,7 +180,7 @@ fn try_compare(w: &World<'_>, entry: &Entry) -> Result<Comparison, Outcome> {
     let cause = w.memory.cause(entry, &to);
     let network = attaching.then(|| NetworkChange { from: function.network.clone(), to });
     let change = Change { key: entry.key.clone(), cause, attach, attach_if_refused, network };
-    Ok(Comparison { verdict: Verdict::Differs(change), warnings, new_pairs })
+    Ok((Verdict::Differs(change), new_pairs))
 }
 
 /// Nothing is believed, and so nothing decided, where the credentials have not been seen to be of the entry's account.

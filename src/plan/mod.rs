@@ -20,6 +20,7 @@
 //! | none | detached | any | in sync |
 //! | any | detached | any | set no network, if the settings allow it; the policy stays |
 
+mod behind;
 mod bind;
 mod change;
 mod decide;
@@ -31,6 +32,7 @@ mod reason;
 mod rollout;
 mod setbacks;
 
+pub use behind::{Behind, versions_behind};
 pub use bind::{Bound, bind};
 pub use change::{Attach, Cause, Change, Comparison, Evidence, NetworkChange, Verdict, compare, refused};
 pub use decide::{Decision, conclude, decide, gate, may_be_unfinished, mode, needs_look};
@@ -208,6 +210,14 @@ impl Line {
             Verdict::Differs(change) => Some(change),
             _ => None,
         }
+    }
+}
+
+impl Plan {
+    /// How many published versions run another network than the file says; none where nobody looks for them.
+    pub fn versions_behind(&self) -> Option<usize> {
+        let known = self.lines.iter().filter_map(|line| line.comparison.behind.as_ref());
+        known.map(|behind| behind.versions.len()).reduce(|one, other| one + other)
     }
 }
 

@@ -27,6 +27,6 @@ pub use door::{Call, Door};
 pub use faults::{Fault, Faults, Match, Misbehaviour};
 pub use world::{
     DeclaredAnswer, DeclaredFault, DeclaredFaults, DeclaredFunction, DeclaredMeddler, DeclaredPolicy, DeclaredQuotas,
-    DeclaredRate, DeclaredRole, DeclaredSecurityGroup, DeclaredService, DeclaredSubnet, DeclaredTimings, DeclaredVpc,
-    Defaults, World, WorldError,
+    DeclaredRate, DeclaredRole, DeclaredRoute, DeclaredSecurityGroup, DeclaredService, DeclaredSubnet, DeclaredTimings,
+    DeclaredVersion, DeclaredVpc, Defaults, World, WorldError,
 };

@@ -94,6 +94,12 @@ impl Log {
             }
             Notice::Sweeping(_) => {}
             Notice::Swept { scope, took, fault } => self.swept(scope, *took, fault.as_ref()),
+            Notice::Behind { scope, versions: Some(count @ 1..) } => tracing::info!(
+                %scope,
+                count,
+                "published versions run another network than the file says: `plan` shows them, and the aliases that lead there"
+            ),
+            Notice::Behind { .. } => {}
             Notice::Approved(id) => tracing::info!(plan = id.short(), "the plan is approved: its changes are made"),
             Notice::Resumed(key) => {
                 tracing::info!(function = %key, "its observation has ended: the file is enforced from now on");

@@ -113,6 +113,9 @@ metrics! {
         "lambda_vpc_aws_budget_wait_seconds_total", "Time that calls waited for our own budget of requests."), &["budget"]);
     guard_holding: IntGaugeVec = gauges(
         "lambda_vpc_guard_holding", "Functions whose change the guard holds until a person agrees.", &["account", "region"]);
+    versions_behind: IntGaugeVec = gauges(
+        "lambda_vpc_versions_behind", "Published versions of the file's functions that run another network than it says.",
+        &["account", "region"]);
     desired_valid: IntGaugeVec = gauges(
         "lambda_vpc_desired_valid", "1 if the desired file can be used, 0 if an older state stays in force.", &[]);
     loads: IntCounterVec = counters(
@@ -216,6 +219,17 @@ impl Metrics {
                 self.sweep_seconds.with_label_values(&labels).observe(took.as_secs_f64());
                 if fault.is_none() {
                     self.sweep_success.with_label_values(&labels).set(now.as_seconds());
+                }
+            }
+            Notice::Behind { scope: Scope { account, region }, versions } => {
+                let labels = [account.as_str(), region.as_str()];
+                match versions {
+                    Some(count) => {
+                        let count = i64::try_from(*count).unwrap_or(i64::MAX);
+                        self.versions_behind.with_label_values(&labels).set(count);
+                    }
+                    // It may never have been there.
+                    None => drop(self.versions_behind.remove_label_values(&labels)),
                 }
             }
             Notice::Approved(_) | Notice::Resumed(_) => {}

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lambda_vpc_controller::cloud::{
-    CloudError, Function, Identity, Interface, Listed, Marker, Page, Read, Reply, RouteTable, SecurityGroup, Simulated,
-    Subnet, Vpc,
+    Alias, CloudError, Function, Identity, Interface, Listed, Listing, Marker, Page, Read, Reply, RouteTable,
+    SecurityGroup, Simulated, Subnet, Vpc,
 };
 use lambda_vpc_controller::names::{AccountId, FunctionKey, PolicyArn, Region, RoleArn, RoleName, Scope, VpcId};
 use lambda_vpc_controller::simulator::Door;
@@ -29,9 +29,9 @@ impl Between {
 }
 
 impl Read for Between {
-    fn list_functions<'a>(&'a self, at: &'a Scope, from: Option<Marker>) -> Reply<'a, Page<Listed>> {
+    fn list_functions<'a>(&'a self, at: &'a Scope, which: Listing, from: Option<Marker>) -> Reply<'a, Page<Listed>> {
         match (self.happening)(&self.door, self.pages.fetch_add(1, Ordering::Relaxed)) {
-            Ok(()) => self.door.list_functions(at, from),
+            Ok(()) => self.door.list_functions(at, which, from),
             Err(error) => Box::pin(async { Err(error) }),
         }
     }
@@ -42,6 +42,10 @@ impl Read for Between {
 
     fn get_function<'a>(&'a self, key: &'a FunctionKey) -> Reply<'a, Function> {
         self.door.get_function(key)
+    }
+
+    fn list_aliases<'a>(&'a self, key: &'a FunctionKey, from: Option<Marker>) -> Reply<'a, Page<Alias>> {
+        self.door.list_aliases(key, from)
     }
 
     fn list_roles_with_policy<'a>(

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use lambda_vpc_controller::apply::{Answered, Applier, Call, Journal, Recording};
 use lambda_vpc_controller::cloud::aws::Deadlines;
-use lambda_vpc_controller::cloud::{Cloud, Function, Life, Rates, Read, Update};
+use lambda_vpc_controller::cloud::{Cloud, Function, Life, Listing, Rates, Read, Update};
 use lambda_vpc_controller::desired::{Accounts, DesiredState};
 use lambda_vpc_controller::engine::{Cadence, Controller, Effect, Event, Notice, Signal};
 use lambda_vpc_controller::file::Source;
@@ -105,7 +105,13 @@ impl History {
     ) -> Self {
         let trail = Arc::<Trail>::default();
         let applier = Applier::new(Arc::<C>::clone(&way), Arc::<Trail>::clone(&trail), clock.clock());
-        let cadence = Cadence { resync: Some(Duration::from_secs(300)), poll: None, workers: 16, seed: 1 };
+        let cadence = Cadence {
+            resync: Some(Duration::from_secs(300)),
+            poll: None,
+            workers: 16,
+            listing: Listing::Latest,
+            seed: 1,
+        };
         let controller = Controller::new(limits, cadence);
         let (notices, alter, read) = (Vec::new(), (|_| {}) as fn(&mut Surveyed), way);
         Self { clock, door, controller, notices, alter, read, applier, trail, runtime }
@@ -118,13 +124,25 @@ impl History {
 
     /// The operator decides otherwise from now on.
     pub(crate) fn limit(&mut self, limits: Limits) {
-        let cadence = Cadence { resync: Some(Duration::from_secs(300)), poll: None, workers: 16, seed: 3 };
+        let cadence = Cadence {
+            resync: Some(Duration::from_secs(300)),
+            poll: None,
+            workers: 16,
+            listing: Listing::Latest,
+            seed: 3,
+        };
         self.signal(Signal::Settle(Box::new(limits), cadence));
     }
 
     /// A daemon that has been restarted: the same world, nothing remembered.
     pub(crate) fn restart(&mut self, limits: Limits) {
-        let cadence = Cadence { resync: Some(Duration::from_secs(300)), poll: None, workers: 16, seed: 2 };
+        let cadence = Cadence {
+            resync: Some(Duration::from_secs(300)),
+            poll: None,
+            workers: 16,
+            listing: Listing::Latest,
+            seed: 2,
+        };
         self.controller = Controller::new(limits, cadence);
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use lambda_vpc_controller::apply::{Applier, Order};
+use lambda_vpc_controller::cloud::Listing;
 use lambda_vpc_controller::desired::DesiredState;
 use lambda_vpc_controller::engine::{Cadence, Controller, Effect, Event};
 use lambda_vpc_controller::live::{self, Needs, RoleNeeds};
@@ -71,7 +72,10 @@ impl Stage {
     }
 
     fn fresh(limits: &Limits, resync: Duration, seed: u64) -> Controller {
-        Controller::new(limits.clone(), Cadence { resync: Some(resync), poll: None, workers: 4, seed })
+        Controller::new(
+            limits.clone(),
+            Cadence { resync: Some(resync), poll: None, workers: 4, listing: Listing::Latest, seed },
+        )
     }
 
     /// The process is killed: what it knew, and the answers to what it asked, are lost; what it sent is carried out.

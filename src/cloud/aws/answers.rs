@@ -9,11 +9,12 @@ use aws_sdk_lambda::types as lambda;
 
 use super::malformed;
 use crate::cloud::{
-    CloudError, Exclusion, Failure, Function, Interface, Life, Listed, Operation, Overruler, RouteTable, SecurityGroup,
-    Simulated, State, Subnet, Tags, Update, Vpc,
+    Alias, CloudError, Exclusion, Failure, Function, Interface, Life, Listed, Operation, Overruler, RouteTable,
+    SecurityGroup, Simulated, State, Subnet, Tags, Update, Vpc,
 };
 use crate::names::{
-    AccountId, FunctionName, NameError, Network, Pair, RevisionId, RoleArn, SecurityGroupId, SubnetId, Time, VpcId,
+    AccountId, AliasName, FunctionName, NameError, Network, Pair, RevisionId, RoleArn, SecurityGroupId, SubnetId, Time,
+    Version, VpcId,
 };
 
 /// A part of an answer that cannot be understood makes the whole answer so: nothing is left out silently.
@@ -53,11 +54,26 @@ macro_rules! life {
     }};
 }
 
-/// An item of a listing; none if its name is one that no file could list. State and last update are left out even where
+/// An item of a listing; none if its name is one that no file could list, or if it is neither `$LATEST` nor a version with
+/// a number, which some emulator or a later AWS may show. State and last update are left out even where
 /// an emulator shows them: AWS does not.
 pub(super) fn listed(operation: Operation, from: &lambda::FunctionConfiguration) -> Option<Listed> {
     let name = FunctionName::parse(from.function_name()?).ok()?;
-    Some(Listed { name, function: unlisted_state(operation, from) })
+    let version = match from.version() {
+        None | Some(Version::LATEST) => None,
+        Some(number) => Some(Version::parse(number).ok()?),
+    };
+    Some(Listed { name, version, function: unlisted_state(operation, from) })
+}
+
+/// An alias with all that it leads to: what has no number is no published version.
+pub(super) fn alias(operation: Operation, from: &lambda::AliasConfiguration) -> Result<Alias, CloudError> {
+    let shared = from.routing_config().and_then(|routing| routing.additional_version_weights());
+    let shared = shared.into_iter().flatten().filter(|(_, weight)| **weight > 0.0).map(|(version, _)| version.as_str());
+    Ok(Alias {
+        name: AliasName::parse(from.name().unwrap_or_default()).map_err(wrong(operation))?,
+        versions: from.function_version().into_iter().chain(shared).filter_map(|it| Version::parse(it).ok()).collect(),
+    })
 }
 
 fn unlisted_state(operation: Operation, from: &lambda::FunctionConfiguration) -> Result<Function, CloudError> {

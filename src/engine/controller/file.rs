@@ -98,7 +98,13 @@ impl Controller {
         }
         let Some(desired) = &self.desired else { return };
         let scopes: BTreeSet<&Scope> = desired.scopes().collect();
-        self.sweeps.retain(|scope, _| scopes.contains(scope));
+        self.sweeps.retain(|scope, sweep| {
+            let stays = scopes.contains(scope);
+            if !stays && sweep.behind.is_some() {
+                effects.push(Effect::Tell(Notice::Behind { scope: scope.clone(), versions: None }));
+            }
+            stays
+        });
         self.facts.keep_scopes(|scope| scopes.contains(scope));
     }
 

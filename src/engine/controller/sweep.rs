@@ -32,6 +32,8 @@ pub(super) struct Sweep {
     pub answered: Option<Time>,
     /// The patterns that meant no function then.
     pub unmatched: Vec<Arc<Pattern>>,
+    /// How many published versions ran another network then than the file says; none if that is not known.
+    pub behind: Option<usize>,
 }
 
 impl Sweep {
@@ -84,6 +86,10 @@ impl Controller {
         });
         needs.roles = known.collect();
         needs.pages = self.facts.scopes.get(scope).and_then(|facts| facts.pages);
+        needs.listing = self.cadence.listing;
+        if let Some(Seen::Present(published)) = self.facts.scopes.get(scope).map(|facts| &facts.published) {
+            needs.published = published.clone();
+        }
         needs
     }
 
@@ -162,6 +168,16 @@ impl Controller {
         self.look_for_approval(now, effects);
         for entry in entries {
             self.select(&entry, now, effects);
+        }
+        self.count_versions_behind(&scope, now, effects);
+    }
+
+    /// Tells how many published versions of a scope run another network than the file says, if that is another number now.
+    fn count_versions_behind(&mut self, scope: &Scope, now: Time, effects: &mut Vec<Effect>) {
+        let behind = self.world(now).and_then(|world| plan::versions_behind(&world, scope));
+        let Some(sweep) = self.sweeps.get_mut(scope) else { return };
+        if std::mem::replace(&mut sweep.behind, behind) != behind {
+            effects.push(Effect::Tell(Notice::Behind { scope: scope.clone(), versions: behind }));
         }
     }
 

@@ -72,7 +72,15 @@ fn scene(entry: &str) -> Scene {
     let functions = BTreeMap::new();
     scene.facts.scopes.insert(
         scope(),
-        ScopeFacts { identity: Seen::Present(identity), functions, vpcs, pages: None, listed: Seen::Present(()), at },
+        ScopeFacts {
+            identity: Seen::Present(identity),
+            functions,
+            vpcs,
+            pages: None,
+            listed: Seen::Present(()),
+            published: Seen::Unknown(Fault::Unread),
+            at,
+        },
     );
     let names: Vec<String> = scene.desired.entries.iter().map(|entry| entry.key.name.to_string()).collect();
     for name in names {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{Aws, Network};
 use crate::cloud::{Exclusion, Failure, Life, State, Update};
-use crate::names::{FunctionKey, FunctionName, RoleArn, SecurityGroupId, SubnetId, Time, VpcId};
+use crate::names::{FunctionKey, FunctionName, RoleArn, SecurityGroupId, SubnetId, Time, Version, VpcId};
 
 /// A function's settings: what an update changes, and what a failed one gives back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +75,8 @@ impl VpcConfig {
 pub struct Function {
     /// Its name.
     pub name: FunctionName,
+    /// The version, of one that was published.
+    pub version: Option<Version>,
     /// Its settings.
     pub configuration: Configuration,
     /// The revision that an update must name, if it names any.
@@ -85,6 +87,8 @@ pub struct Function {
     pub life: Life,
     /// What decides about its network in place of its own configuration, if anything does.
     pub excluded: Option<Exclusion>,
+    /// The number of the last version that was published; 0 if none was.
+    pub(super) published: u64,
     /// What comes back if the update in progress fails.
     pub(super) before: Option<Box<Configuration>>,
     /// Why the update in progress will fail, if a fault says so.
@@ -95,7 +99,18 @@ impl Function {
     /// A function that has been there for long.
     pub fn settled(name: FunctionName, configuration: Configuration, revision: String, modified: Time) -> Self {
         let life = Life { state: State::Active, update: Update::Successful };
-        Self { name, configuration, revision, modified, life, excluded: None, before: None, doom: None }
+        Self {
+            name,
+            version: None,
+            configuration,
+            revision,
+            modified,
+            life,
+            excluded: None,
+            published: 0,
+            before: None,
+            doom: None,
+        }
     }
 }
 

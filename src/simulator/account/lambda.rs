@@ -1,13 +1,12 @@
 //! Lambda's operations.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
 use serde::Deserialize;
 
 use super::attachment::Interfaces;
-use super::{Aws, AwsError, Configuration, Due, Function, VpcConfigRequest, function_arn, within};
-use crate::cloud::{Life, Marker, Page, Service, State, Update};
+use super::{Aws, AwsError, Configuration, Due, Function, VpcConfig, VpcConfigRequest, function_arn};
+use crate::cloud::{Life, Service, State, Update};
 use crate::names::{FunctionKey, FunctionName, RoleArn, Scope, Time};
 
 /// The members of an update that this model knows. What is left out stays as it is.
@@ -79,31 +78,6 @@ pub struct CreateFunction {
 }
 
 impl Aws {
-    /// One page of a region's functions by name. Their state and last update are not part of a listing's answer.
-    pub fn list_functions(
-        &mut self,
-        at: &Scope,
-        max_items: Option<u64>,
-        from: Option<&str>,
-        now: Time,
-    ) -> Result<Page<Function>, AwsError> {
-        let asked = max_items.unwrap_or(50);
-        within(asked, "maxItems", 1..=10_000, "ValidationException")?;
-        let most = usize::try_from(asked).unwrap_or(usize::MAX).min(self.quotas.functions_per_page);
-        let functions = &self.regional(at, Service::Lambda, now)?.functions;
-        let after = match from {
-            None => Bound::Unbounded,
-            Some(marker) => match FunctionName::parse(marker) {
-                Ok(name) => Bound::Excluded(name),
-                Err(_) => return Err(invalid("The marker is not one that ListFunctions returned.")),
-            },
-        };
-        let mut rest = functions.range((after, Bound::Unbounded));
-        let items: Vec<Function> = rest.by_ref().take(most).map(|(_, function)| function.clone()).collect();
-        let next = rest.next().and(items.last()).map(|last| Marker(last.name.to_string()));
-        Ok(Page { items, next })
-    }
-
     /// One function, by name, partial ARN or ARN, with its state and last update.
     pub fn get_function(&mut self, at: &Scope, function: &str, now: Time) -> Result<Function, AwsError> {
         let key = identify(at, function)?;
@@ -195,7 +169,10 @@ impl Aws {
     pub fn delete_function(&mut self, at: &Scope, function: &str, now: Time) -> Result<(), AwsError> {
         let key = identify(at, function)?;
         self.function(&key, now)?;
-        self.regional(at, Service::Lambda, now)?.functions.remove(&key.name);
+        let regional = self.regional(at, Service::Lambda, now)?;
+        regional.functions.remove(&key.name);
+        regional.published.retain(|(name, _), _| *name != key.name);
+        regional.aliases.retain(|(name, _), _| *name != key.name);
         self.slow.remove(&key);
         self.due.retain(|(_, due)| *due != Due::Completion(key.clone()));
         Ok(())
@@ -210,16 +187,25 @@ impl Aws {
         network: Option<&VpcConfigRequest>,
         modified: Time,
     ) -> Result<&mut Function, AwsError> {
-        if let Some(network) = network {
-            network.check_shape(&self.quotas)?;
-            configuration.vpc_config = Some(self.existing_network(key, network, None, modified)?);
-        }
+        configuration.vpc_config = self.long_made(key, network, modified)?;
         let revision = self.fresh_uuid();
         let function = Function::settled(key.name.clone(), configuration, revision, modified);
-        let network = function.configuration.vpc_config.clone();
         self.regional(&key.scope, Service::Lambda, modified)?.functions.insert(key.name.clone(), function);
-        self.make_interfaces(key, network.as_ref(), modified).map_err(|failure| invalid(&failure.text))?;
         self.function(key, modified)
+    }
+
+    /// The network of what has long been there, with its interfaces.
+    pub(super) fn long_made(
+        &mut self,
+        key: &FunctionKey,
+        network: Option<&VpcConfigRequest>,
+        made: Time,
+    ) -> Result<Option<VpcConfig>, AwsError> {
+        let Some(network) = network else { return Ok(None) };
+        network.check_shape(&self.quotas)?;
+        let config = self.existing_network(key, network, None, made)?;
+        self.make_interfaces(key, Some(&config), made).map_err(|failure| invalid(&failure.text))?;
+        Ok(Some(config))
     }
 
     /// Whether there is such a function.
@@ -228,7 +214,7 @@ impl Aws {
         regions.and_then(|it| it.get(&key.scope.region)).is_some_and(|it| it.functions.contains_key(&key.name))
     }
 
-    fn function(&mut self, key: &FunctionKey, now: Time) -> Result<&mut Function, AwsError> {
+    pub(super) fn function(&mut self, key: &FunctionKey, now: Time) -> Result<&mut Function, AwsError> {
         let functions = &mut self.regional(&key.scope, Service::Lambda, now)?.functions;
         functions.get_mut(&key.name).ok_or_else(|| not_found(&function_arn(&key.scope, key.name.as_str())))
     }
@@ -285,11 +271,11 @@ impl Aws {
     }
 }
 
-fn invalid(message: &str) -> AwsError {
+pub(super) fn invalid(message: &str) -> AwsError {
     AwsError::new(400, "InvalidParameterValueException", message)
 }
 
-fn not_found(arn: &str) -> AwsError {
+pub(super) fn not_found(arn: &str) -> AwsError {
     AwsError::new(404, "ResourceNotFoundException", format!("Function not found: {arn}"))
 }
 
@@ -306,7 +292,7 @@ fn check_revision(function: &Function, given: Option<&str>) -> Result<(), AwsErr
 }
 
 /// Only a function at rest can be updated; one that could not be created never can.
-fn check_idle(function: &Function, key: &FunctionKey) -> Result<(), AwsError> {
+pub(super) fn check_idle(function: &Function, key: &FunctionKey) -> Result<(), AwsError> {
     let why = match (&function.life.state, &function.life.update) {
         (State::Pending, _) => "The function is currently in the following state: Pending".to_owned(),
         (State::Failed(_), _) => "The function is currently in the following state: Failed".to_owned(),
@@ -321,7 +307,7 @@ fn check_idle(function: &Function, key: &FunctionKey) -> Result<(), AwsError> {
 }
 
 /// The function that a request names: by name, `ACCOUNT:function:NAME` or ARN, each perhaps with `:$LATEST`.
-fn identify(at: &Scope, text: &str) -> Result<FunctionKey, AwsError> {
+pub(super) fn identify(at: &Scope, text: &str) -> Result<FunctionKey, AwsError> {
     let parts: Vec<&str> = text.split(':').collect();
     let (region, account, rest) = match parts.as_slice() {
         ["arn", _, "lambda", region, account, "function", rest @ ..] => (*region, *account, rest),
@@ -348,7 +334,7 @@ fn identify(at: &Scope, text: &str) -> Result<FunctionKey, AwsError> {
     if account != at.account.as_str() {
         return Err(AwsError::new(403, "AccessDeniedException", "Cross-account access is not part of this simulation"));
     }
-    // Versions and aliases do not exist here, and another region's functions are not this endpoint's.
+    // Versions and aliases are only listed here, and another region's functions are not this endpoint's.
     match qualifier {
         Some(qualifier) if qualifier != "$LATEST" => {
             Err(not_found(&format!("{}:{qualifier}", function_arn(at, name.as_str()))))

@@ -20,6 +20,7 @@ mod quotas;
 mod sts;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -40,10 +41,10 @@ use quotas::{Buckets, Taken};
 use sts::Session;
 
 use super::faults::{Asked, Faults};
-use crate::cloud::{Failure, Service};
+use crate::cloud::{Alias, Failure, Service};
 use crate::names::{
-    AccountId, Digest, FunctionKey, FunctionName, Network, Pair, PolicyArn, Region, RoleName, Scope, SecurityGroupId,
-    SubnetId, Time, VpcId,
+    AccountId, AliasName, Digest, FunctionKey, FunctionName, Network, Pair, PolicyArn, Region, RoleName, Scope,
+    SecurityGroupId, SubnetId, Time, Version, VpcId,
 };
 
 /// How long AWS takes for what is not done at once.
@@ -143,6 +144,8 @@ struct Account {
 #[derive(Clone, Debug, Default)]
 struct Regional {
     functions: BTreeMap<FunctionName, Function>,
+    published: BTreeMap<(FunctionName, Version), Function>,
+    aliases: BTreeMap<(FunctionName, AliasName), Alias>,
     vpcs: BTreeMap<VpcId, Vpc>,
     subnets: BTreeMap<SubnetId, Subnet>,
     route_tables: BTreeMap<String, RouteTable>,

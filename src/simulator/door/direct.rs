@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{Door, Incoming, Target};
 use crate::cloud::{
-    Class, CloudError, Function, Identity, Interface, Listed, Marker, Operation, Overruler, Page, Read, Receipt, Reply,
-    RouteTable, SecurityGroup, Simulated, Subnet, Vpc, Write,
+    Alias, Class, CloudError, Function, Identity, Interface, Listed, Listing, Marker, Operation, Overruler, Page, Read,
+    Receipt, Reply, RouteTable, SecurityGroup, Simulated, Subnet, Vpc, Write,
 };
 use crate::names::{
     AccountId, FunctionKey, Network, Pair, PolicyArn, Region, RevisionId, RoleArn, RoleName, Scope, Time, VpcId,
@@ -18,7 +18,7 @@ use crate::simulator::faults::Delivery;
 /// The page size that is asked for, where it is allowed.
 const PAGE: u64 = 1000;
 
-/// The same for functions, of which Lambda never gives more.
+/// The same for functions and aliases, of which Lambda never gives more.
 const PAGE_OF_FUNCTIONS: u64 = 50;
 
 /// The same for route tables, of which EC2 gives fewer than of the rest.
@@ -120,15 +120,16 @@ impl Read for Door {
         })
     }
 
-    fn list_functions<'a>(&'a self, at: &'a Scope, from: Option<Marker>) -> Reply<'a, Page<Listed>> {
+    fn list_functions<'a>(&'a self, at: &'a Scope, which: Listing, from: Option<Marker>) -> Reply<'a, Page<Listed>> {
         Box::pin(async move {
             let from = from.as_ref().map(|marker| marker.0.as_str());
             let page = self.direct(Operation::ListFunctions, at, |aws, now| {
-                aws.list_functions(at, Some(PAGE_OF_FUNCTIONS), from, now)
+                aws.list_functions(at, which, Some(PAGE_OF_FUNCTIONS), from, now)
             })?;
-            let listed = |it| {
+            let listed = |it: account::Function| {
+                let version = it.version;
                 let function = Function { life: None, ..function(it) };
-                Listed { name: function.name.clone(), function: Ok(function) }
+                Listed { name: function.name.clone(), version, function: Ok(function) }
             };
             let items = page.items.into_iter().map(listed).collect();
             Ok(Page { items, next: page.next })
@@ -141,6 +142,15 @@ impl Read for Door {
                 aws.get_function(&key.scope, key.name.as_str(), now)
             })
             .map(function)
+        })
+    }
+
+    fn list_aliases<'a>(&'a self, key: &'a FunctionKey, from: Option<Marker>) -> Reply<'a, Page<Alias>> {
+        Box::pin(async move {
+            let from = from.as_ref().map(|marker| marker.0.as_str());
+            self.direct(Operation::ListAliases, key, |aws, now| {
+                aws.list_aliases(&key.scope, key.name.as_str(), Some(PAGE_OF_FUNCTIONS), from, now)
+            })
         })
     }
 

@@ -211,7 +211,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::cloud::{Class, Read, Write};
+    use crate::cloud::{Class, Listing, Read, Write};
     use crate::names::{FunctionKey, FunctionName, Network, PolicyName, Region, Scope, SecurityGroupId, SubnetId};
     use crate::simulator::{StillClock, World};
 
@@ -275,7 +275,7 @@ mod tests {
     #[tokio::test]
     async fn a_listing_never_shows_state_and_last_update() {
         let (door, _, key) = stage();
-        let page = door.list_functions(&key.scope, None).await.unwrap();
+        let page = door.list_functions(&key.scope, Listing::Latest, None).await.unwrap();
         assert_eq!(page.items.len(), 4);
         assert!(page.items.iter().all(|listed| listed.function.as_ref().is_ok_and(|function| function.life.is_none())));
         assert!(door.get_function(&key).await.unwrap().life.is_some());

@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Session, function_arn};
-use crate::cloud::{Exclusion, Failure, State, Update};
-use crate::names::{Scope, Time};
+use crate::cloud::{Alias, Exclusion, Failure, Listing, Page, State, Update};
+use crate::names::{Scope, Time, Version};
 use crate::simulator::account::{AwsError, CreateFunction, Function, UpdateFunctionConfiguration, VpcConfig};
 
 /// The version of the API, the first segment of every path here.
@@ -24,6 +24,7 @@ pub(super) fn handle(session: &Session<'_>, method: &Method, uri: &Uri, body: &[
     let query = Query::parse(uri);
     match (method.as_str(), path.as_slice()) {
         ("GET", [VERSION, "functions"]) => list(session, &query),
+        ("GET", [VERSION, "functions", name, "aliases"]) => list_aliases(session, name, &query),
         ("POST", [VERSION, "functions"]) => create(session, body),
         ("GET", [VERSION, "functions", name]) => get(session, &query.qualified(name)),
         ("DELETE", [VERSION, "functions", name]) => delete(session, &query.qualified(name)),
@@ -49,6 +50,12 @@ impl Query {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|text| !text.is_empty())
     }
 
+    fn max_items(&self) -> Result<Option<u64>, AwsError> {
+        self.text("MaxItems").map(str::parse::<u64>).transpose().map_err(|_| {
+            AwsError::new(400, "SerializationException", "The value of MaxItems cannot be converted to a number")
+        })
+    }
+
     /// A function's name with the version or alias that is asked for.
     fn qualified(&self, name: &str) -> String {
         self.text("Qualifier").map_or_else(|| name.to_owned(), |qualifier| format!("{name}:{qualifier}"))
@@ -56,17 +63,51 @@ impl Query {
 }
 
 fn list(session: &Session<'_>, query: &Query) -> Result<Answer, AwsError> {
-    let most = query.text("MaxItems").map(str::parse::<u64>).transpose().map_err(|_| {
-        AwsError::new(400, "SerializationException", "The value of MaxItems cannot be converted to a number")
-    })?;
-    let from = query.text("Marker");
-    let page = session.read("ListFunctions", |aws, now| aws.list_functions(&session.at, most, from, now))?;
-    let functions: Vec<Value> = page.items.iter().map(|it| Value::Object(listed(&session.at, it))).collect();
-    let mut body = json!({ "Functions": functions });
+    let which = match query.text("FunctionVersion") {
+        None => Listing::Latest,
+        Some("ALL") => Listing::All,
+        Some(other) => {
+            let text = format!(
+                "1 validation error detected: Value '{other}' at 'functionVersion' failed to satisfy constraint: \
+                 Member must satisfy enum value set: [ALL]"
+            );
+            return Err(AwsError::new(400, "ValidationException", text));
+        }
+    };
+    let (most, from) = (query.max_items()?, query.text("Marker"));
+    let page = session.read("ListFunctions", |aws, now| aws.list_functions(&session.at, which, most, from, now))?;
+    Ok(paged("Functions", page, |it| Value::Object(listed(&session.at, it))))
+}
+
+fn list_aliases(session: &Session<'_>, name: &str, query: &Query) -> Result<Answer, AwsError> {
+    let (most, from) = (query.max_items()?, query.text("Marker"));
+    let page = session.read_of("ListAliases", name, |aws, now| aws.list_aliases(&session.at, name, most, from, now))?;
+    let function = function_arn(&session.at, name);
+    Ok(paged("Aliases", page, |it| alias(&function, it)))
+}
+
+/// One page of a listing.
+fn paged<T>(list: &str, page: Page<T>, show: impl Fn(&T) -> Value) -> Answer {
+    let items: Vec<Value> = page.items.iter().map(show).collect();
+    let mut body = json!({ list: items });
     if let (Some(next), Some(body)) = (page.next, body.as_object_mut()) {
         body.insert("NextMarker".to_owned(), next.0.into());
     }
-    Ok(Answer::ok(body.to_string()))
+    Answer::ok(body.to_string())
+}
+
+/// An alias. Where it leads to two versions, the older one gets a tenth of the calls.
+fn alias(function: &str, it: &Alias) -> Value {
+    let mut versions = it.versions.iter().rev();
+    let main = versions.next().map_or_else(|| Version::LATEST.to_owned(), ToString::to_string);
+    let mut shown = json!({
+        "AliasArn": format!("{function}:{}", it.name), "Name": it.name, "FunctionVersion": main, "Description": "",
+    });
+    let others: Map<String, Value> = versions.map(|version| (version.to_string(), 0.1.into())).collect();
+    if let (false, Some(shown)) = (others.is_empty(), shown.as_object_mut()) {
+        shown.insert("RoutingConfig".to_owned(), json!({ "AdditionalVersionWeights": others }));
+    }
+    shown
 }
 
 fn get_configuration(session: &Session<'_>, name: &str) -> Result<Answer, AwsError> {
@@ -138,7 +179,8 @@ fn listed(at: &Scope, it: &Function) -> Map<String, Value> {
         shown.insert(name.to_owned(), value);
     };
     show("FunctionName", it.name.as_str().into());
-    show("FunctionArn", function_arn(at, it.name.as_str()).into());
+    let arn = function_arn(at, it.name.as_str());
+    show("FunctionArn", it.version.map_or_else(|| arn.clone(), |version| format!("{arn}:{version}")).into());
     show("Runtime", configuration.runtime.as_str().into());
     show("Role", configuration.role.as_str().into());
     show("Handler", configuration.handler.as_str().into());
@@ -148,7 +190,7 @@ fn listed(at: &Scope, it: &Function) -> Map<String, Value> {
     show("Timeout", configuration.timeout.into());
     show("MemorySize", configuration.memory_size.into());
     show("LastModified", last_modified(it.modified).into());
-    show("Version", "$LATEST".into());
+    show("Version", it.version.map_or_else(|| Version::LATEST.to_owned(), |version| version.to_string()).into());
     show("TracingConfig", json!({ "Mode": "PassThrough" }));
     show("RevisionId", it.revision.as_str().into());
     show("PackageType", "Zip".into());

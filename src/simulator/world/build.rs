@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{
-    DeclaredFunction, DeclaredMeddler, DeclaredPolicy, DeclaredRole, DeclaredSecurityGroup, DeclaredSubnet,
-    DeclaredVpc, Problem, World, WorldError, seconds,
+    DeclaredFunction, DeclaredMeddler, DeclaredPolicy, DeclaredRole, DeclaredRoute, DeclaredSecurityGroup,
+    DeclaredSubnet, DeclaredVersion, DeclaredVpc, Problem, World, WorldError, seconds,
 };
-use crate::cloud::{Exclusion, Failure, State, Tags};
+use crate::cloud::{Alias, Exclusion, Failure, State, Tags};
 use crate::names::{
-    AccountId, Digest, FunctionKey, FunctionName, PolicyArn, PolicyName, Region, RoleArn, RoleKey, RoleName, Scope,
-    SecurityGroupId, SubnetId, Time, VpcId,
+    AccountId, AliasName, Digest, FunctionKey, FunctionName, PolicyArn, PolicyName, Region, RoleArn, RoleKey, RoleName,
+    Scope, SecurityGroupId, SubnetId, Time, Version, VpcId,
 };
 use crate::simulator::account::{
     Aws, Configuration, Meddler, Meddling, Policy, Role, Route, RouteTable, SecurityGroup, Subnet, Vpc,
@@ -266,16 +266,35 @@ impl Builder {
         if self.aws.has_function(&key) {
             return Err(Problem("this function is declared twice".to_owned()));
         }
-        let network = VpcConfigRequest {
-            subnet_ids: Some(it.subnets.clone()),
-            security_group_ids: Some(it.security_groups.clone()),
-            ipv6_allowed_for_dual_stack: Some(it.ipv6),
-        };
-        let attached = !it.subnets.is_empty() || !it.security_groups.is_empty() || it.ipv6;
+        let network = network(&it.subnets, &it.security_groups, it.ipv6);
         let (state, excluded) = (state(it)?, exclusion(it)?);
-        let function = self.aws.add_function(&key, configuration, attached.then_some(&network), self.made)?;
+        let function = self.aws.add_function(&key, configuration, network.as_ref(), self.made)?;
         function.life.state = state;
         function.excluded = excluded;
+        self.versions(&key, it)
+    }
+
+    fn versions(&mut self, key: &FunctionKey, it: &DeclaredFunction) -> Result<(), Problem> {
+        let mut published = BTreeSet::new();
+        for DeclaredVersion { version, subnets, security_groups, ipv6 } in &it.versions {
+            let version = Version::parse(&version.to_string())?;
+            if !published.insert(version) {
+                return Err(Problem(format!("version {version} is declared twice")));
+            }
+            let network = network(subnets, security_groups, *ipv6);
+            self.aws.add_version(key, version, network.as_ref(), self.made)?;
+        }
+        for (name, route) in &it.aliases {
+            let versions = match route {
+                DeclaredRoute::One(version) => BTreeSet::from([Version(*version)]),
+                DeclaredRoute::Shared(both) => both.map(Version).into(),
+            };
+            if let Some(version) = versions.difference(&published).next() {
+                return Err(Problem(format!("the alias `{name}` leads to version {version}, which is not declared")));
+            }
+            let alias = Alias { name: AliasName::parse(name)?, versions };
+            self.aws.set_alias(&key.scope, key.name.as_str(), alias, self.made)?;
+        }
         Ok(())
     }
 
@@ -308,6 +327,16 @@ impl Builder {
         self.aws.add_meddler(Meddler { every, times: it.times, wants }, now);
         Ok(())
     }
+}
+
+/// The network that is declared; none if nothing is.
+fn network(subnets: &[String], security_groups: &[String], ipv6: bool) -> Option<VpcConfigRequest> {
+    let attached = !subnets.is_empty() || !security_groups.is_empty() || ipv6;
+    attached.then(|| VpcConfigRequest {
+        subnet_ids: Some(subnets.to_vec()),
+        security_group_ids: Some(security_groups.to_vec()),
+        ipv6_allowed_for_dual_stack: Some(ipv6),
+    })
 }
 
 fn meddled_network(it: &DeclaredMeddler) -> Result<VpcConfigRequest, Problem> {

@@ -210,6 +210,10 @@ pub struct DeclaredFunction {
     pub security_groups: Vec<String>,
     /// Whether outbound IPv6 is allowed.
     pub ipv6: bool,
+    /// The versions that were published of it.
+    pub versions: Vec<DeclaredVersion>,
+    /// Its aliases: the one version that each leads to, or the two that share its calls.
+    pub aliases: BTreeMap<String, DeclaredRoute>,
     /// Its runtime.
     pub runtime: Option<String>,
     /// What it is for.
@@ -224,6 +228,30 @@ pub struct DeclaredFunction {
     pub state_reason_code: Option<String>,
     /// Why it is `Failed`: the reason's text.
     pub state_reason: Option<String>,
+}
+
+/// A published version, which has nothing of its own here but its network.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeclaredVersion {
+    /// Its number.
+    pub version: u64,
+    /// The subnets that it is attached to; none if left out.
+    pub subnets: Vec<String>,
+    /// The security groups that it is attached with; none if left out.
+    pub security_groups: Vec<String>,
+    /// Whether outbound IPv6 is allowed.
+    pub ipv6: bool,
+}
+
+/// What an alias leads to.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "the number of a version, or a list of two")]
+pub enum DeclaredRoute {
+    /// One version.
+    One(u64),
+    /// Two that share the calls.
+    Shared([u64; 2]),
 }
 
 /// Somebody who sets a function or a role back, again and again.

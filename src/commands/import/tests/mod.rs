@@ -8,7 +8,7 @@ use super::adopt::Doubt;
 use super::naming::named;
 use super::text::Place;
 use super::*;
-use crate::cloud::{Class, CloudError, Operation};
+use crate::cloud::{Class, CloudError, Listing, Operation};
 use crate::desired::{Accounts, AttachPolicy, DesiredState, Pick, Want};
 use crate::engine::{Cadence, Controller, Effect, Event};
 use crate::file::Source;
@@ -383,10 +383,10 @@ fn args() -> ImportArgs {
 #[test]
 fn a_function_is_picked_by_name_and_by_vpc_and_one_that_cannot_be_understood_by_name_alone() {
     let door = door(&small());
-    let page = door.list_functions(&scope(REGIONS[0]), None).now_or_never().unwrap().unwrap();
+    let page = door.list_functions(&scope(REGIONS[0]), Listing::Latest, None).now_or_never().unwrap().unwrap();
     let error = CloudError::local(Operation::ListFunctions, Class::Malformed, "Malformed", "what?");
     let mut listed = page.items;
-    listed.push(Listed { name: FunctionName::parse("odd").unwrap(), function: Err(error) });
+    listed.push(Listed { name: FunctionName::parse("odd").unwrap(), version: None, function: Err(error) });
     let vpcs = |ids: &[&str]| ids.iter().map(|id| VpcId::parse(id).unwrap()).collect::<Vec<_>>();
     for (name, vpc, expected) in [
         (&[][..], &[][..], &["api", "outside", "provided", "report", "worker", "odd"][..]),

@@ -11,7 +11,8 @@ fn a_listing_has_at_most_fifty_functions_whatever_is_asked_for() {
     let mut pages = Vec::new();
     let mut from: Option<String> = None;
     loop {
-        let page = stage.aws.list_functions(&stage.at, Some(10_000), from.as_deref(), stage.now).unwrap();
+        let page =
+            stage.aws.list_functions(&stage.at, Listing::Latest, Some(10_000), from.as_deref(), stage.now).unwrap();
         pages.push(page.items.len());
         names.extend(page.items.into_iter().map(|function| function.name.to_string()));
         from = page.next.map(|marker| marker.0);
@@ -27,18 +28,24 @@ fn a_listing_has_at_most_fifty_functions_whatever_is_asked_for() {
 #[test]
 fn a_smaller_page_is_honoured_and_a_full_last_page_has_no_marker() {
     let mut stage = Stage::demo();
-    let page = stage.aws.list_functions(&stage.at, Some(3), None, stage.now).unwrap();
+    let page = stage.aws.list_functions(&stage.at, Listing::Latest, Some(3), None, stage.now).unwrap();
     assert_eq!(page.items.len(), 3);
-    let rest = stage.aws.list_functions(&stage.at, Some(1), Some(&page.next.unwrap().0), stage.now).unwrap();
+    let rest =
+        stage.aws.list_functions(&stage.at, Listing::Latest, Some(1), Some(&page.next.unwrap().0), stage.now).unwrap();
     assert_eq!((rest.items.len(), rest.next), (1, None));
 }
 
 #[test]
 fn a_page_size_outside_the_service_model_is_refused() {
     let mut stage = Stage::demo();
-    refused(stage.aws.list_functions(&stage.at, Some(0), None, stage.now), 400, "ValidationException", "maxItems");
     refused(
-        stage.aws.list_functions(&stage.at, Some(10_001), None, stage.now),
+        stage.aws.list_functions(&stage.at, Listing::Latest, Some(0), None, stage.now),
+        400,
+        "ValidationException",
+        "maxItems",
+    );
+    refused(
+        stage.aws.list_functions(&stage.at, Listing::Latest, Some(10_001), None, stage.now),
         400,
         "ValidationException",
         "less than or equal to 10000",
@@ -182,7 +189,12 @@ fn a_function_is_named_by_name_partial_arn_or_arn() {
 fn an_account_that_is_not_in_the_world_has_no_valid_credentials() {
     let mut stage = Stage::demo();
     let at = Scope { account: AccountId::parse("999999999999").unwrap(), ..stage.at.clone() };
-    refused(stage.aws.list_functions(&at, None, None, stage.now), 403, "UnrecognizedClientException", "invalid");
+    refused(
+        stage.aws.list_functions(&at, Listing::Latest, None, None, stage.now),
+        403,
+        "UnrecognizedClientException",
+        "invalid",
+    );
     refused(stage.aws.describe_vpcs(&at, &Describe::default(), stage.now), 401, "AuthFailure", "");
 }
 
@@ -190,7 +202,7 @@ fn an_account_that_is_not_in_the_world_has_no_valid_credentials() {
 fn another_region_is_empty() {
     let mut stage = Stage::demo();
     let at = Scope { region: Region::parse("us-east-1").unwrap(), ..stage.at.clone() };
-    assert!(stage.aws.list_functions(&at, None, None, stage.now).unwrap().items.is_empty());
+    assert!(stage.aws.list_functions(&at, Listing::Latest, None, None, stage.now).unwrap().items.is_empty());
     assert!(stage.aws.describe_vpcs(&at, &Describe::default(), stage.now).unwrap().items.is_empty());
 }
 

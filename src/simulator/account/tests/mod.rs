@@ -12,7 +12,7 @@ mod world;
 use std::time::Duration;
 
 use super::*;
-use crate::cloud::{Life, State, Update};
+use crate::cloud::{Life, Listing, State, Update};
 use crate::simulator::World;
 
 pub(super) const SUBNET_A: &str = "subnet-0a1a1a1a1a1a1a1a1";

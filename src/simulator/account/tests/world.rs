@@ -15,7 +15,7 @@ fn the_demo_holds_what_it_promises() {
     let mut stage = Stage::demo();
     let names: Vec<String> = stage
         .aws
-        .list_functions(&stage.at, None, None, stage.now)
+        .list_functions(&stage.at, Listing::Latest, None, None, stage.now)
         .unwrap()
         .items
         .iter()
@@ -51,7 +51,7 @@ fn accounts_and_regions_are_kept_apart() {
     let scope =
         |account, region| Scope { account: AccountId::parse(account).unwrap(), region: Region::parse(region).unwrap() };
     let mut count = |at: Scope| {
-        let functions = aws.list_functions(&at, None, None, Time::default()).unwrap().items;
+        let functions = aws.list_functions(&at, Listing::Latest, None, None, Time::default()).unwrap().items;
         let vpcs = aws.describe_vpcs(&at, &Describe::default(), Time::default()).unwrap().items.len();
         (functions.first().map(|function| function.configuration.role.as_str().to_owned()), vpcs)
     };
