@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use lambda_vpc_controller::cloud::aws::Deadlines;
-use lambda_vpc_controller::cloud::{Failure, Operation, Rates};
+use lambda_vpc_controller::cloud::{Failure, Listing, Operation, Rates};
 use lambda_vpc_controller::engine::{Event, Notice};
 use lambda_vpc_controller::names::Time;
 use lambda_vpc_controller::plan::{Limits, Outcome, Reason};
@@ -156,7 +156,9 @@ impl Row {
         match operation {
             Operation::AttachRolePolicy => self.attach,
             Operation::UpdateFunctionConfiguration => self.update,
-            Operation::SimulatePrincipalPolicy | Operation::DescribeNetworkInterfaces => self.helpful,
+            Operation::SimulatePrincipalPolicy | Operation::DescribeNetworkInterfaces | Operation::ListAliases => {
+                self.helpful
+            }
             // A role of which that is not known is read by itself.
             Operation::ListEntitiesForPolicy => match self.needed {
                 // What nobody knows is not tried again within the fault's time.
@@ -203,6 +205,12 @@ impl Trial {
                 write!(file, "[[function]]\n{name}\nvpc = 'orders'\n").unwrap();
             }
         }
+        // Aliases are read where somebody wants to know of versions, and one of them lags.
+        if operation == Operation::ListAliases {
+            world += "[[function]]\nname = 'published'\nrole = 'legacy-role'\nversions = [{ version = 1, \
+                      subnets = ['subnet-0a1a1a1a1a1a1a1a1'], security_groups = ['sg-0e5e5e5e5e5e5e5e5'] }]\n";
+            file += "[[function]]\nname = 'published'\nvpc = 'none'\n";
+        }
         let served = Served::world(&World::parse(&world, "world").unwrap());
         served.clock.pass(Duration::from_secs(24 * 3600));
         let fault = Fault::always(row.answer.clone()).on(operation.name());
@@ -217,6 +225,9 @@ impl Trial {
             _ => served::rates(),
         };
         let mut history = History::over_the_wire(&served, row.deadlines(), rates, Limits::of(&settings()));
+        if operation == Operation::ListAliases {
+            history.list(Limits::of(&settings()), Listing::All);
+        }
         history.feed(Event::Loaded(Ok(Some(desired(&file)))));
         let (cell, answer) = (row.cell(operation), row.answer.clone());
         let mut trial = Self { operation, cell, answer, served, history, calls: Vec::new(), wrong: Vec::new() };
@@ -333,8 +344,9 @@ impl Trial {
         if matches!(self.cell, Cell::Told(_)) {
             self.demand(count <= MOST_CALLS, |_| format!("called {count} times in {LASTS:?}"));
         }
+        self.demand(count > 0, |_| "it was never called".to_owned());
         let asked = match (&self.answer, self.operation.service().name()) {
-            (Misbehaviour::Throttled(Some(wait)), "lambda") => *wait,
+            (Misbehaviour::Throttled(Some(wait)), "lambda") if matches!(self.cell, Cell::Told(_)) => *wait,
             _ => return,
         };
         let tries: Vec<Time> = self.calls.windows(2).filter(|two| two[1].1 > two[0].1).map(|two| two[1].0).collect();

@@ -26,4 +26,5 @@ mod simulator_faults;
 mod simulator_wire;
 mod structure;
 mod support;
+mod versions;
 mod worlds;

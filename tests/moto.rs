@@ -179,6 +179,24 @@ fn a_function_is_detached_only_where_the_settings_allow_it_and_its_policy_stays(
 }
 
 #[test]
+fn a_published_version_that_stays_behind_is_shown_with_its_alias() {
+    let moto = Moto::start(&["eu-west-1"]);
+    let desired = moto.desired("eu-west-1");
+    moto.python(&["publish", "eu-west-1", "api", "live"]);
+    moto.apply(&desired, DEFAULTS);
+    moto.python(&["publish", "eu-west-1", "worker", "live"]);
+    let output = moto.run(&["plan", "--output", "json"], &desired, "versions = true\n");
+    let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "all is in sync: {plan:#}");
+    assert_eq!(plan["versions_behind"], 1, "{plan:#}");
+    let behind = |number: usize| &plan["functions"][number]["behind"];
+    assert_eq!(*behind(0), serde_json::json!({ "versions": [1], "aliases": ["live"] }), "{plan:#}");
+    assert_eq!([behind(1), behind(2)], [&Value::Null; 2], "{plan:#}");
+    let (_, plan) = moto.plan(&desired);
+    assert_eq!(plan["versions_behind"], Value::Null, "nobody wants to know: {plan:#}");
+}
+
+#[test]
 fn three_regions_of_one_account_are_applied_together() {
     let regions = ["eu-west-1", "us-east-1", "ap-southeast-2"];
     let moto = Moto::start(&regions);

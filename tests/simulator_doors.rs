@@ -11,7 +11,7 @@ use lambda_vpc_controller::names::{
     AccountId, FunctionKey, FunctionName, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, SecurityGroupId,
     SubnetId, VpcId,
 };
-use lambda_vpc_controller::simulator::World;
+use lambda_vpc_controller::simulator::{DeclaredRoute, DeclaredVersion, World};
 
 use crate::served::{self, Served, runtime};
 
@@ -21,6 +21,13 @@ fn world() -> World {
     let fleet = World::fleet(60);
     world.roles.extend(fleet.roles);
     world.functions.extend(fleet.functions);
+    // Eight of them are published ten times each.
+    for function in &mut world.functions[20..28] {
+        let version = |version| DeclaredVersion { version, ..DeclaredVersion::default() };
+        function.versions = (1..=10).map(version).collect();
+    }
+    world.functions[20].aliases =
+        [("live".to_owned(), DeclaredRoute::One(9)), ("canary".to_owned(), DeclaredRoute::Shared([9, 10]))].into();
     world
 }
 
@@ -65,6 +72,7 @@ impl Script<'_> {
         assert_eq!(first.items.len(), 50);
         let second = self.note("list on", cloud.list_functions(at, Listing::Latest, first.next), "ok").await.unwrap();
         assert_eq!((second.items.len(), second.next), (14, None));
+        self.published(at).await;
         self.note("get", cloud.get_function(&key(at, "legacy-report")), "ok").await;
         self.note("get missing", cloud.get_function(&key(at, "nothing")), "NotFound").await;
         let (orders, nobody) = (role("orders/orders-role"), role("nobody"));
@@ -73,6 +81,27 @@ impl Script<'_> {
         let actions = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"];
         self.note("simulate", cloud.simulate(&orders, &actions), "ok").await;
         self.note("simulate nobody", cloud.simulate(&nobody, &actions), "NotFound").await;
+    }
+
+    async fn published(&mut self, at: &Scope) {
+        let cloud = self.cloud;
+        let (mut pages, mut published, mut from) = (Vec::new(), 0, None);
+        loop {
+            let page = self.note("list all", cloud.list_functions(at, Listing::All, from), "ok").await.unwrap();
+            published += page.items.iter().filter(|item| item.version.is_some()).count();
+            pages.push(page.items.len());
+            from = page.next;
+            if from.is_none() {
+                break;
+            }
+        }
+        assert_eq!((pages, published), (vec![50, 50, 44], 80), "each version is an item of its own");
+        let aliases = self.note("aliases", cloud.list_aliases(&key(at, "function-00016"), None), "ok").await.unwrap();
+        let found: Vec<String> =
+            aliases.items.iter().map(|alias| format!("{} {:?}", alias.name, alias.versions)).collect();
+        assert_eq!(found, ["canary {9, 10}", "live {9}"]);
+        self.note("no aliases", cloud.list_aliases(&key(at, "legacy-report"), None), "ok").await;
+        self.note("aliases of nothing", cloud.list_aliases(&key(at, "nothing"), None), "NotFound").await;
     }
 
     async fn network(&mut self, at: &Scope) {
@@ -164,7 +193,7 @@ fn the_same_script_gives_the_same_answers_through_both_doors() {
 
     let changes = served.door.changes();
     assert_eq!(changes.iter().filter(|call| call.refused.is_none()).count(), 4, "{changes:#?}");
-    assert_eq!(served.door.count("ListFunctions"), 2);
+    assert_eq!(served.door.count("ListFunctions"), 5);
 }
 
 #[test]

@@ -124,13 +124,12 @@ impl History {
 
     /// The operator decides otherwise from now on.
     pub(crate) fn limit(&mut self, limits: Limits) {
-        let cadence = Cadence {
-            resync: Some(Duration::from_secs(300)),
-            poll: None,
-            workers: 16,
-            listing: Listing::Latest,
-            seed: 3,
-        };
+        self.list(limits, Listing::Latest);
+    }
+
+    /// The operator decides otherwise, also about published versions.
+    pub(crate) fn list(&mut self, limits: Limits, listing: Listing) {
+        let cadence = Cadence { resync: Some(Duration::from_secs(300)), poll: None, workers: 16, listing, seed: 3 };
         self.signal(Signal::Settle(Box::new(limits), cadence));
     }
 

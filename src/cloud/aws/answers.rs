@@ -241,6 +241,39 @@ mod tests {
     }
 
     #[test]
+    fn a_listing_tells_published_versions_from_the_one_that_updates_change() {
+        for (version, expected) in [
+            (None, Some(None)),
+            (Some("$LATEST"), Some(None)),
+            (Some("7"), Some(Some(Version(7)))),
+            (Some("$LATEST.PUBLISHED"), None),
+        ] {
+            let item =
+                lambda::FunctionConfiguration::builder().function_name("f").set_version(version.map(str::to_owned));
+            let listed = listed(Operation::ListFunctions, &item.build());
+            assert_eq!(listed.map(|listed| listed.version), expected, "{version:?}");
+        }
+    }
+
+    #[test]
+    fn an_alias_leads_to_all_versions_that_get_calls() {
+        let routing = |weights: &[(&str, f64)]| {
+            let weights = weights.iter().map(|(version, weight)| ((*version).to_owned(), *weight)).collect();
+            lambda::AliasRoutingConfiguration::builder().set_additional_version_weights(Some(weights)).build()
+        };
+        for (version, weights, expected) in
+            [("3", &[][..], &[3][..]), ("3", &[("2", 0.1)], &[2, 3]), ("3", &[("2", 0.0)], &[3]), ("$LATEST", &[], &[])]
+        {
+            let from = lambda::AliasConfiguration::builder().name("live").function_version(version);
+            let from = from.routing_config(routing(weights)).build();
+            let versions = alias(Operation::ListAliases, &from).unwrap().versions;
+            assert_eq!(versions, expected.iter().copied().map(Version).collect(), "{version} {weights:?}");
+        }
+        let nameless = lambda::AliasConfiguration::builder().name("3").function_version("3").build();
+        assert!(alias(Operation::ListAliases, &nameless).is_err());
+    }
+
+    #[test]
     fn only_a_right_that_no_policy_gives_counts_as_missing() {
         let result =
             |decision: &str| iam::EvaluationResult::builder().eval_action_name("a").eval_decision(decision.into());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Controller;
+use crate::cloud::Listing;
 use crate::desired::{AttachPolicy, Entry, Pattern, Terms, Want};
 use crate::engine::backoff;
 use crate::engine::event::{Effect, Notice};
@@ -173,7 +174,12 @@ impl Controller {
     }
 
     /// Tells how many published versions of a scope run another network than the file says, if that is another number now.
+    /// What a sweep with a fault could not see, the one before has counted.
     fn count_versions_behind(&mut self, scope: &Scope, now: Time, effects: &mut Vec<Effect>) {
+        let faulty = self.sweeps.get(scope).is_some_and(|sweep| sweep.fault.is_some());
+        if faulty && self.cadence.listing == Listing::All {
+            return;
+        }
         let behind = self.world(now).and_then(|world| plan::versions_behind(&world, scope));
         let Some(sweep) = self.sweeps.get_mut(scope) else { return };
         if std::mem::replace(&mut sweep.behind, behind) != behind {

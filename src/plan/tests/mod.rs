@@ -2,6 +2,7 @@
 //!
 //! What comes out is compared as a short text, so that a case is one line that can be read aloud.
 
+mod behind;
 mod bind;
 mod change;
 mod conclude;

@@ -38,6 +38,9 @@ fn every_key_of_the_example_is_heard() {
     assert_eq!(stage.get("idle").life.state, State::Inactive);
     let why = Failure { code: "InvalidSubnet".to_owned(), text: "The subnet ID is not valid.".to_owned() };
     assert_eq!(stage.get("broken").life.state, State::Failed(why));
+    let aliases = stage.aws.list_aliases(&stage.at, "published", None, None, stage.now).unwrap().items;
+    let leads = |alias: &Alias| format!("{} {:?}", alias.name, alias.versions);
+    assert_eq!(aliases.iter().map(leads).collect::<Vec<_>>(), ["canary {1, 2}", "live {1}"]);
 }
 
 #[test]

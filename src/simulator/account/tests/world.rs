@@ -111,6 +111,13 @@ fn a_mistake_is_told_with_its_place() {
     );
     wrong("[[role]]\nname = 'r'\npolicies = ['Nothing']\n", &["role `r`", "does not exist or is not attachable"]);
     wrong("[[role]]\nname = 'r'\n[[role]]\nname = 'r'\n", &["role `r`", "twice"]);
+    let published = |lines: &str| format!("[[role]]\nname = 'r'\n[[function]]\nname = 'f'\nrole = 'r'\n{lines}\n");
+    wrong(&published("versions = [{ version = 0 }]"), &["function `f`", "`0` is not a published version"]);
+    wrong(&published("versions = [{ version = 1 }, { version = 1 }]"), &["function `f`", "version 1", "twice"]);
+    wrong(&published("versions = [{ version = 1, subnets = ['subnet-1'] }]"), &["function `f`", "must coexist"]);
+    wrong(&published("aliases = { live = 2 }"), &["function `f`", "`live` leads to version 2", "not declared"]);
+    wrong(&published("versions = [{ version = 1 }]\naliases = { 7 = 1 }"), &["function `f`", "is not an alias"]);
+    wrong(&published("aliases = { live = [1] }"), &["line 6", "the number of a version, or a list of two"]);
     wrong("[timings]\nupdate = -1\n", &["timings", "-1"]);
     wrong("[defaults]\naccount = '12'\n", &["defaults", "twelve digits"]);
 }
