@@ -237,6 +237,7 @@ impl Controller {
             if let Some(sweep) = self.sweeps.get_mut(&scope) {
                 sweep.begin(now);
             }
+            self.board.sweeping(&scope, now);
             effects.push(Effect::Tell(Notice::Sweeping(scope.clone())));
             effects.push(Effect::Survey(scope, needs));
         }

@@ -162,13 +162,13 @@ impl Metrics {
     }
 
     pub(super) fn board(&self, board: &Board) {
-        for (Scope { account, region }, state, count) in board.counts() {
-            let labels = [account.as_str(), region.as_str(), state.name()];
-            self.functions.with_label_values(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
-        }
-        for (Scope { account, region }, count) in board.held_by_guard() {
+        for (Scope { account, region }, line) in board.scopes() {
+            for (state, count) in line.counts.each() {
+                let labels = [account.as_str(), region.as_str(), state.name()];
+                self.functions.with_label_values(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+            }
             let labels = [account.as_str(), region.as_str()];
-            self.guard_holding.with_label_values(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+            self.guard_holding.with_label_values(&labels).set(i64::try_from(line.held_by_guard).unwrap_or(i64::MAX));
         }
     }
 

@@ -64,10 +64,14 @@ impl Controller {
                 return;
             }
             Err(failure) => {
+                self.board.refused(&failure);
                 let failure = self.load.refused.insert(Arc::new(failure));
                 return effects.push(Effect::Tell(Notice::NotLoaded(Arc::clone(failure))));
             }
-            Ok(None) => return effects.push(Effect::Tell(Notice::Confirmed)),
+            Ok(None) => {
+                self.board.confirmed();
+                return effects.push(Effect::Tell(Notice::Confirmed));
+            }
             Ok(Some(state)) => state,
         };
         effects.push(Effect::Tell(Notice::Loaded {
@@ -75,6 +79,7 @@ impl Controller {
             functions: state.entries.len(),
             warnings: state.warnings.clone(),
         }));
+        self.board.listed(&state, now);
         let before = self.desired.replace(state);
         self.release(before.as_ref(), effects);
         self.take_up(before.as_ref(), now, effects);
@@ -101,6 +106,7 @@ impl Controller {
         let scopes: BTreeSet<&Scope> = desired.entries.iter().map(|entry| &entry.key.scope).collect();
         self.sweeps.retain(|scope, _| scopes.contains(scope));
         self.facts.keep_scopes(|scope| scopes.contains(scope));
+        self.board.keep_scopes(|scope| scopes.contains(scope));
     }
 
     /// New and edited entries get a pass; a scope of which too little is known is swept first.
@@ -146,7 +152,7 @@ impl Controller {
         let Some(world) = self.world(now) else { return };
         match plan::compare(&world, entry).verdict {
             Verdict::Differs(change) if !self.queue.is_processing(&entry.key) => {
-                self.note_drift(&change, effects);
+                self.note_drift(&change, now, effects);
                 self.take_in_hand(entry, change, now, effects);
             }
             Verdict::Differs(_) | Verdict::InSync | Verdict::Stuck(_) => self.queue.add(entry.key.clone()),
