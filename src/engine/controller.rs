@@ -17,6 +17,7 @@ use self::file::Load;
 use self::sweep::Sweep;
 use super::event::{Effect, Event, Notice, Signal};
 use super::queue::Queue;
+use super::stats::QueueStats;
 use crate::board::Board;
 use crate::desired::{DesiredState, Entry};
 use crate::live::Facts;
@@ -148,6 +149,11 @@ impl Controller {
         self.reconsider = true;
     }
 
+    /// The work queue in numbers.
+    pub fn queue_stats(&self, now: Time) -> QueueStats {
+        self.queue.stats(now)
+    }
+
     /// When the controller wants to be woken if nothing happens before.
     pub fn next_wake(&self) -> Option<Time> {
         let sweeps = self.sweeps.values().filter_map(Sweep::next).min();
@@ -159,6 +165,7 @@ impl Controller {
 
     /// Takes an event in, and says what is to be done.
     pub fn handle(&mut self, event: Event, now: Time) -> Vec<Effect> {
+        self.queue.at(now);
         let mut effects = Vec::new();
         match event {
             Event::Loaded(loaded) => self.loaded(loaded, now, &mut effects),
