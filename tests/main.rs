@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
+mod api;
 mod board;
 mod cli;
 mod daemon;
@@ -15,7 +16,9 @@ mod import;
 mod killed;
 mod moto;
 mod other_days;
+mod page;
 mod paused;
+mod prometheus;
 mod python;
 mod schema;
 mod served;
@@ -23,6 +26,7 @@ mod simulator_cli;
 mod simulator_doors;
 mod simulator_faults;
 mod simulator_wire;
+mod status;
 mod structure;
 mod support;
 mod worlds;
