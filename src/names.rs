@@ -199,6 +199,14 @@ pub struct FunctionKey {
     pub name: FunctionName,
 }
 
+impl FunctionKey {
+    /// Parses the three parts of what [`FunctionKey`] displays.
+    pub fn parse(account: &str, region: &str, name: &str) -> Result<Self, NameError> {
+        let scope = Scope { account: AccountId::parse(account)?, region: Region::parse(region)? };
+        Ok(Self { scope, name: FunctionName::parse(name)? })
+    }
+}
+
 impl fmt::Display for FunctionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.scope, self.name)

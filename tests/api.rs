@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use lambda_vpc_controller::engine::Observer as _;
-use lambda_vpc_controller::plan::Limits;
+use lambda_vpc_controller::plan::{Cause, Limits, State};
 use lambda_vpc_controller::simulator::World;
 use serde_json::{Value, json};
 
@@ -280,6 +280,20 @@ fn the_page_is_whole_takes_nothing_from_elsewhere_and_runs_nothing_inline() {
             assert!(!answer.body.contains(word), "{path} has {word}");
         }
     }
+}
+
+#[test]
+fn the_page_has_a_word_for_each_state_and_each_cause() {
+    let read = |name: &str| fs::read_to_string(root().join("src/http/page").join(name)).unwrap();
+    let (words, causes) = (read("dom.js"), read("table.js"));
+    let (_, words) = words.split_once("WORDS = {").unwrap();
+    let keys = |text: &str| -> Vec<String> {
+        let lines = text.lines().skip(1).take_while(|line| !line.starts_with('}'));
+        lines.filter_map(|line| line.split_once(':')).map(|(key, _)| key.trim().to_owned()).collect()
+    };
+    assert_eq!(keys(words), State::BY_URGENCY.map(State::name), "in the order of the tiles");
+    let (_, causes) = causes.split_once("CAUSES = {").unwrap();
+    assert_eq!(keys(causes), Cause::ALL.map(Cause::name));
 }
 
 /// `cargo test --test main ten_thousand -- --ignored --nocapture` prints what ten thousand functions cost.

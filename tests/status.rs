@@ -7,6 +7,7 @@ use lambda_vpc_controller::plan::Limits;
 use serde_json::Value;
 
 use crate::support::history::{History, settings};
+use crate::support::process::{Process, eventually};
 use crate::support::program;
 use crate::support::window::Window;
 
@@ -115,4 +116,18 @@ fn an_error_is_1_and_says_what_to_do() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.code() == Some(1) && said.contains(words), "{arguments:?}: {said}");
     }
+}
+
+#[test]
+fn what_is_watched_is_told_again_when_it_has_changed() {
+    let mut window = at_rest(FINE);
+    let mut command = program();
+    let mut watching = Process::start(command.args(["status", "--watch", "--url", &window.url]));
+    eventually("the first picture", || watching.output().contains("1 in sync").then_some(()));
+    window.history.load(&format!("{FINE}{NOT_YET}"));
+    window.history.until_rest(Duration::from_secs(1200));
+    window.show();
+    eventually("the next one", || watching.output().contains("1 blocked, 1 drifted, 1 in sync").then_some(()));
+    assert!(!watching.output().contains('\u{1b}'), "where there is no terminal it is not told what to do");
+    assert!(watching.runs());
 }

@@ -238,7 +238,7 @@ fn write_change(text: &mut String, line: &Line, change: &Change, facts: &Facts) 
 }
 
 /// Every id that comes or goes, with its name beside it.
-fn write_network(text: &mut String, from: &Network, to: &Network, names: &BTreeMap<String, String>) {
+pub(super) fn write_network(text: &mut String, from: &Network, to: &Network, names: &BTreeMap<String, String>) {
     let ids = |network: &Network| -> Vec<String> {
         let subnets = network.subnets.iter().map(ToString::to_string);
         subnets.chain(network.security_groups.iter().map(ToString::to_string)).collect()

@@ -12,7 +12,7 @@ use serde::Serialize;
 use self::client::Client;
 use super::{Failure, Output, StatusArgs, exit, print};
 use crate::http::answer::{Details, Function, Status};
-use crate::names::Time;
+use crate::names::{FunctionKey, Time};
 use crate::plan::State;
 
 /// How often a daemon is asked that is watched.
@@ -71,9 +71,9 @@ fn fleet(client: &Client, args: &StatusArgs) -> Result<(String, ExitCode), Failu
             print::json(&Whole { functions: client.functions("sort=name", usize::MAX)?.functions, status })?
         }
         Output::Human => {
-            let query =
-                "sort=state&state=blocked&state=unknown&state=held&state=drifted&state=progressing&state=excluded";
-            let wrong = client.functions(query, SHOWN)?;
+            let others = State::BY_URGENCY.into_iter().filter(|state| *state != State::InSync);
+            let query: String = others.map(|state| format!("state={}&", state.name())).collect();
+            let wrong = client.functions(&format!("{query}sort=state"), SHOWN)?;
             text::Page::here(now()).fleet(&args.url, &status, &wrong)
         }
     };
@@ -81,15 +81,16 @@ fn fleet(client: &Client, args: &StatusArgs) -> Result<(String, ExitCode), Failu
 }
 
 fn explain(client: &Client, name: &str, args: &StatusArgs) -> Result<(String, ExitCode), Failure> {
+    let detail = |key: &FunctionKey| client.get(&format!("/api/v1/functions/{key}"));
     let found: Vec<Details> = match name.split('/').collect::<Vec<_>>()[..] {
-        [_, _, _] => vec![client.get(&format!("/api/v1/functions/{name}"))?],
+        [account, region, name] => {
+            let key = FunctionKey::parse(account, region, name).map_err(|error| Failure::Other(error.to_string()))?;
+            vec![detail(&key)?]
+        }
         _ => {
             let query: String = form_urlencoded::Serializer::new(String::new()).append_pair("name", name).finish();
             let found = client.functions(&query, EXPLAINED)?;
-            let detail = |function: &Function| {
-                client.get(&format!("/api/v1/functions/{}/{}/{}", function.account, function.region, function.name))
-            };
-            found.functions.iter().map(detail).collect::<Result<_, _>>()?
+            found.functions.iter().map(|function| detail(&function.key())).collect::<Result<_, _>>()?
         }
     };
     if found.is_empty() {

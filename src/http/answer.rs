@@ -335,18 +335,21 @@ impl From<Counts> for States {
 }
 
 impl States {
-    /// Each state with its count.
+    /// Each state with its count, what needs somebody first.
     pub fn each(&self) -> [(State, usize); 7] {
-        let Self { in_sync, progressing, drifted, held, blocked, unknown, excluded } = *self;
-        [
-            (State::Blocked, blocked),
-            (State::Unknown, unknown),
-            (State::Held, held),
-            (State::Drifted, drifted),
-            (State::Progressing, progressing),
-            (State::Excluded, excluded),
-            (State::InSync, in_sync),
-        ]
+        State::BY_URGENCY.map(|state| (state, self.of(state)))
+    }
+
+    fn of(&self, state: State) -> usize {
+        match state {
+            State::InSync => self.in_sync,
+            State::Progressing => self.progressing,
+            State::Drifted => self.drifted,
+            State::Held => self.held,
+            State::Blocked => self.blocked,
+            State::Unknown => self.unknown,
+            State::Excluded => self.excluded,
+        }
     }
 }
 
@@ -370,6 +373,14 @@ impl ScopeStatus {
 impl From<&Why> for Reason {
     fn from(Why { reason, detail }: &Why) -> Self {
         Self { reason: reason.name().to_owned(), sentence: reason.sentence().to_owned(), detail: detail.clone() }
+    }
+}
+
+impl Function {
+    /// What identifies it.
+    pub fn key(&self) -> FunctionKey {
+        let scope = Scope { account: self.account.clone(), region: self.region.clone() };
+        FunctionKey { scope, name: self.name.clone() }
     }
 }
 

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use super::answer::{Details, Status};
 use super::query::{self, Query};
 use super::{json, problem, tag, tagged};
-use crate::names::{AccountId, FunctionKey, FunctionName, NameError, Region, Scope};
+use crate::names::FunctionKey;
 use crate::telemetry::Telemetry;
 
 pub(super) async fn status(
@@ -45,7 +45,9 @@ pub(super) async fn function(
     asked: HeaderMap,
 ) -> Response {
     let key = match path {
-        Ok(Path((account, region, name))) => key(&account, &region, &name).map_err(|error| error.to_string()),
+        Ok(Path((account, region, name))) => {
+            FunctionKey::parse(&account, &region, &name).map_err(|error| error.to_string())
+        }
         Err(rejection) => Err(rejection.body_text()),
     };
     let key = match query::none(query.as_deref()).and(key) {
@@ -57,11 +59,6 @@ pub(super) async fn function(
         Some(line) => tagged(&asked, &tag(&telemetry, &shown), || json(&Details::from(&**line))),
         None => problem(StatusCode::NOT_FOUND, format!("the desired state lists no function {key}")),
     }
-}
-
-fn key(account: &str, region: &str, name: &str) -> Result<FunctionKey, NameError> {
-    let scope = Scope { account: AccountId::parse(account)?, region: Region::parse(region)? };
-    Ok(FunctionKey { scope, name: FunctionName::parse(name)? })
 }
 
 pub(super) async fn openapi() -> Response {

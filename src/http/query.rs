@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::answer::{Function, Functions};
 use crate::board::Line;
 use crate::desired::Want;
-use crate::names::{AccountId, FunctionKey, FunctionName, Region, Scope, fits};
+use crate::names::{AccountId, FunctionKey, Region, Scope, fits};
 use crate::plan::{Reason, State};
 
 /// So many functions come in one answer unless somebody says otherwise.
@@ -219,22 +219,14 @@ fn order((rank, key): (u64, &FunctionKey), (other, than): (u64, &FunctionKey)) -
 
 /// What needs somebody comes first.
 fn urgency(state: State) -> u64 {
-    match state {
-        State::Blocked => 0,
-        State::Unknown => 1,
-        State::Held => 2,
-        State::Drifted => 3,
-        State::Progressing => 4,
-        State::Excluded => 5,
-        State::InSync => 6,
-    }
+    let place = State::BY_URGENCY.iter().position(|other| *other == state);
+    place.and_then(|place| u64::try_from(place).ok()).unwrap_or(u64::MAX)
 }
 
 impl Place {
     fn parse(text: &str) -> Option<Self> {
         let [rank, account, region, name] = text.split('/').collect::<Vec<_>>()[..] else { return None };
-        let scope = Scope { account: AccountId::parse(account).ok()?, region: Region::parse(region).ok()? };
-        Some(Self { rank: rank.parse().ok()?, key: FunctionKey { scope, name: FunctionName::parse(name).ok()? } })
+        Some(Self { rank: rank.parse().ok()?, key: FunctionKey::parse(account, region, name).ok()? })
     }
 }
 

@@ -162,6 +162,10 @@ impl State {
     pub const ALL: [Self; 7] =
         [Self::InSync, Self::Progressing, Self::Drifted, Self::Held, Self::Blocked, Self::Unknown, Self::Excluded];
 
+    /// All of them, what needs somebody first.
+    pub const BY_URGENCY: [Self; 7] =
+        [Self::Blocked, Self::Unknown, Self::Held, Self::Drifted, Self::Progressing, Self::Excluded, Self::InSync];
+
     /// The name, as in metric labels.
     pub fn name(self) -> &'static str {
         match self {

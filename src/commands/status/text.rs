@@ -1,11 +1,12 @@
 //! How the status looks to people: a table where there is room for one, otherwise a function in a few short lines.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use anstyle::Style;
 
-use crate::commands::print::{BOLD, DIM, GREEN, RED, YELLOW};
+use crate::commands::print::{self, BOLD, DIM, GREEN, RED, YELLOW};
 use crate::http::answer::{Change, Details, Event, Function, Functions, LastChange, Reason, ScopeStatus, Status, What};
 use crate::names::{Network, Time};
 use crate::plan::{Cause, State};
@@ -188,13 +189,8 @@ impl Page {
         for attach in &change.attach_if_refused {
             self.line(2, &format!("role {} gets {} if Lambda refuses without it", attach.role, attach.policy.short()));
         }
-        let (Some(from), Some(to)) = (&change.from, &change.to) else { return };
-        let (before, after) = (ids(from), ids(to));
-        let gone = before.iter().filter(|id| !after.contains(id)).map(|id| (RED, '-', id));
-        let kept = after.iter().filter(|id| before.contains(id)).map(|id| (DIM, ' ', id));
-        let new = after.iter().filter(|id| !before.contains(id)).map(|id| (GREEN, '+', id));
-        for (style, sign, id) in gone.chain(kept).chain(new).collect::<Vec<_>>() {
-            self.as_is(&format!("    {style}{sign} {id}{style:#}"));
+        if let (Some(from), Some(to)) = (&change.from, &change.to) {
+            print::write_network(&mut self.text, from, to, &BTreeMap::new());
         }
     }
 
