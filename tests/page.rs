@@ -128,6 +128,7 @@ fn a_function_that_somebody_changes_is_seen_to_drift_and_to_be_put_right_without
     fs::write(stage.file(), FILE).unwrap();
     browser.until(STATE, "in sync");
     fs::write(stage.file(), format!("{FILE}mode = 'observe'\n")).unwrap();
+    browser.until("document.getElementById('rows').innerText.includes('only observed')", true);
     stage.account.detach("orders-api");
     browser.until(STATE, "drifted");
     fs::write(stage.file(), FILE).unwrap();
