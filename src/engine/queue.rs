@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 
+use super::stats::QueueStats;
 use crate::names::{FunctionKey, Scope, Time};
 
 /// A key that belongs to a lane.
@@ -40,16 +41,28 @@ pub struct Queue<K: Keyed> {
     lanes: BTreeMap<K::Lane, Lane<K>>,
     /// The lane that was served last.
     served: Option<K::Lane>,
-    processing: BTreeSet<K>,
-    dirty: BTreeMap<K, Rank>,
+    /// Those that are being worked on, and since when.
+    processing: BTreeMap<K, Time>,
+    /// Those that are being worked on and were added meanwhile.
+    dirty: BTreeMap<K, Due>,
     waiting: BTreeMap<K, Time>,
     timers: BTreeSet<(Time, K)>,
+    /// The moment of what happens now, for the statistics alone.
+    now: Time,
+    stats: QueueStats,
+}
+
+/// How a key that is to be worked on came to be so.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    rank: Rank,
+    since: Time,
 }
 
 /// The keys of one lane that are ready, by rank in the order of their coming.
 #[derive(Clone, Debug)]
 struct Lane<K> {
-    ready: BTreeMap<K, Rank>,
+    ready: BTreeMap<K, Due>,
     /// May also hold keys that have been taken, removed or promoted since: only what is ready with this rank counts.
     order: BTreeMap<Rank, VecDeque<K>>,
     processing: usize,
@@ -60,21 +73,21 @@ impl<K: Ord + Clone> Lane<K> {
         Self { ready: BTreeMap::new(), order: BTreeMap::new(), processing: 0 }
     }
 
-    fn add(&mut self, key: K, rank: Rank) {
+    fn add(&mut self, key: K, due: Due) {
         let before = self.ready.get(&key);
-        if before.is_none_or(|before| rank < *before) {
-            self.ready.insert(key.clone(), rank);
-            self.order.entry(rank).or_default().push_back(key);
+        if before.is_none_or(|before| due.rank < before.rank) {
+            self.order.entry(due.rank).or_default().push_back(key.clone());
+            self.ready.insert(key, before.map_or(due, |before| Due { since: before.since, ..due }));
         }
     }
 
-    fn take(&mut self) -> Option<K> {
+    fn take(&mut self) -> Option<(K, Due)> {
         for (rank, keys) in &mut self.order {
             while let Some(key) = keys.pop_front() {
-                if self.ready.get(&key) == Some(rank) {
+                if let Some(due) = self.ready.get(&key).copied().filter(|due| due.rank == *rank) {
                     self.ready.remove(&key);
                     self.processing += 1;
-                    return Some(key);
+                    return Some((key, due));
                 }
             }
         }
@@ -87,28 +100,41 @@ impl<K: Keyed> Default for Queue<K> {
         Self {
             lanes: BTreeMap::new(),
             served: None,
-            processing: BTreeSet::new(),
+            processing: BTreeMap::new(),
             dirty: BTreeMap::new(),
             waiting: BTreeMap::new(),
             timers: BTreeSet::new(),
+            now: Time::default(),
+            stats: QueueStats::default(),
         }
     }
 }
 
 impl<K: Keyed> Queue<K> {
+    /// It is this late now.
+    pub fn at(&mut self, now: Time) {
+        self.now = now;
+    }
+
     /// Adds a key, to be worked on as soon as may be.
     pub fn add(&mut self, key: K, rank: Rank) {
+        self.add_due(key, Due { rank, since: self.now });
+    }
+
+    fn add_due(&mut self, key: K, due: Due) {
         self.cancel(&key);
-        if self.processing.contains(&key) {
-            let rank = self.dirty.get(&key).map_or(rank, |before| rank.min(*before));
-            self.dirty.insert(key, rank);
+        self.stats.adds += u64::from(!self.is_ready(&key) && !self.dirty.contains_key(&key));
+        if self.processing.contains_key(&key) {
+            let before = self.dirty.get(&key).copied().unwrap_or(due);
+            self.dirty.insert(key, Due { rank: due.rank.min(before.rank), ..before });
         } else {
-            self.lanes.entry(key.lane().clone()).or_insert_with(Lane::new).add(key, rank);
+            self.lanes.entry(key.lane().clone()).or_insert_with(Lane::new).add(key, due);
         }
     }
 
     /// Adds a key for later. A key that is ready, or comes again anyway, stays as it is.
     pub fn add_at(&mut self, key: K, at: Time) {
+        self.stats.retries += 1;
         let sooner = self.waiting.get(&key).is_some_and(|earlier| *earlier <= at);
         if sooner || self.is_ready(&key) || self.dirty.contains_key(&key) {
             return;
@@ -121,10 +147,11 @@ impl<K: Keyed> Queue<K> {
     /// Takes the next key of a lane in which fewer than `slots` are being worked on; it then counts as being worked on
     /// until [`Queue::done`].
     pub fn pop(&mut self, now: Time, slots: impl Fn(&K::Lane) -> usize) -> Option<K> {
+        self.at(now);
         while let Some((at, key)) = self.timers.first().cloned()
             && at <= now
         {
-            self.add(key, Rank::Routine);
+            self.add_due(key, Due { rank: Rank::Routine, since: at });
         }
         let open = |(name, lane): &(&K::Lane, &mut Lane<K>)| !lane.ready.is_empty() && lane.processing < slots(name);
         let after = self.served.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
@@ -133,26 +160,33 @@ impl<K: Keyed> Queue<K> {
             None => self.lanes.iter_mut().find(&open),
         };
         let (name, lane) = next?;
-        let key = lane.take()?;
+        let (key, due) = lane.take()?;
         self.served = Some(name.clone());
-        self.processing.insert(key.clone());
+        self.stats.queued.add(now.since(due.since));
+        self.processing.insert(key.clone(), now);
         Some(key)
     }
 
     /// The work on a key has ended; if it was added meanwhile, it is ready again.
     pub fn done(&mut self, key: &K) {
-        if !self.processing.remove(key) {
-            return;
-        }
+        let Some(begun) = self.processing.remove(key) else { return };
+        self.stats.worked.add(self.now.since(begun));
         if let Some(lane) = self.lanes.get_mut(key.lane()) {
             lane.processing -= 1;
             if lane.processing == 0 && lane.ready.is_empty() {
                 self.lanes.remove(key.lane());
             }
         }
-        if let Some(rank) = self.dirty.remove(key) {
-            self.add(key.clone(), rank);
+        if let Some(due) = self.dirty.remove(key) {
+            self.lanes.entry(key.lane().clone()).or_insert_with(Lane::new).add(key.clone(), due);
         }
+    }
+
+    /// The queue in numbers, at this moment.
+    pub fn stats(&self, now: Time) -> QueueStats {
+        let due = self.timers.iter().take_while(|(at, _)| *at <= now).count();
+        let depth = u64::try_from(self.ready() + self.dirty.len() + due).unwrap_or(u64::MAX);
+        QueueStats { depth, begun: self.processing.values().copied().collect(), ..self.stats.clone() }
     }
 
     /// Removes a key that is not being worked on; one that is does not come again.
@@ -176,7 +210,7 @@ impl<K: Keyed> Queue<K> {
 
     /// Whether this key is being worked on.
     pub fn is_processing(&self, key: &K) -> bool {
-        self.processing.contains(key)
+        self.processing.contains_key(key)
     }
 
     /// How many keys are ready.
@@ -306,6 +340,41 @@ mod tests {
         queue.add_at(('a', 1), Time(50));
         queue.add(('a', 2), Rank::Routine);
         assert_eq!(all(&mut queue, 0, 1), [('a', 2)]);
+    }
+
+    #[test]
+    fn the_numbers_mean_what_they_mean_in_kubernetes_controllers() {
+        let seconds = std::time::Duration::from_secs;
+        let (one, two, three) = (('a', 1), ('a', 2), ('a', 3));
+        let mut queue = queue(&[]);
+        queue.at(Time(1_000));
+        [one, one, two].into_iter().for_each(|key| queue.add(key, Rank::Routine));
+        let stats = queue.stats(Time(1_000));
+        assert_eq!((stats.adds, stats.depth, stats.retries), (2, 2, 0), "what is there already is not added");
+
+        assert_eq!(queue.pop(Time(4_000), |_| 1), Some(one));
+        let stats = queue.stats(Time(4_000));
+        assert_eq!((stats.depth, stats.queued.count, stats.queued.sum), (1, 1, seconds(3)));
+        assert_eq!(stats.begun, [Time(4_000)], "work that is not finished");
+
+        queue.add(one, Rank::Routine);
+        assert_eq!(queue.stats(Time(4_000)).depth, 2, "what is added while it is worked on waits as well");
+        queue.at(Time(6_000));
+        queue.done(&one);
+        let stats = queue.stats(Time(6_000));
+        assert_eq!((stats.worked.count, stats.worked.sum, stats.adds), (1, seconds(2), 3));
+        assert_eq!(stats.begun, []);
+
+        queue.add_at(three, Time(9_000));
+        let before = queue.stats(Time(8_999));
+        assert_eq!((before.retries, before.depth, before.adds), (1, 2, 3), "it is not due");
+        assert_eq!(queue.stats(Time(9_000)).depth, 3);
+        assert_eq!(all(&mut queue, 10_000, 9), [two, one, three]);
+        let stats = queue.stats(Time(10_000));
+        assert_eq!((stats.depth, stats.adds, stats.queued.count), (0, 4, 4));
+        assert_eq!(stats.queued.sum, seconds(3 + 9 + 6 + 1), "each from when it was due");
+        queue.done(&('b', 9));
+        assert_eq!(queue.stats(Time(10_000)).worked.count, 1, "nobody worked on it");
     }
 
     #[derive(Clone, Debug)]
