@@ -5,72 +5,63 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::stats::QueueStats;
+use super::stats::{Counter, QueueStats};
 use crate::names::Time;
 
 /// Keys that are to be worked on, now or later.
 #[derive(Clone, Debug)]
 pub struct Queue<K> {
     ready: VecDeque<K>,
-    /// Those that are ready, and since when.
-    queued: BTreeMap<K, Time>,
-    /// Those that are being worked on, and since when.
-    processing: BTreeMap<K, Time>,
-    /// Those that are being worked on and were added meanwhile, and when.
-    dirty: BTreeMap<K, Time>,
+    queued: BTreeSet<K>,
+    processing: BTreeSet<K>,
+    dirty: BTreeSet<K>,
     waiting: BTreeMap<K, Time>,
     timers: BTreeSet<(Time, K)>,
-    /// The moment of what happens now, for the statistics alone.
-    now: Time,
-    stats: QueueStats,
+    counter: Counter<K>,
 }
 
 impl<K> Default for Queue<K> {
     fn default() -> Self {
         Self {
             ready: VecDeque::new(),
-            queued: BTreeMap::new(),
-            processing: BTreeMap::new(),
-            dirty: BTreeMap::new(),
+            queued: BTreeSet::new(),
+            processing: BTreeSet::new(),
+            dirty: BTreeSet::new(),
             waiting: BTreeMap::new(),
             timers: BTreeSet::new(),
-            now: Time(0),
-            stats: QueueStats::default(),
+            counter: Counter::default(),
         }
     }
 }
 
 impl<K: Ord + Clone> Queue<K> {
-    /// It is this late now.
+    /// It is this late now, as far as the numbers are concerned.
     pub fn at(&mut self, now: Time) {
-        self.now = now;
+        self.counter.at(now);
+    }
+
+    /// The queue in numbers, at this moment.
+    pub fn stats(&self, now: Time) -> QueueStats {
+        let due = self.timers.iter().take_while(|(at, _)| *at <= now).count();
+        self.counter.stats(due)
     }
 
     /// Adds a key, to be worked on as soon as may be.
     pub fn add(&mut self, key: K) {
-        self.add_due(key, self.now);
-    }
-
-    /// Adds a key that has been due since a moment.
-    fn add_due(&mut self, key: K, since: Time) {
+        self.counter.added(&key);
         self.cancel(&key);
-        if self.queued.contains_key(&key) || self.dirty.contains_key(&key) {
-            return;
-        }
-        self.stats.adds += 1;
-        if self.processing.contains_key(&key) {
-            self.dirty.insert(key, since);
-        } else {
-            self.queued.insert(key.clone(), since);
+        if self.processing.contains(&key) {
+            self.dirty.insert(key);
+        } else if self.queued.insert(key.clone()) {
             self.ready.push_back(key);
         }
     }
 
     /// Adds a key for later. A key that is ready, or comes again anyway, stays as it is.
     pub fn add_at(&mut self, key: K, at: Time) {
-        self.stats.retries += 1;
+        self.counter.put_off();
         let sooner = self.waiting.get(&key).is_some_and(|earlier| *earlier <= at);
-        if sooner || self.queued.contains_key(&key) || self.dirty.contains_key(&key) {
+        if sooner || self.queued.contains(&key) || self.dirty.contains(&key) {
             return;
         }
         self.cancel(&key);
@@ -80,42 +71,35 @@ impl<K: Ord + Clone> Queue<K> {
 
     /// Takes the next key, which then counts as being worked on until [`Queue::done`].
     pub fn pop(&mut self, now: Time) -> Option<K> {
-        self.at(now);
+        self.counter.at(now);
         while let Some((at, key)) = self.timers.first().cloned()
             && at <= now
         {
-            self.add_due(key, at);
+            self.counter.added_since(&key, at);
+            self.add(key);
         }
         let key = self.ready.pop_front()?;
-        let since = self.queued.remove(&key).unwrap_or(now);
-        self.stats.queued.add(now.since(since));
-        self.processing.insert(key.clone(), now);
+        self.counter.taken(&key);
+        self.queued.remove(&key);
+        self.processing.insert(key.clone());
         Some(key)
     }
 
     /// The work on a key has ended; if it was added meanwhile, it is ready again.
     pub fn done(&mut self, key: &K) {
-        if let Some(begun) = self.processing.remove(key) {
-            self.stats.worked.add(self.now.since(begun));
+        self.counter.done(key);
+        self.processing.remove(key);
+        if self.dirty.remove(key) {
+            self.add(key.clone());
         }
-        if let Some(since) = self.dirty.remove(key) {
-            self.queued.insert(key.clone(), since);
-            self.ready.push_back(key.clone());
-        }
-    }
-
-    /// The queue in numbers, at this moment.
-    pub fn stats(&self, now: Time) -> QueueStats {
-        let due = self.timers.iter().take_while(|(at, _)| *at <= now).count();
-        let depth = u64::try_from(self.ready.len() + self.dirty.len() + due).unwrap_or(u64::MAX);
-        QueueStats { depth, begun: self.processing.values().copied().collect(), ..self.stats.clone() }
     }
 
     /// Removes a key that is not being worked on; one that is does not come again.
     pub fn remove(&mut self, key: &K) {
+        self.counter.removed(key);
         self.cancel(key);
         self.dirty.remove(key);
-        if self.queued.remove(key).is_some() {
+        if self.queued.remove(key) {
             self.ready.retain(|other| other != key);
         }
     }
@@ -132,7 +116,7 @@ impl<K: Ord + Clone> Queue<K> {
 
     /// Whether this key is being worked on.
     pub fn is_processing(&self, key: &K) -> bool {
-        self.processing.contains_key(key)
+        self.processing.contains(key)
     }
 
     /// How many keys are ready.
@@ -193,44 +177,6 @@ mod tests {
         queue.remove(&1);
         queue.remove(&2);
         assert_eq!(queue.pop(Time(9)), None);
-        assert_eq!(queue.stats(Time(9)).depth, 0);
-    }
-
-    #[test]
-    fn the_numbers_mean_what_they_mean_in_kubernetes_controllers() {
-        let seconds = std::time::Duration::from_secs;
-        let mut queue = Queue::default();
-        queue.at(Time(1_000));
-        queue.add(1);
-        queue.add(1);
-        queue.add(2);
-        let stats = queue.stats(Time(1_000));
-        assert_eq!((stats.adds, stats.depth, stats.retries), (2, 2, 0), "what is there already is not added");
-
-        assert_eq!(queue.pop(Time(4_000)), Some(1));
-        let stats = queue.stats(Time(4_000));
-        assert_eq!((stats.depth, stats.queued.count, stats.queued.sum), (1, 1, seconds(3)));
-        assert_eq!(stats.begun, [Time(4_000)], "work that is not finished");
-
-        queue.add(1);
-        assert_eq!(queue.stats(Time(4_000)).depth, 2, "what is added while it is worked on waits as well");
-        queue.at(Time(6_000));
-        queue.done(&1);
-        let stats = queue.stats(Time(6_000));
-        assert_eq!((stats.worked.count, stats.worked.sum, stats.adds), (1, seconds(2), 3));
-        assert_eq!(stats.begun, []);
-
-        queue.add_at(3, Time(9_000));
-        let before = queue.stats(Time(8_999));
-        assert_eq!((before.retries, before.depth, before.adds), (1, 2, 3), "it is not due");
-        assert_eq!(queue.stats(Time(9_000)).depth, 3);
-        let order: Vec<_> = std::iter::from_fn(|| queue.pop(Time(10_000))).collect();
-        assert_eq!(order, [2, 1, 3]);
-        let stats = queue.stats(Time(10_000));
-        assert_eq!((stats.depth, stats.adds, stats.queued.count), (0, 4, 4));
-        assert_eq!(stats.queued.sum, seconds(3 + 9 + 6 + 1), "each from when it was due");
-        queue.done(&9);
-        assert_eq!(queue.stats(Time(10_000)).worked.count, 1, "nobody worked on it");
     }
 
     #[derive(Clone, Debug)]
