@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 
-use super::stats::QueueStats;
+use super::stats::{Counter, QueueStats};
 use crate::names::{FunctionKey, Scope, Time};
 
 /// A key that belongs to a lane.
@@ -41,28 +41,17 @@ pub struct Queue<K: Keyed> {
     lanes: BTreeMap<K::Lane, Lane<K>>,
     /// The lane that was served last.
     served: Option<K::Lane>,
-    /// Those that are being worked on, and since when.
-    processing: BTreeMap<K, Time>,
-    /// Those that are being worked on and were added meanwhile.
-    dirty: BTreeMap<K, Due>,
+    processing: BTreeSet<K>,
+    dirty: BTreeMap<K, Rank>,
     waiting: BTreeMap<K, Time>,
     timers: BTreeSet<(Time, K)>,
-    /// The moment of what happens now, for the statistics alone.
-    now: Time,
-    stats: QueueStats,
-}
-
-/// How a key that is to be worked on came to be so.
-#[derive(Clone, Copy, Debug)]
-struct Due {
-    rank: Rank,
-    since: Time,
+    counter: Counter<K>,
 }
 
 /// The keys of one lane that are ready, by rank in the order of their coming.
 #[derive(Clone, Debug)]
 struct Lane<K> {
-    ready: BTreeMap<K, Due>,
+    ready: BTreeMap<K, Rank>,
     /// May also hold keys that have been taken, removed or promoted since: only what is ready with this rank counts.
     order: BTreeMap<Rank, VecDeque<K>>,
     processing: usize,
@@ -73,21 +62,21 @@ impl<K: Ord + Clone> Lane<K> {
         Self { ready: BTreeMap::new(), order: BTreeMap::new(), processing: 0 }
     }
 
-    fn add(&mut self, key: K, due: Due) {
+    fn add(&mut self, key: K, rank: Rank) {
         let before = self.ready.get(&key);
-        if before.is_none_or(|before| due.rank < before.rank) {
-            self.order.entry(due.rank).or_default().push_back(key.clone());
-            self.ready.insert(key, before.map_or(due, |before| Due { since: before.since, ..due }));
+        if before.is_none_or(|before| rank < *before) {
+            self.ready.insert(key.clone(), rank);
+            self.order.entry(rank).or_default().push_back(key);
         }
     }
 
-    fn take(&mut self) -> Option<(K, Due)> {
+    fn take(&mut self) -> Option<K> {
         for (rank, keys) in &mut self.order {
             while let Some(key) = keys.pop_front() {
-                if let Some(due) = self.ready.get(&key).copied().filter(|due| due.rank == *rank) {
+                if self.ready.get(&key) == Some(rank) {
                     self.ready.remove(&key);
                     self.processing += 1;
-                    return Some((key, due));
+                    return Some(key);
                 }
             }
         }
@@ -100,41 +89,41 @@ impl<K: Keyed> Default for Queue<K> {
         Self {
             lanes: BTreeMap::new(),
             served: None,
-            processing: BTreeMap::new(),
+            processing: BTreeSet::new(),
             dirty: BTreeMap::new(),
             waiting: BTreeMap::new(),
             timers: BTreeSet::new(),
-            now: Time::default(),
-            stats: QueueStats::default(),
+            counter: Counter::default(),
         }
     }
 }
 
 impl<K: Keyed> Queue<K> {
-    /// It is this late now.
+    /// It is this late now, for the numbers alone.
     pub fn at(&mut self, now: Time) {
-        self.now = now;
+        self.counter.at(now);
+    }
+
+    /// The queue in numbers, at this moment.
+    pub fn stats(&self, now: Time) -> QueueStats {
+        self.counter.stats(self.timers.iter().take_while(|(at, _)| *at <= now).count())
     }
 
     /// Adds a key, to be worked on as soon as may be.
     pub fn add(&mut self, key: K, rank: Rank) {
-        self.add_due(key, Due { rank, since: self.now });
-    }
-
-    fn add_due(&mut self, key: K, due: Due) {
+        self.counter.added(&key);
         self.cancel(&key);
-        self.stats.adds += u64::from(!self.is_ready(&key) && !self.dirty.contains_key(&key));
-        if self.processing.contains_key(&key) {
-            let before = self.dirty.get(&key).copied().unwrap_or(due);
-            self.dirty.insert(key, Due { rank: due.rank.min(before.rank), ..before });
+        if self.processing.contains(&key) {
+            let rank = self.dirty.get(&key).map_or(rank, |before| rank.min(*before));
+            self.dirty.insert(key, rank);
         } else {
-            self.lanes.entry(key.lane().clone()).or_insert_with(Lane::new).add(key, due);
+            self.lanes.entry(key.lane().clone()).or_insert_with(Lane::new).add(key, rank);
         }
     }
 
     /// Adds a key for later. A key that is ready, or comes again anyway, stays as it is.
     pub fn add_at(&mut self, key: K, at: Time) {
-        self.stats.retries += 1;
+        self.counter.put_off();
         let sooner = self.waiting.get(&key).is_some_and(|earlier| *earlier <= at);
         if sooner || self.is_ready(&key) || self.dirty.contains_key(&key) {
             return;
@@ -151,7 +140,8 @@ impl<K: Keyed> Queue<K> {
         while let Some((at, key)) = self.timers.first().cloned()
             && at <= now
         {
-            self.add_due(key, Due { rank: Rank::Routine, since: at });
+            self.counter.added_since(&key, at);
+            self.add(key, Rank::Routine);
         }
         let open = |(name, lane): &(&K::Lane, &mut Lane<K>)| !lane.ready.is_empty() && lane.processing < slots(name);
         let after = self.served.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
@@ -160,37 +150,33 @@ impl<K: Keyed> Queue<K> {
             None => self.lanes.iter_mut().find(&open),
         };
         let (name, lane) = next?;
-        let (key, due) = lane.take()?;
+        let key = lane.take()?;
         self.served = Some(name.clone());
-        self.stats.queued.add(now.since(due.since));
-        self.processing.insert(key.clone(), now);
+        self.counter.taken(&key);
+        self.processing.insert(key.clone());
         Some(key)
     }
 
     /// The work on a key has ended; if it was added meanwhile, it is ready again.
     pub fn done(&mut self, key: &K) {
-        let Some(begun) = self.processing.remove(key) else { return };
-        self.stats.worked.add(self.now.since(begun));
+        self.counter.done(key);
+        if !self.processing.remove(key) {
+            return;
+        }
         if let Some(lane) = self.lanes.get_mut(key.lane()) {
             lane.processing -= 1;
             if lane.processing == 0 && lane.ready.is_empty() {
                 self.lanes.remove(key.lane());
             }
         }
-        if let Some(due) = self.dirty.remove(key) {
-            self.lanes.entry(key.lane().clone()).or_insert_with(Lane::new).add(key.clone(), due);
+        if let Some(rank) = self.dirty.remove(key) {
+            self.add(key.clone(), rank);
         }
-    }
-
-    /// The queue in numbers, at this moment.
-    pub fn stats(&self, now: Time) -> QueueStats {
-        let due = self.timers.iter().take_while(|(at, _)| *at <= now).count();
-        let depth = u64::try_from(self.ready() + self.dirty.len() + due).unwrap_or(u64::MAX);
-        QueueStats { depth, begun: self.processing.values().copied().collect(), ..self.stats.clone() }
     }
 
     /// Removes a key that is not being worked on; one that is does not come again.
     pub fn remove(&mut self, key: &K) {
+        self.counter.removed(key);
         self.cancel(key);
         self.dirty.remove(key);
         if let Some(lane) = self.lanes.get_mut(key.lane()) {
@@ -210,7 +196,7 @@ impl<K: Keyed> Queue<K> {
 
     /// Whether this key is being worked on.
     pub fn is_processing(&self, key: &K) -> bool {
-        self.processing.contains_key(key)
+        self.processing.contains(key)
     }
 
     /// How many keys are ready.

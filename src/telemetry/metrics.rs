@@ -98,28 +98,17 @@ trait Kind {
     const KIND: &'static str;
 }
 
-impl Kind for IntCounterVec {
-    const KIND: &'static str = "counter";
+macro_rules! kinds {
+    ($($Type:ty: $kind:literal,)*) => { $(impl Kind for $Type { const KIND: &'static str = $kind; })* };
 }
 
-impl Kind for CounterVec {
-    const KIND: &'static str = "counter";
-}
-
-impl Kind for IntGaugeVec {
-    const KIND: &'static str = "gauge";
-}
-
-impl Kind for GaugeVec {
-    const KIND: &'static str = "gauge";
-}
-
-impl Kind for Histogram {
-    const KIND: &'static str = "histogram";
-}
-
-impl Kind for HistogramVec {
-    const KIND: &'static str = "histogram";
+kinds! {
+    CounterVec: "counter",
+    IntCounterVec: "counter",
+    GaugeVec: "gauge",
+    IntGaugeVec: "gauge",
+    Histogram: "histogram",
+    HistogramVec: "histogram",
 }
 
 fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> Result<C, prometheus::Error> {

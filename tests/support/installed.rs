@@ -1,5 +1,6 @@
 //! Programs of the system that a test needs and a developer may not have.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 /// Where `TOOLS=required` is set, as in CI, a program that is missing fails the test; elsewhere the test is skipped.
@@ -13,7 +14,9 @@ pub(crate) fn installed(program: &str, package: &str) -> Option<PathBuf> {
     if found.is_none() {
         let demanded = std::env::var_os(DEMAND).is_some_and(|value| value == "required");
         assert!(!demanded, "{program} is missing: apt-get install {package}");
-        eprintln!("SKIPPED: {program} is not in the PATH (Debian's package {package})");
+        // Written past the test's own output, which nobody sees of a test that passes.
+        let told = writeln!(std::io::stderr(), "SKIPPED: {program} is not in the PATH (Debian's package {package})");
+        told.unwrap();
     }
     found
 }
