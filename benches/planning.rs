@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench planning`
 
+#![allow(clippy::expect_used, reason = "a benchmark that cannot be set up is to say so")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;

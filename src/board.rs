@@ -1,94 +1,246 @@
-//! How every function stands: a fold over outcomes. What people and metrics see comes from here.
+//! How everything stands and what happened to it: a fold over outcomes, steps, sweeps and files, in this one place. What
+//! people and metrics see comes from here.
+//!
+//! What is shown is shared, not copied: a function's line changes only where something about it does, and a picture of
+//! the whole fleet ([`Board::fleet`]) is a pointer for each function. So ten thousand that are in sync cost nothing.
+
+mod history;
+mod line;
+mod scope;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::names::{FunctionKey, Scope, Time};
-use crate::plan::{Change, Outcome, Reason, State};
+pub use history::{Event, History, What};
+pub use line::{Line, Live, Made};
+pub use scope::{Counts, ScopeLine, Swept};
+
+use crate::apply::Order;
+use crate::desired::{DesiredState, Entry, LoadFailure};
+use crate::names::{Digest, FunctionKey, Network, Scope, Time, VpcId};
+use crate::plan::{Answer, Change, Outcome, Reason, State, Why};
 
 /// The fleet as it stands.
 #[derive(Clone, Debug, Default)]
 pub struct Board {
-    lines: BTreeMap<FunctionKey, Line>,
-    counts: BTreeMap<(Scope, State), usize>,
-    held_by_guard: BTreeMap<Scope, usize>,
+    lines: BTreeMap<FunctionKey, Arc<Line>>,
+    scopes: BTreeMap<Scope, ScopeLine>,
+    file: FileLine,
+    revision: u64,
 }
 
-/// How one function stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// How its last pass ended.
+/// How the desired state stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileLine {
+    /// The digest of what is in force; none before the first.
+    pub digest: Option<Digest>,
+    /// How many functions it lists.
+    pub listed: usize,
+    /// Since when it is in force.
+    pub since: Option<Time>,
+    /// What is doubtful in it, in sentences with their places.
+    pub warnings: Arc<[String]>,
+    /// What is wrong with the file as it was last read, for people; none where it can be used.
+    pub problem: Option<Arc<str>>,
+}
+
+/// A picture of the board: what it was at one moment, for whoever shows it.
+#[derive(Clone, Debug, Default)]
+pub struct Fleet {
+    /// Grows with each change of anything in here.
+    pub revision: u64,
+    /// Every function of the file, by account, region and name.
+    pub lines: Vec<Arc<Line>>,
+    /// Every account and region.
+    pub scopes: BTreeMap<Scope, ScopeLine>,
+    /// The desired state.
+    pub file: FileLine,
+}
+
+/// How a pass or a sweep found a function.
+#[derive(Clone, Debug)]
+pub struct Found<'a> {
+    /// What came of it.
     pub outcome: Outcome,
-    /// Since when it has been in the state that this means.
-    pub since: Time,
-    /// When it is looked at again, beside the sweeps.
-    pub next: Option<Time>,
     /// What differs.
     pub change: Option<Change>,
+    /// When it is looked at again, beside the sweeps.
+    pub next: Option<Time>,
+    /// The VPC and the network that it has, as far as they were seen.
+    pub live: Option<(Option<&'a VpcId>, &'a Network)>,
+    /// The digest of the file by which this was decided.
+    pub digest: Digest,
 }
 
 impl Board {
-    /// A pass has ended. Returns the state before, if there was one.
-    pub fn concluded(
-        &mut self,
-        key: &FunctionKey,
-        outcome: Outcome,
-        change: Option<Change>,
-        next: Option<Time>,
-        now: Time,
-    ) -> Option<State> {
-        let state = outcome.state();
-        let before = self.lines.get(key).map(|line| (line.outcome.state(), line.since));
-        self.leaves(key);
-        self.count(&key.scope, state, |count| count + 1);
-        if is_held_by_guard(&outcome) {
-            *self.held_by_guard.entry(key.scope.clone()).or_default() += 1;
+    /// A desired state is in force: what it lists is on the board from now on, though nothing may be known of it yet.
+    ///
+    /// An entry that asks for the same as before is as applied as it was, by the new file as by the old one.
+    pub fn listed(&mut self, desired: &DesiredState, now: Time) {
+        for entry in &desired.entries {
+            match self.lines.get_mut(&entry.key) {
+                None => {
+                    self.lines.insert(entry.key.clone(), Arc::new(Line::unread(Arc::clone(entry), now)));
+                }
+                Some(line) => Arc::make_mut(line).listed(entry, &desired.digest, now),
+            }
         }
-        let since = before.filter(|(before, _)| *before == state).map_or(now, |(_, since)| since);
-        self.lines.insert(key.clone(), Line { outcome, since, next, change });
-        before.map(|(before, _)| before)
+        let warnings = desired.warnings.iter().map(|warning| match warning.place() {
+            Some(place) => format!("{place}: {}", warning.message()),
+            None => warning.message().to_owned(),
+        });
+        self.file = FileLine {
+            digest: Some(desired.digest.clone()),
+            listed: desired.entries.len(),
+            since: Some(now),
+            warnings: warnings.collect(),
+            problem: None,
+        };
+        self.revision += 1;
+    }
+
+    /// The file was read and says what is in force.
+    pub fn confirmed(&mut self) {
+        if self.file.problem.take().is_some() {
+            self.revision += 1;
+        }
+    }
+
+    /// The file was read and cannot be used.
+    pub fn refused(&mut self, failure: &LoadFailure) {
+        self.file.problem = Some(failure.to_string().into());
+        self.revision += 1;
+    }
+
+    /// A difference was found that was not there before.
+    pub fn differs(&mut self, change: &Change, now: Time) {
+        self.happened(&change.key, What::Differs(change.cause), now);
+    }
+
+    /// What is doubtful about a function's entry, as it was just compared.
+    pub fn doubts(&mut self, key: &FunctionKey, warnings: Vec<String>) {
+        if let Some(line) = self.lines.get_mut(key).filter(|line| *line.warnings != *warnings) {
+            Arc::make_mut(line).warnings = warnings.into();
+            self.revision += 1;
+        }
+    }
+
+    /// A step was answered.
+    pub fn stepped(&mut self, order: &Order, answer: &Answer, took: Duration, now: Time) {
+        let key = order.step.key();
+        self.happened(key, What::stepped(&order.step, answer, took), now);
+        if let (Answer::Done, Some(line)) = (answer, self.lines.get_mut(key)) {
+            let order = order.clone();
+            Arc::make_mut(line).last_change = Some(Arc::new(Made { at: now, took, order }));
+        }
+    }
+
+    fn happened(&mut self, key: &FunctionKey, what: What, now: Time) {
+        if let Some(line) = self.lines.get_mut(key) {
+            Arc::make_mut(line).history.add(what, now);
+            self.revision += 1;
+        }
+    }
+
+    /// It is known how a function stands. Returns the state before, if one was known.
+    pub fn concluded(&mut self, entry: &Arc<Entry>, found: Found<'_>, now: Time) -> Option<State> {
+        let scope = self.scopes.entry(entry.key.scope.clone()).or_default();
+        let line =
+            self.lines.entry(entry.key.clone()).or_insert_with(|| Arc::new(Line::unread(Arc::clone(entry), now)));
+        let before = line.is_known().then(|| line.outcome.state());
+        if line.says(entry, &found) {
+            return before;
+        }
+        if line.is_known() {
+            scope.leaves(&line.outcome);
+        }
+        scope.comes(&found.outcome);
+        Arc::make_mut(line).concluded(entry, found, now);
+        self.revision += 1;
+        before
     }
 
     /// A function left the file.
-    pub fn released(&mut self, key: &FunctionKey) -> Option<Line> {
-        self.leaves(key);
-        self.lines.remove(key)
-    }
-
-    /// A function is not counted any more as it was.
-    fn leaves(&mut self, key: &FunctionKey) {
-        let Some(outcome) = self.lines.get(key).map(|line| line.outcome.clone()) else { return };
-        self.count(&key.scope, outcome.state(), |count| count.saturating_sub(1));
-        if let Some(held) = self.held_by_guard.get_mut(&key.scope).filter(|_| is_held_by_guard(&outcome)) {
-            *held = held.saturating_sub(1);
+    pub fn released(&mut self, key: &FunctionKey) {
+        let Some(line) = self.lines.remove(key) else { return };
+        if let Some(scope) = self.scopes.get_mut(&key.scope).filter(|_| line.is_known()) {
+            scope.leaves(&line.outcome);
         }
+        self.revision += 1;
     }
 
-    /// How many functions the guard holds, by scope. A scope in which it holds none any more is there with 0.
+    /// Only these scopes are looked at any more.
+    pub fn keep_scopes(&mut self, wanted: impl Fn(&Scope) -> bool) {
+        self.scopes.retain(|scope, _| wanted(scope));
+    }
+
+    /// A sweep of a scope begins.
+    pub fn sweeping(&mut self, scope: &Scope, now: Time) {
+        self.scopes.entry(scope.clone()).or_default().sweeping = Some(now);
+        self.revision += 1;
+    }
+
+    /// A scope was swept; where something could not be read, why.
+    pub fn swept(&mut self, scope: &Scope, took: Duration, fault: Option<&Why>, now: Time) {
+        self.scopes.entry(scope.clone()).or_default().swept(took, fault, now);
+        self.revision += 1;
+    }
+
+    /// How many functions the guard holds, by scope.
     pub fn held_by_guard(&self) -> impl Iterator<Item = (&Scope, usize)> {
-        self.held_by_guard.iter().map(|(scope, count)| (scope, *count))
+        self.scopes.iter().map(|(scope, line)| (scope, line.held_by_guard))
     }
 
     /// How a function stands; none if nothing is known yet.
     pub fn get(&self, key: &FunctionKey) -> Option<&Line> {
-        self.lines.get(key)
+        self.lines.get(key).map(Arc::as_ref).filter(|line| line.is_known())
     }
 
     /// Every function that something is known of.
     pub fn lines(&self) -> impl Iterator<Item = (&FunctionKey, &Line)> {
-        self.lines.iter()
+        self.lines.iter().filter(|(_, line)| line.is_known()).map(|(key, line)| (key, line.as_ref()))
     }
 
-    /// How many functions are in which state, by scope. A state that no function is in any more is there with 0.
-    pub fn counts(&self) -> impl Iterator<Item = (&Scope, State, usize)> {
-        self.counts.iter().map(|((scope, state), count)| (scope, *state, *count))
+    /// The scopes that the file speaks of, or that were swept.
+    pub fn scopes(&self) -> &BTreeMap<Scope, ScopeLine> {
+        &self.scopes
     }
 
-    fn count(&mut self, scope: &Scope, state: State, change: impl FnOnce(usize) -> usize) {
-        let count = self.counts.entry((scope.clone(), state)).or_default();
-        *count = change(*count);
+    /// Grows with each change of anything that [`Board::fleet`] shows.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// How everything stands now, to be shown elsewhere while the board goes on.
+    pub fn fleet(&self) -> Fleet {
+        Fleet {
+            revision: self.revision,
+            lines: self.lines.values().cloned().collect(),
+            scopes: self.scopes.clone(),
+            file: self.file.clone(),
+        }
+    }
+}
+
+impl Fleet {
+    /// How a function stands; none if the file does not list it.
+    pub fn get(&self, key: &FunctionKey) -> Option<&Arc<Line>> {
+        let place = self.lines.binary_search_by(|line| line.entry.key.cmp(key));
+        place.ok().and_then(|place| self.lines.get(place))
+    }
+
+    /// How many functions are in which state, those of which nothing is known yet among the unknown.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        self.lines.iter().for_each(|line| counts.add(line.outcome.state()));
+        counts
     }
 }
 
 fn is_held_by_guard(outcome: &Outcome) -> bool {
     outcome.why().is_some_and(|why| why.reason == Reason::GuardHolding)
 }
+
+#[cfg(test)]
+mod tests;

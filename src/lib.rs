@@ -5,7 +5,7 @@
 //!                    ├─▶ plan ──▶ apply ──▶ AWS
 //!  AWS  ──▶ live ────┤     │        │
 //!           memory ──┘     ▼        ▼
-//!                       outcome ──▶ board ──▶ metrics · log · audit
+//!                       outcome ──▶ board ──▶ metrics · page · log · audit
 //!             engine: one loop owns all state; tasks around it do the IO
 //! ```
 //!
@@ -18,7 +18,7 @@
 //! - [`desired`] and [`live`]: the file becomes entries, AWS becomes facts
 //! - [`plan`]: every decision, pure
 //! - [`apply`]: a step becomes a call, behind a journal
-//! - [`board`]: how every function stands
+//! - [`board`]: how every function stands, and what happened to it
 //! - [`engine`]: the loop
 //! - [`telemetry`], [`http`], [`commands`]: what people and programs see
 //! - [`simulator`]: an AWS account in memory; it implements [`cloud`] and is used by commands, tests and benches alone

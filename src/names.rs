@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use pattern::{NamePattern, fits};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::Digest as _;
 pub use version::Version;
@@ -32,7 +33,7 @@ pub struct NameError {
 macro_rules! name {
     ($(#[$doc:meta])* $Name:ident, $expected:literal, $rule:literal, $valid:expr) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
         #[serde(transparent)]
         pub struct $Name(Arc<str>);
 
@@ -210,6 +211,14 @@ pub struct FunctionKey {
     pub scope: Scope,
     /// Its name.
     pub name: FunctionName,
+}
+
+impl FunctionKey {
+    /// Parses the three parts of what [`FunctionKey`] displays.
+    pub fn parse(account: &str, region: &str, name: &str) -> Result<Self, NameError> {
+        let scope = Scope { account: AccountId::parse(account)?, region: Region::parse(region)? };
+        Ok(Self { scope, name: FunctionName::parse(name)? })
+    }
 }
 
 impl fmt::Display for FunctionKey {
@@ -405,7 +414,7 @@ impl fmt::Display for PolicyName {
 }
 
 /// A VPC configuration: what a function has, or shall have. Both lists are sets; empty means not in a VPC.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Network {
     /// The subnets, one network interface in each.
     pub subnets: BTreeSet<SubnetId>,
@@ -450,7 +459,7 @@ impl Network {
 }
 
 /// The SHA-256 of some bytes, in hexadecimal.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Digest(Arc<str>);
 
@@ -540,6 +549,24 @@ impl Serialize for Time {
     }
 }
 
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let stamp: jiff::Timestamp = String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)?;
+        u64::try_from(stamp.as_millisecond()).map(Self).map_err(|_| serde::de::Error::custom("before 1970"))
+    }
+}
+
+impl JsonSchema for Time {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let description = "A moment, in UTC, to the second.";
+        schemars::json_schema!({ "type": "string", "format": "date-time", "description": description })
+    }
+}
+
 /// What asks for the time: the runtime's clock, or a test's.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 
@@ -576,5 +603,7 @@ mod tests {
     #[test]
     fn times_print_as_rfc_3339() {
         assert_eq!(Time(1_795_417_200_000).to_string(), "2026-11-23T07:00:00Z");
+        assert_eq!(serde_json::from_str::<Time>("\"2026-11-23T07:00:00Z\"").unwrap(), Time(1_795_417_200_000));
+        assert!(serde_json::from_str::<Time>("\"1969-11-23T07:00:00Z\"").is_err());
     }
 }

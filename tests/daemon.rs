@@ -13,19 +13,19 @@ use crate::support::program;
 
 const WORLD: &str = include_str!("../src/simulator/world/demo.toml");
 const SETTINGS: &str = "resync = '1s'\nsettle = '0s'\nlisten = '127.0.0.1:0'\n[limits]\nrequests_per_second = 15\n";
-const FILE: &str = "[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n\
+pub(crate) const FILE: &str = "[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n\
                     [[vpc]]\nname = 'orders'\nid = 'vpc-0a1b2c3d4e5f60718'\n\
                     [[function]]\nname = 'orders-api'\nvpc = 'orders'\n";
 
-struct Stage {
+pub(crate) struct Stage {
     folder: tempfile::TempDir,
-    account: Account,
-    daemon: Process,
+    pub(crate) account: Account,
+    pub(crate) daemon: Process,
 }
 
 impl Stage {
     /// A quick account and a daemon that works on this file.
-    fn open(file: &str) -> Self {
+    pub(crate) fn open(file: &str) -> Self {
         Self::open_with(file, SETTINGS)
     }
 
@@ -79,7 +79,7 @@ impl Stage {
         updates
     }
 
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join("functions.toml")
     }
 
@@ -89,9 +89,13 @@ impl Stage {
         records.map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// Where the daemon is served, `http://127.0.0.1:PORT`.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.daemon.told("\"at\":\"", '"'))
+    }
+
     fn get(&self, path: &str) -> Result<String, ureq::Error> {
-        let at = self.daemon.told("\"at\":\"", '"');
-        ureq::get(format!("http://{at}{path}")).call()?.body_mut().read_to_string()
+        ureq::get(format!("{}{path}", self.url())).call()?.body_mut().read_to_string()
     }
 
     /// The value of a series; none as long as it is not there.
@@ -101,7 +105,7 @@ impl Stage {
     }
 
     #[track_caller]
-    fn until(&self, series: &str, value: f64) {
+    pub(crate) fn until(&self, series: &str, value: f64) {
         let said = || format!("{series} never was {value}:\n{:?}\n{}", self.get("/metrics"), self.daemon.output());
         eventually_or(said, || self.metric(series).filter(|now| *now == value));
     }

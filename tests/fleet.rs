@@ -124,8 +124,9 @@ fn a_function_that_is_deleted_between_two_pages_is_gone_and_no_other() {
 
 #[test]
 fn few_functions_of_a_large_account_are_read_one_by_one_and_several_of_a_small_one_are_listed() {
-    // The first sweep, and those after it: single reads, and pages.
-    let rows: [(usize, &[usize], [(u64, u64); 2]); 5] = [
+    /// How many functions there are, those that are asked for, and the single reads and pages of the first two sweeps.
+    type Row = (usize, &'static [usize], [(u64, u64); 2]);
+    let rows: [Row; 5] = [
         (2000, &[0, 1000, 1999], [(2, 3), (3, 0)]),
         (2000, &[0, 1, 2], [(0, 1), (0, 1)]),
         (2000, &[1000], [(1, 0), (1, 0)]),
@@ -153,7 +154,7 @@ fn create(door: &Door, name: &str) {
     door.with(|aws, now| {
         let role = aws.get_function(&key("x").scope, "orders-api", now).unwrap().configuration.role;
         let settings = UpdateFunctionConfiguration { role: Some(role.as_str().to_owned()), ..Default::default() };
-        let request = CreateFunction { function_name: name.to_owned(), settings, ..Default::default() };
+        let request = CreateFunction { function_name: name.to_owned(), settings };
         aws.create_function(&key("x").scope, &request, now).unwrap();
     });
 }

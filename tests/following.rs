@@ -372,7 +372,7 @@ fn where_the_system_gives_no_events_the_poll_finds_every_change() {
     unshared.env_clear().envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
     unshared.args(["-Ur", "sh", "-c", no_events, "sh"]).arg(own.get_program());
     let follower = Follower::start_with(unshared, "mount/f.toml", config_map);
-    assert!(follower.daemon.output().contains("no file events: the file is polled"), "{}", follower.daemon.output());
+    follower.daemon.told("no file events: the file is polled", '"');
     for turn in 1..=2 {
         swap_config_map(&follower, turn);
         follower.in_force_within(Duration::from_secs(15), "a swap without events");

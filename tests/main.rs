@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
+mod api;
+mod board;
 mod cli;
 mod daemon;
 mod desired_directory;
@@ -16,7 +18,9 @@ mod killed;
 mod moto;
 mod observed;
 mod other_days;
+mod page;
 mod paused;
+mod prometheus;
 mod python;
 mod schema;
 mod served;
@@ -24,6 +28,7 @@ mod simulator_cli;
 mod simulator_doors;
 mod simulator_faults;
 mod simulator_wire;
+mod status;
 mod structure;
 mod support;
 mod versions;

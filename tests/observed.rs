@@ -45,7 +45,7 @@ fn resumed(history: &History) -> Vec<String> {
 }
 
 fn states(history: &History, state: State) -> usize {
-    history.controller.board().counts().filter(|(_, is, _)| *is == state).map(|(_, _, count)| count).sum()
+    history.controller.board().lines().filter(|(_, line)| line.outcome.state() == state).count()
 }
 
 #[test]

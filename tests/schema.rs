@@ -25,7 +25,7 @@ fn schema(folder: &Path, arguments: &[&str]) -> PathBuf {
 }
 
 /// Whether the checker takes these files, and what it says.
-fn check(schema: &Path, files: &[PathBuf]) -> (bool, String) {
+pub(crate) fn check(schema: &Path, files: &[PathBuf]) -> (bool, String) {
     let output = checker().arg("--schemafile").arg(schema).args(files).output().unwrap();
     (
         output.status.success(),

@@ -1,7 +1,12 @@
 //! The shape of the source: which room may import which, and where the AWS SDK may be named.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lambda_vpc_controller::names::Time;
+use lambda_vpc_controller::telemetry::{Described, Metrics};
 
 /// The rooms in their order. Each imports only rooms before it; the ones in one group never each other.
 const ORDER: &[&[&str]] = &[
@@ -122,18 +127,48 @@ fn only_apply_is_given_the_trait_that_changes_aws() {
     assert_eq!(users, ["apply", "lib", "simulator"]);
 }
 
+/// The metrics as the code has them: name, kind and labels.
+fn metrics() -> BTreeMap<String, (String, Vec<String>)> {
+    let metrics = Metrics::new(true, Arc::new(|| Time(0))).unwrap();
+    let one = |it: &Described| (it.name.clone(), (it.kind.to_owned(), it.labels.clone()));
+    metrics.described().iter().map(one).collect()
+}
+
 #[test]
-fn the_readme_and_the_code_tell_of_the_same_metrics_and_commands() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let (_, metrics) = sources().into_iter().find(|(path, _)| path.ends_with("telemetry/metrics.rs")).unwrap();
-    let names = metrics.split('"').filter(|text| text.starts_with("lambda_vpc_"));
-    let names: Vec<&str> = names.filter(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')).collect();
-    assert!(names.len() > 10, "the names were not found");
-    for name in names {
-        assert!(readme.contains(&format!("`{name}")), "the README does not tell of {name}");
+fn the_table_of_metrics_is_that_of_the_code() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md")).unwrap();
+    let quoted = |cell: &str| -> Vec<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
+    let mut table = BTreeMap::new();
+    for row in page.lines().filter(|line| line.starts_with("| `")) {
+        let [_, name, kind, labels, meaning, _] = row.split('|').collect::<Vec<_>>()[..] else { panic!("{row}") };
+        assert!(!meaning.trim().is_empty(), "{row}");
+        table.insert(quoted(name).remove(0), (kind.trim().to_owned(), quoted(labels)));
     }
-    for command in ["run", "plan", "apply", "validate", "import", "schema", "undo", "demo", "simulate"] {
-        assert!(readme.contains(&format!("`{command}")), "the README does not tell of {command}");
+    assert_eq!(table, metrics());
+}
+
+#[test]
+fn the_readme_tells_of_metrics_that_there_are_and_of_every_command() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let known = metrics();
+    let word = |rest: &str| rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect::<String>();
+    let named: Vec<String> =
+        readme.split("lambda_vpc_").skip(1).map(|rest| format!("lambda_vpc_{}", word(rest))).collect();
+    assert!(named.len() > 3, "the names were not found");
+    for name in named.iter().filter(|name| *name != "lambda_vpc_controller") {
+        assert!(known.contains_key(name), "the README tells of {name}, which is not there");
+    }
+    let help = crate::support::program().arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let (_, commands) = help.split_once("Commands:").unwrap();
+    let names = commands.lines().take_while(|line| !line.starts_with("Options")).filter_map(|line| {
+        let name = line.strip_prefix("  ").filter(|rest| !rest.starts_with(' '))?.split(' ').next()?;
+        (name != "help").then_some(name)
+    });
+    let names: Vec<&str> = names.collect();
+    assert!(names.len() > 8, "{names:?}");
+    for command in names {
+        assert!(readme.contains(&format!("| `{command}")), "the README does not tell of {command}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! `demo`: a simulated account, the daemon and its metrics in one process, and a file to edit.
+//! `demo`: a simulated account, the daemon and its page in one process, and a file to edit.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -162,7 +162,7 @@ impl Story {
         say(format!(
             "A simulated AWS account is served at {aws}: four functions, three roles, one VPC.\n\
              The controller reads the desired state from {}\n\
-             and serves its metrics at http://{metrics}/metrics\n",
+             and shows how everything stands at http://{metrics}/\n",
             file.display()
         ));
     }
@@ -179,6 +179,7 @@ impl Story {
              \x20   AWS_ENDPOINT_URL={aws} AWS_REGION=eu-west-1 AWS_ACCESS_KEY_ID=demo AWS_SECRET_ACCESS_KEY=demo \\\n\
              \x20     aws lambda update-function-configuration --function-name orders-api \\\n\
              \x20     --vpc-config SubnetIds=[],SecurityGroupIds=[]\n\
+             * ask for one function: lambda-vpc-controller status --url http://{metrics} orders-api\n\
              * look at the metrics: curl -s http://{metrics}/metrics | grep lambda_vpc_\n\
              * take the last change of a function back: what this prints goes into the file\n\
              \x20   lambda-vpc-controller undo --audit {} --function orders-api\n\

@@ -11,6 +11,7 @@ mod print;
 mod run;
 mod schema;
 mod simulate;
+mod status;
 mod undo;
 mod validate;
 
@@ -57,7 +58,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the daemon: keep AWS as the file says, and export metrics.
+    /// Run the daemon: keep AWS as the file says, show how it stands, and export metrics.
     ///
     /// It looks at the fleet every `resync`, and at once when the file changes. It writes only into accounts whose ids
     /// are stated in the settings or the file. SIGTERM ends it after the call in hand, SIGHUP makes it look again now.
@@ -81,6 +82,10 @@ enum Command {
     /// understood is not listed, and so left alone: comments tell of it. Exit code: 0; 1 if nothing was written, or if
     /// something could not be read and is therefore missing or left as it is.
     Import(ImportArgs),
+    /// Ask a running daemon how the fleet stands, or why one function is as it is.
+    ///
+    /// Exit code: 0 if everything that was asked for is as the file says, 2 if not yet, 1 on an error.
+    Status(StatusArgs),
     /// Print the JSON schema of a file of the desired state: for completion in editors.
     Schema(SchemaArgs),
     /// Print the entry that takes back a function's last change, as an audit trail has it. Changes nothing.
@@ -88,7 +93,7 @@ enum Command {
     /// Put the entry into the desired file in place of the function's present one: what is done in AWS is done by `run`
     /// or `apply`. Exit code: 0, or 1 if there is nothing to take back.
     Undo(UndoArgs),
-    /// Try it out: a simulated AWS account, the daemon and its metrics in one process, and a file to edit.
+    /// Try it out: a simulated AWS account, the daemon and its page in one process, and a file to edit.
     Demo(DemoArgs),
     /// Serve a simulated AWS account, for any AWS client: set AWS_ENDPOINT_URL to its address.
     ///
@@ -101,7 +106,7 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct RunArgs {
-    /// Address and port of /metrics, /livez and /readyz [default: 127.0.0.1:9464].
+    /// Address and port of the page, the API, /metrics, /livez and /readyz [default: 127.0.0.1:9464].
     #[arg(long, value_name = "ADDR", env = "LAMBDA_VPC_LISTEN", hide_env_values = true)]
     listen: Option<SocketAddr>,
     /// How often the whole fleet is looked at without any cause [default: 5m].
@@ -173,6 +178,30 @@ struct SchemaArgs {
     /// The schema of the settings file instead.
     #[arg(long)]
     settings: bool,
+    /// The OpenAPI document of the daemon's API instead.
+    #[arg(long, conflicts_with = "settings")]
+    api: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct StatusArgs {
+    /// Explain this function: its name, a pattern like `orders-*`, or ACCOUNT/REGION/NAME [default: the whole fleet].
+    function: Option<String>,
+    /// Where the daemon listens.
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:9464",
+        env = "LAMBDA_VPC_URL",
+        hide_env_values = true
+    )]
+    url: String,
+    /// Ask every two seconds, until Ctrl-C.
+    #[arg(long, short)]
+    watch: bool,
+    /// How the answer is printed, to stdout.
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    output: Output,
 }
 
 #[derive(Debug, clap::Args)]
@@ -291,6 +320,7 @@ impl Cli {
             | Command::Apply(_)
             | Command::Validate(_)
             | Command::Schema(_)
+            | Command::Status(_)
             | Command::Import(_)
             | Command::Undo(_) => "error,lambda_vpc_controller=warn",
             Command::Run(_) | Command::Simulate(_) => "error,lambda_vpc_controller=info",
@@ -321,6 +351,7 @@ impl Cli {
                 Ok(settings) => import::run(&settings, &args).await,
                 Err(failure) => Err(failure),
             },
+            Command::Status(args) => status::run(&args).await,
             Command::Schema(args) => schema::run(&args),
             Command::Undo(args) => undo::run(&args),
             Command::Demo(args) => demo::run(&args).await,

@@ -32,17 +32,22 @@ pub(super) fn out(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// A value as JSON, to stdout.
-pub(super) fn out_json(value: &impl Serialize) -> Result<(), Failure> {
+/// A value as JSON.
+pub(super) fn json(value: &impl Serialize) -> Result<String, Failure> {
     let json = serde_json::to_string_pretty(value);
-    out(&(json.map_err(|error| Failure::Other(format!("the result cannot be written: {error}")))? + "\n"))
+    Ok(json.map_err(|error| Failure::Other(format!("the result cannot be written: {error}")))? + "\n")
 }
 
-const BOLD: Style = Style::new().bold();
-const DIM: Style = Style::new().dimmed();
-const GREEN: Style = AnsiColor::Green.on_default();
-const YELLOW: Style = AnsiColor::Yellow.on_default();
-const RED: Style = AnsiColor::Red.on_default();
+/// A value as JSON, to stdout.
+pub(super) fn out_json(value: &impl Serialize) -> Result<(), Failure> {
+    out(&json(value)?)
+}
+
+pub(super) const BOLD: Style = Style::new().bold();
+pub(super) const DIM: Style = Style::new().dimmed();
+pub(super) const GREEN: Style = AnsiColor::Green.on_default();
+pub(super) const YELLOW: Style = AnsiColor::Yellow.on_default();
+pub(super) const RED: Style = AnsiColor::Red.on_default();
 
 /// How many functions are in which way, and so what the exit code is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -235,7 +240,7 @@ fn write_change(text: &mut String, line: &Line, change: &Change, facts: &Facts) 
 }
 
 /// Every id that comes or goes, with its name beside it.
-fn write_network(text: &mut String, from: &Network, to: &Network, names: &BTreeMap<String, String>) {
+pub(super) fn write_network(text: &mut String, from: &Network, to: &Network, names: &BTreeMap<String, String>) {
     let ids = |network: &Network| -> Vec<String> {
         let subnets = network.subnets.iter().map(ToString::to_string);
         subnets.chain(network.security_groups.iter().map(ToString::to_string)).collect()

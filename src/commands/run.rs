@@ -94,7 +94,7 @@ pub(super) async fn daemon(
     let aws = connect::aws(settings, endpoint, telemetry.clone(), Arc::clone(&clock)).await;
     DesiredState::load(&settings.desired, &Accounts::without_aws(connect::named_accounts(settings), aws.region()))?;
     if let Ok(at) = listener.local_addr() {
-        tracing::info!(%at, "serving /metrics, /livez and /readyz");
+        tracing::info!(%at, "serving the page, /api/v1, /metrics, /livez and /readyz");
     }
     let (stop_http, http_stopped) = oneshot::channel::<()>();
     let serving = tokio::spawn(http::serve(listener, telemetry.clone(), async {
@@ -147,5 +147,9 @@ impl Observer for Both {
         if let Some(other) = &self.1 {
             other.turned(controller);
         }
+    }
+
+    fn turn_within(&self) -> Duration {
+        self.0.turn_within()
     }
 }

@@ -19,6 +19,7 @@ use self::observed::Ends;
 use self::sweep::Sweep;
 use super::event::{Effect, Event, Notice, Signal};
 use super::queue::{Queue, Rank};
+use super::stats::QueueStats;
 use crate::board::Board;
 use crate::cloud::Listing;
 use crate::desired::{DesiredState, Entry};
@@ -175,6 +176,11 @@ impl Controller {
         self.reconsider = true;
     }
 
+    /// The work queue in numbers.
+    pub fn queue_stats(&self, now: Time) -> QueueStats {
+        self.queue.stats(now)
+    }
+
     /// When the controller wants to be woken if nothing happens before.
     pub fn next_wake(&self) -> Option<Time> {
         let sweeps = self.sweeps.values().filter_map(Sweep::next).min();
@@ -186,6 +192,7 @@ impl Controller {
 
     /// Takes an event in, and says what is to be done.
     pub fn handle(&mut self, event: Event, now: Time) -> Vec<Effect> {
+        self.queue.at(now);
         let mut effects = Vec::new();
         if !self.stopping {
             self.resume(now, &mut effects);
@@ -269,6 +276,7 @@ impl Controller {
             if let Some(sweep) = self.sweeps.get_mut(&scope) {
                 sweep.begin(now);
             }
+            self.board.sweeping(&scope, now);
             effects.push(Effect::Tell(Notice::Sweeping(scope.clone())));
             effects.push(Effect::Survey(scope, needs));
         }

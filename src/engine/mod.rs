@@ -8,8 +8,10 @@ mod controller;
 mod event;
 mod queue;
 mod runtime;
+mod stats;
 
 pub use controller::{Cadence, Controller};
 pub use event::{Effect, Event, Notice, Signal};
 pub use queue::{Keyed, Queue, Rank};
-pub use runtime::{Load, Loading, Observer, Ports, run};
+pub use runtime::{HEARTBEAT, Load, Loading, Observer, Ports, run};
+pub use stats::{BUCKETS, Durations, QueueStats};

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 
+use super::stats::{Counter, QueueStats};
 use crate::names::{FunctionKey, Scope, Time};
 
 /// A key that belongs to a lane.
@@ -44,6 +45,7 @@ pub struct Queue<K: Keyed> {
     dirty: BTreeMap<K, Rank>,
     waiting: BTreeMap<K, Time>,
     timers: BTreeSet<(Time, K)>,
+    counter: Counter<K>,
 }
 
 /// The keys of one lane that are ready, by rank in the order of their coming.
@@ -91,13 +93,25 @@ impl<K: Keyed> Default for Queue<K> {
             dirty: BTreeMap::new(),
             waiting: BTreeMap::new(),
             timers: BTreeSet::new(),
+            counter: Counter::default(),
         }
     }
 }
 
 impl<K: Keyed> Queue<K> {
+    /// It is this late now, for the numbers alone.
+    pub fn at(&mut self, now: Time) {
+        self.counter.at(now);
+    }
+
+    /// The queue in numbers, at this moment.
+    pub fn stats(&self, now: Time) -> QueueStats {
+        self.counter.stats(self.timers.iter().take_while(|(at, _)| *at <= now).count())
+    }
+
     /// Adds a key, to be worked on as soon as may be.
     pub fn add(&mut self, key: K, rank: Rank) {
+        self.counter.added(&key);
         self.cancel(&key);
         if self.processing.contains(&key) {
             let rank = self.dirty.get(&key).map_or(rank, |before| rank.min(*before));
@@ -109,6 +123,7 @@ impl<K: Keyed> Queue<K> {
 
     /// Adds a key for later. A key that is ready, or comes again anyway, stays as it is.
     pub fn add_at(&mut self, key: K, at: Time) {
+        self.counter.put_off();
         let sooner = self.waiting.get(&key).is_some_and(|earlier| *earlier <= at);
         if sooner || self.is_ready(&key) || self.dirty.contains_key(&key) {
             return;
@@ -121,9 +136,11 @@ impl<K: Keyed> Queue<K> {
     /// Takes the next key of a lane in which fewer than `slots` are being worked on; it then counts as being worked on
     /// until [`Queue::done`].
     pub fn pop(&mut self, now: Time, slots: impl Fn(&K::Lane) -> usize) -> Option<K> {
+        self.at(now);
         while let Some((at, key)) = self.timers.first().cloned()
             && at <= now
         {
+            self.counter.added_since(&key, at);
             self.add(key, Rank::Routine);
         }
         let open = |(name, lane): &(&K::Lane, &mut Lane<K>)| !lane.ready.is_empty() && lane.processing < slots(name);
@@ -135,12 +152,14 @@ impl<K: Keyed> Queue<K> {
         let (name, lane) = next?;
         let key = lane.take()?;
         self.served = Some(name.clone());
+        self.counter.taken(&key);
         self.processing.insert(key.clone());
         Some(key)
     }
 
     /// The work on a key has ended; if it was added meanwhile, it is ready again.
     pub fn done(&mut self, key: &K) {
+        self.counter.done(key);
         if !self.processing.remove(key) {
             return;
         }
@@ -157,6 +176,7 @@ impl<K: Keyed> Queue<K> {
 
     /// Removes a key that is not being worked on; one that is does not come again.
     pub fn remove(&mut self, key: &K) {
+        self.counter.removed(key);
         self.cancel(key);
         self.dirty.remove(key);
         if let Some(lane) = self.lanes.get_mut(key.lane()) {
@@ -306,6 +326,41 @@ mod tests {
         queue.add_at(('a', 1), Time(50));
         queue.add(('a', 2), Rank::Routine);
         assert_eq!(all(&mut queue, 0, 1), [('a', 2)]);
+    }
+
+    #[test]
+    fn the_numbers_mean_what_they_mean_in_kubernetes_controllers() {
+        let seconds = std::time::Duration::from_secs;
+        let (one, two, three) = (('a', 1), ('a', 2), ('a', 3));
+        let mut queue = queue(&[]);
+        queue.at(Time(1_000));
+        [one, one, two].into_iter().for_each(|key| queue.add(key, Rank::Routine));
+        let stats = queue.stats(Time(1_000));
+        assert_eq!((stats.adds, stats.depth, stats.retries), (2, 2, 0), "what is there already is not added");
+
+        assert_eq!(queue.pop(Time(4_000), |_| 1), Some(one));
+        let stats = queue.stats(Time(4_000));
+        assert_eq!((stats.depth, stats.queued.count, stats.queued.sum), (1, 1, seconds(3)));
+        assert_eq!(stats.begun, [Time(4_000)], "work that is not finished");
+
+        queue.add(one, Rank::Routine);
+        assert_eq!(queue.stats(Time(4_000)).depth, 2, "what is added while it is worked on waits as well");
+        queue.at(Time(6_000));
+        queue.done(&one);
+        let stats = queue.stats(Time(6_000));
+        assert_eq!((stats.worked.count, stats.worked.sum, stats.adds), (1, seconds(2), 3));
+        assert_eq!(stats.begun, []);
+
+        queue.add_at(three, Time(9_000));
+        let before = queue.stats(Time(8_999));
+        assert_eq!((before.retries, before.depth, before.adds), (1, 2, 3), "it is not due");
+        assert_eq!(queue.stats(Time(9_000)).depth, 3);
+        assert_eq!(all(&mut queue, 10_000, 9), [two, one, three]);
+        let stats = queue.stats(Time(10_000));
+        assert_eq!((stats.depth, stats.adds, stats.queued.count), (0, 4, 4));
+        assert_eq!(stats.queued.sum, seconds(3 + 9 + 6 + 1), "each from when it was due");
+        queue.done(&('b', 9));
+        assert_eq!(queue.stats(Time(10_000)).worked.count, 1, "nobody worked on it");
     }
 
     #[derive(Clone, Debug)]

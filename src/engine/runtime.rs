@@ -20,7 +20,7 @@ use crate::names::{Clock, Digest};
 /// After a stop was asked for, calls in hand get this long to end; below the usual grace of 10 s.
 const GRACE: Duration = Duration::from_secs(8);
 /// The loop turns at least this often, so that it can be seen to live.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+pub const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// The desired state, to be awaited; none if nothing has changed.
 pub type Loading<'a> = Pin<Box<dyn Future<Output = Result<Option<DesiredState>, LoadFailure>> + Send + 'a>>;
@@ -37,6 +37,10 @@ pub trait Observer: Send + Sync {
     fn notice(&self, notice: &Notice);
     /// The loop has turned.
     fn turned(&self, controller: &Controller);
+    /// How soon the loop is to turn again though nothing happens: sooner for an observer that has yet to show something.
+    fn turn_within(&self) -> Duration {
+        HEARTBEAT
+    }
 }
 
 /// What the loop works with.
@@ -108,7 +112,8 @@ pub async fn run(
 
 /// When to turn the loop at the latest.
 fn wake(controller: &Controller, ports: &Ports) -> Instant {
-    let wait = controller.next_wake().map_or(HEARTBEAT, |at| at.since((ports.clock)()).min(HEARTBEAT));
+    let most = ports.observer.turn_within();
+    let wait = controller.next_wake().map_or(most, |at| at.since((ports.clock)()).min(most));
     Instant::now() + wait
 }
 

@@ -1,6 +1,7 @@
 //! What differs between the file and AWS for one function.
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::reason::{Outcome, Reason, Why};
 use super::rollout::new_pairs;
@@ -43,7 +44,7 @@ fn arn<S: serde::Serializer>(role: &RoleArn, serializer: S) -> Result<S::Ok, S::
 }
 
 /// What shows that a policy is needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
     /// The file says `attach_policy = "always"`, and the policy is not on the role.
@@ -68,7 +69,7 @@ pub struct NetworkChange {
 }
 
 /// Why live differs from desired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The entry is new or was edited. Also where this process has not seen the function in sync yet.

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::cloud::{Class, CloudError, Failure};
 use crate::live::Fault;
@@ -138,7 +139,7 @@ pub enum Pace {
 }
 
 /// The state of a function, for people and metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// As the file says.
@@ -161,6 +162,10 @@ impl State {
     /// All of them.
     pub const ALL: [Self; 7] =
         [Self::InSync, Self::Progressing, Self::Drifted, Self::Held, Self::Blocked, Self::Unknown, Self::Excluded];
+
+    /// All of them, what needs somebody first.
+    pub const BY_URGENCY: [Self; 7] =
+        [Self::Blocked, Self::Unknown, Self::Held, Self::Drifted, Self::Progressing, Self::Excluded, Self::InSync];
 
     /// The name, as in metric labels.
     pub fn name(self) -> &'static str {

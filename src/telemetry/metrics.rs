@@ -1,20 +1,21 @@
 //! The metrics. Counters are there at 0 from the start; a gauge appears when it is known; no label is free text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use prometheus::core::Collector;
+use prometheus::core::{Collector, Desc};
 use prometheus::{
     CounterVec, Encoder as _, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
 
+use super::workqueue::Workqueue;
 use crate::board::Board;
 use crate::cloud::{Called, Class, Family, Operation};
 use crate::desired::LoadFailure;
-use crate::engine::Notice;
-use crate::names::{FunctionKey, Scope, Time};
+use crate::engine::{Controller, Notice};
+use crate::names::{Clock, FunctionKey, Scope, Time};
 use crate::plan::{Answer, Cause, Outcome, Reason, State};
 
 /// Seconds that fit a call to AWS.
@@ -35,21 +36,79 @@ macro_rules! metrics {
             registry: Registry,
             per_function: bool,
             blocked: Mutex<BTreeMap<FunctionKey, Reason>>,
+            scopes: Mutex<BTreeSet<Scope>>,
+            described: Vec<Described>,
+            workqueue: Workqueue,
             $($field: $Type,)*
         }
 
         impl Metrics {
             /// All metrics, registered. An error is a mistake in their names.
-            pub fn new(per_function: bool) -> Result<Self, prometheus::Error> {
+            pub fn new(per_function: bool, clock: Clock) -> Result<Self, prometheus::Error> {
                 let registry = Registry::new();
-                $(let $field: $Type = register(&registry, $make?)?;)*
-                let blocked = Mutex::default();
-                let metrics = Self { registry, per_function, blocked, $($field,)* };
+                let mut described = Vec::new();
+                $(
+                    let $field: $Type = register(&registry, $make?)?;
+                    described.extend(Described::of(&$field, |_| <$Type>::KIND));
+                )*
+                let workqueue = register(&registry, Workqueue::new(clock)?)?;
+                let kind = |name: &str| Workqueue::kinds().find(|(of, _)| *of == name).map_or("", |(_, kind)| kind);
+                described.extend(Described::of(&workqueue, kind));
+                let (blocked, scopes) = (Mutex::default(), Mutex::default());
+                let metrics = Self { registry, per_function, blocked, scopes, described, workqueue, $($field,)* };
                 metrics.begin();
                 Ok(metrics)
             }
         }
     };
+}
+
+/// A metric, as its documentation has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// Its name.
+    pub name: String,
+    /// `counter`, `gauge` or `histogram`.
+    pub kind: &'static str,
+    /// The names of its labels.
+    pub labels: Vec<String>,
+    /// What it means.
+    pub help: String,
+}
+
+impl Described {
+    fn of(metric: &dyn Collector, kind: impl Fn(&str) -> &'static str) -> Vec<Self> {
+        let describe = |desc: &Desc| Self {
+            name: desc.fq_name.clone(),
+            kind: kind(&desc.fq_name),
+            labels: desc
+                .const_label_pairs
+                .iter()
+                .map(|label| label.name().to_owned())
+                .chain(desc.variable_labels.iter().cloned())
+                .collect(),
+            help: desc.help.clone(),
+        };
+        metric.desc().into_iter().map(describe).collect()
+    }
+}
+
+/// The kind of a metric, as Prometheus names it.
+trait Kind {
+    const KIND: &'static str;
+}
+
+macro_rules! kinds {
+    ($($Type:ty: $kind:literal,)*) => { $(impl Kind for $Type { const KIND: &'static str = $kind; })* };
+}
+
+kinds! {
+    CounterVec: "counter",
+    IntCounterVec: "counter",
+    GaugeVec: "gauge",
+    IntGaugeVec: "gauge",
+    Histogram: "histogram",
+    HistogramVec: "histogram",
 }
 
 fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> Result<C, prometheus::Error> {
@@ -180,15 +239,45 @@ impl Metrics {
         self.budget_wait.with_label_values(&[family.name()]).inc_by(wait.as_secs_f64());
     }
 
-    pub(super) fn board(&self, board: &Board) {
-        for (Scope { account, region }, state, count) in board.counts() {
-            let labels = [account.as_str(), region.as_str(), state.name()];
-            self.functions.with_label_values(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// All metrics but those of the process, as the documentation has them.
+    pub fn described(&self) -> &[Described] {
+        &self.described
+    }
+
+    /// The loop has turned.
+    pub(super) fn turned(&self, controller: &Controller, now: Time) {
+        self.workqueue.turned(&controller.queue_stats(now));
+        self.board(controller.board());
+    }
+
+    fn board(&self, board: &Board) {
+        // Before the first sweep has ended nothing is known.
+        for (Scope { account, region }, line) in board.scopes().iter().filter(|(_, line)| line.last_sweep.is_some()) {
+            for (state, count) in line.counts.each() {
+                let labels = [account.as_str(), region.as_str(), state.name()];
+                self.functions.with_label_values(&labels).set(number(count));
+            }
+            self.guard_holding.with_label_values(&[account.as_str(), region.as_str()]).set(number(line.held_by_guard));
         }
-        for (Scope { account, region }, count) in board.held_by_guard() {
-            let labels = [account.as_str(), region.as_str()];
-            self.guard_holding.with_label_values(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+        let mut known = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.iter().eq(board.scopes().keys()) {
+            let now: BTreeSet<Scope> = board.scopes().keys().cloned().collect();
+            known.difference(&now).for_each(|gone| self.scope_left(gone));
+            *known = now;
         }
+    }
+
+    /// An account and region that the file does not speak of any more must not look as if it were not swept.
+    fn scope_left(&self, Scope { account, region }: &Scope) {
+        let scope = [account.as_str(), region.as_str()];
+        // Some of them may never have been there.
+        for state in State::ALL {
+            let _ = self.functions.remove_label_values(&[scope[0], scope[1], state.name()]);
+        }
+        let _ = self.guard_holding.remove_label_values(&scope);
+        let _ = self.sweep_seconds.remove_label_values(&scope);
+        let _ = self.sweep_attempt.remove_label_values(&scope);
+        let _ = self.sweep_success.remove_label_values(&scope);
     }
 
     pub(super) fn notice(&self, notice: &Notice, now: Time) {
@@ -292,6 +381,10 @@ impl Metrics {
         // It may never have been there.
         let _ = self.in_sync.remove_label_values(&labels(key));
     }
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn labels(key: &FunctionKey) -> [&str; 3] {

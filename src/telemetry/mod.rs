@@ -3,19 +3,22 @@
 pub mod audit;
 mod log;
 mod metrics;
+mod shown;
+mod workqueue;
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use audit::{AuditTrail, LogJournal};
 pub use log::{LogFormat, init};
-pub use metrics::Metrics;
+pub use metrics::{Described, Metrics};
+pub use shown::Shown;
 
+use self::shown::Window;
 use crate::cloud::{CallObserver, Called, Family};
-use crate::engine::{Controller, Notice, Observer};
-use crate::names::Clock;
+use crate::engine::{Controller, HEARTBEAT, Notice, Observer};
+use crate::names::{Clock, Time};
 
 /// If the loop has not turned for this long, it is stuck.
 const STUCK: Duration = Duration::from_secs(60);
@@ -24,7 +27,9 @@ const STUCK: Duration = Duration::from_secs(60);
 pub struct Telemetry {
     metrics: Metrics,
     log: Mutex<log::Log>,
+    window: Window,
     clock: Clock,
+    begun: Time,
     turned: AtomicU64,
     ready: AtomicBool,
 }
@@ -32,14 +37,36 @@ pub struct Telemetry {
 impl Telemetry {
     /// Telemetry of a daemon that has done nothing yet.
     pub fn new(per_function: bool, clock: Clock) -> Result<Self, prometheus::Error> {
-        let turned = AtomicU64::new(clock().0);
-        let metrics = Metrics::new(per_function)?;
-        Ok(Self { metrics, log: Mutex::default(), clock, turned, ready: AtomicBool::new(false) })
+        let begun = clock();
+        Ok(Self {
+            metrics: Metrics::new(per_function, Arc::clone(&clock))?,
+            log: Mutex::default(),
+            window: Window::default(),
+            clock,
+            begun,
+            turned: AtomicU64::new(begun.0),
+            ready: AtomicBool::new(false),
+        })
     }
 
     /// The metrics, in Prometheus's text format.
     pub fn metrics_text(&self) -> String {
         self.metrics.text()
+    }
+
+    /// All metrics but those of the process, as their documentation has them.
+    pub fn described(&self) -> &[Described] {
+        self.metrics.described()
+    }
+
+    /// How everything stands, as of the last moment at which that was written down.
+    pub fn shown(&self) -> Arc<Shown> {
+        self.window.latest()
+    }
+
+    /// When the daemon began.
+    pub fn begun(&self) -> Time {
+        self.begun
     }
 
     /// Whether the loop turns.
@@ -61,10 +88,16 @@ impl Observer for Telemetry {
     }
 
     fn turned(&self, controller: &Controller) {
-        self.turned.store((self.clock)().0, Ordering::Relaxed);
+        let now = (self.clock)();
+        self.turned.store(now.0, Ordering::Relaxed);
         self.ready.store(controller.ready(), Ordering::Relaxed);
-        self.metrics.board(controller.board());
+        self.window.turned(controller, now);
+        self.metrics.turned(controller, now);
         self.log.lock().unwrap_or_else(PoisonError::into_inner).turned(controller.board());
+    }
+
+    fn turn_within(&self) -> Duration {
+        self.window.turn_within().unwrap_or(HEARTBEAT)
     }
 }
 

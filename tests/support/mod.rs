@@ -2,9 +2,12 @@
 
 pub(crate) mod account;
 pub(crate) mod between;
+pub(crate) mod browser;
 pub(crate) mod history;
+pub(crate) mod installed;
 pub(crate) mod process;
 pub(crate) mod stage;
+pub(crate) mod window;
 
 use std::process::Command;
 

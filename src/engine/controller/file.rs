@@ -65,10 +65,14 @@ impl Controller {
                 return;
             }
             Err(failure) => {
+                self.board.refused(&failure);
                 let failure = self.load.refused.insert(Arc::new(failure));
                 return effects.push(Effect::Tell(Notice::NotLoaded(Arc::clone(failure))));
             }
-            Ok(None) => return effects.push(Effect::Tell(Notice::Confirmed)),
+            Ok(None) => {
+                self.board.confirmed();
+                return effects.push(Effect::Tell(Notice::Confirmed));
+            }
             Ok(Some(state)) => state,
         };
         effects.push(Effect::Tell(Notice::Loaded {
@@ -76,6 +80,7 @@ impl Controller {
             functions: state.entries.len(),
             warnings: state.warnings.iter().cloned().chain(state.ended(now)).collect(),
         }));
+        self.board.listed(&state, now);
         let before = self.desired.replace(state);
         self.match_all_patterns();
         self.await_ends(now);
@@ -106,6 +111,7 @@ impl Controller {
             stays
         });
         self.facts.keep_scopes(|scope| scopes.contains(scope));
+        self.board.keep_scopes(|scope| scopes.contains(scope));
     }
 
     /// Nobody asks for a function any more.
@@ -204,7 +210,7 @@ impl Controller {
         let Some(world) = self.world(now) else { return };
         match plan::compare(&world, entry).verdict {
             Verdict::Differs(change) if !self.queue.is_processing(&entry.key) => {
-                self.note_drift(&change, effects);
+                self.note_drift(&change, now, effects);
                 self.take_in_hand(entry, change, Rank::Edit, now, effects);
             }
             Verdict::Differs(_) | Verdict::InSync | Verdict::Stuck(_) => self.queue.add(entry.key.clone(), Rank::Edit),

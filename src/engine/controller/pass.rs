@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use super::Controller;
 use crate::apply::Order;
+use crate::board::Found;
 use crate::cloud::CloudError;
 use crate::engine::backoff;
 use crate::engine::event::{Effect, Notice};
 use crate::live::{Fault, Looked, Seen};
 use crate::names::{FunctionKey, Time};
-use crate::plan::{self, Answer, Cause, Change, Decision, Outcome, Pace, Reason, Step, Verdict};
+use crate::plan::{self, Answer, Cause, Change, Decision, Outcome, Pace, Reason, State, Step, Verdict};
 
 /// After Lambda refused a network, the VPC is swept again this soon: what the entry means may have changed.
 const AFTER_REFUSAL: Duration = Duration::from_secs(5);
@@ -36,14 +37,15 @@ impl Controller {
         let entry = &entry;
         let digest = world.desired.digest.clone();
         let (was_in, goes_into) = (world.facts.vpc_of(&key).cloned(), entry.terms.want.vpc().cloned());
-        let verdict = plan::compare(&world, entry).verdict;
+        let plan::Comparison { verdict, warnings, .. } = plan::compare(&world, entry);
         let decision = plan::decide(&world, entry, &verdict);
+        self.board.doubts(&key, warnings);
         let change = match verdict {
             Verdict::Differs(change) => Some(change),
             Verdict::InSync | Verdict::Stuck(_) => None,
         };
         if let Some(change) = &change {
-            self.note_drift(change, effects);
+            self.note_drift(change, now, effects);
         }
         match decision {
             Decision::Rest(outcome) => self.conclude(&key, outcome, change, now, effects),
@@ -68,6 +70,7 @@ impl Controller {
         effects: &mut Vec<Effect>,
     ) {
         self.memory.answered(&order.step, &answer, now);
+        self.board.stepped(&order, &answer, took, now);
         // Whether it was carried out, only the role itself can tell.
         if let (Step::AttachPolicy { role, .. }, Answer::Failed(CloudError { status: None, .. })) =
             (&order.step, &answer)
@@ -129,7 +132,7 @@ impl Controller {
         if let Some(at) = next {
             self.queue.add_at(key.clone(), at);
         }
-        let before = self.board.concluded(key, outcome.clone(), change, next, now);
+        let before = self.goes_on_the_board(key, outcome.clone(), change, next, now);
         let took = pass.map(|begun| now.since(begun));
         effects.push(Effect::Tell(Notice::Concluded { key: key.clone(), outcome, before, took }));
     }
@@ -154,8 +157,27 @@ impl Controller {
         }
     }
 
-    pub(super) fn note_drift(&mut self, change: &Change, effects: &mut Vec<Effect>) {
+    /// Writes on the board how a function stands. Returns the state before.
+    fn goes_on_the_board(
+        &mut self,
+        key: &FunctionKey,
+        outcome: Outcome,
+        change: Option<Change>,
+        next: Option<Time>,
+        now: Time,
+    ) -> Option<State> {
+        let desired = self.desired.as_ref()?;
+        let live = match self.facts.function(key) {
+            Seen::Present(function) => Some((function.vpc.as_ref(), &function.network)),
+            Seen::Absent | Seen::Unknown(_) => None,
+        };
+        let found = Found { outcome, change, next, live, digest: desired.digest.clone() };
+        self.board.concluded(desired.get(key)?, found, now)
+    }
+
+    pub(super) fn note_drift(&mut self, change: &Change, now: Time, effects: &mut Vec<Effect>) {
         if self.drifting.insert(change.key.clone(), change.clone()).is_none() {
+            self.board.differs(change, now);
             effects.push(Effect::Tell(Notice::Drifted(change.clone())));
         }
     }

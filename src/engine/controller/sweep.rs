@@ -145,7 +145,9 @@ impl Controller {
             }
         }
         self.facts.surveyed(found);
-        effects.push(Effect::Tell(Notice::Swept { scope: scope.clone(), took, fault: fault.map(|(why, _)| why) }));
+        let fault = fault.map(|(why, _)| why);
+        self.board.swept(&scope, took, fault.as_ref(), now);
+        effects.push(Effect::Tell(Notice::Swept { scope: scope.clone(), took, fault }));
         self.match_patterns(&scope, effects);
         self.await_ends(now);
         let entries: Vec<Arc<Entry>> = match &self.desired {
@@ -204,8 +206,9 @@ impl Controller {
     /// What the sweep tells of one function: nothing to do, a pass, or that nothing can be done.
     fn select(&mut self, entry: &Arc<Entry>, now: Time, effects: &mut Vec<Effect>) {
         let Some(world) = self.world(now) else { return };
-        let verdict = plan::compare(&world, entry).verdict;
+        let plan::Comparison { verdict, warnings, .. } = plan::compare(&world, entry);
         let unfinished = plan::may_be_unfinished(&world, &entry.key);
+        self.board.doubts(&entry.key, warnings);
         if self.queue.is_processing(&entry.key) {
             return self.queue.add(entry.key.clone(), Rank::Routine);
         }
@@ -216,7 +219,7 @@ impl Controller {
             Verdict::Differs(change) => {
                 let waiting_for_it =
                     self.drifting.get(&entry.key) == Some(&change) && self.comes_later(&entry.key, now);
-                self.note_drift(&change, effects);
+                self.note_drift(&change, now, effects);
                 // A sweep that finds nothing new does not cut a backoff short.
                 if !waiting_for_it {
                     self.take_in_hand(entry, change, Rank::Routine, now, effects);

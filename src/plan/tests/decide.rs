@@ -537,7 +537,8 @@ fn what_a_sweep_saw_a_moment_ago_and_has_a_revision_needs_no_look_before_an_upda
     let mut later = listed();
     later.wait(300);
     assert!(!needs(&later));
-    let doubts: [(&str, fn(&mut Scene)); 9] = [
+    type Doubt = (&'static str, fn(&mut Scene));
+    let doubts: [Doubt; 9] = [
         ("it is too long ago", |scene| scene.wait(301)),
         ("it was looked at since", |scene| scene.facts.looked_at.extend([(key("api"), NOW)])),
         ("we sent an update since", |scene| scene.facts.outdated(&key("api"))),

@@ -1,0 +1,113 @@
+//! `status`: how the fleet of a running daemon stands, asked of its API.
+
+mod client;
+mod text;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use self::client::Client;
+use super::{Failure, Output, StatusArgs, exit, print};
+use crate::http::answer::{Details, Function, Status};
+use crate::names::{FunctionKey, Time};
+use crate::plan::State;
+
+/// How often a daemon is asked that is watched.
+const EVERY: Duration = Duration::from_secs(2);
+/// So many functions that are not in sync are shown to people; a program gets all of them.
+const SHOWN: usize = 50;
+/// So many functions of one name, in several accounts and regions, are explained.
+const EXPLAINED: usize = 20;
+
+pub(super) async fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
+    let client = Client::new(&args.url)?;
+    let mut before = String::new();
+    loop {
+        let told = tell(&client, args);
+        if !args.watch {
+            let (text, code) = told?;
+            print::out(&text)?;
+            return Ok(code);
+        }
+        // A daemon that is being restarted is watched on.
+        let text = told.map_or_else(|failure| format!("{failure}\n"), |(text, _)| text);
+        show_again(&text, &mut before)?;
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// On a terminal the picture is replaced; elsewhere each that is another one is written.
+fn show_again(text: &str, before: &mut String) -> Result<(), Failure> {
+    match std::io::stdout().is_terminal() {
+        true => print::out(&format!("\x1b[2J\x1b[H{text}"))?,
+        false if text != before => print::out(text)?,
+        false => {}
+    }
+    text.clone_into(before);
+    Ok(())
+}
+
+fn tell(client: &Client, args: &StatusArgs) -> Result<(String, ExitCode), Failure> {
+    match &args.function {
+        None => fleet(client, args),
+        Some(name) => explain(client, name, args),
+    }
+}
+
+fn fleet(client: &Client, args: &StatusArgs) -> Result<(String, ExitCode), Failure> {
+    #[derive(Serialize)]
+    struct Whole {
+        #[serde(flatten)]
+        status: Status,
+        functions: Vec<Function>,
+    }
+    let status: Status = client.get("/api/v1/status")?;
+    let code = if status.is_in_sync() { exit::FINE } else { exit::pending() };
+    let text = match args.output {
+        Output::Json => {
+            print::json(&Whole { functions: client.functions("sort=name", usize::MAX)?.functions, status })?
+        }
+        Output::Human => {
+            let others = State::BY_URGENCY.into_iter().filter(|state| *state != State::InSync);
+            let query: String = others.map(|state| format!("state={}&", state.name())).collect();
+            let wrong = client.functions(&format!("{query}sort=state"), SHOWN)?;
+            text::Page::here(now()).fleet(&args.url, &status, &wrong)
+        }
+    };
+    Ok((text, code))
+}
+
+fn explain(client: &Client, name: &str, args: &StatusArgs) -> Result<(String, ExitCode), Failure> {
+    let detail = |key: &FunctionKey| client.get(&format!("/api/v1/functions/{key}"));
+    let found: Vec<Details> = match name.split('/').collect::<Vec<_>>()[..] {
+        [account, region, name] => {
+            let key = FunctionKey::parse(account, region, name).map_err(|error| Failure::Other(error.to_string()))?;
+            vec![detail(&key)?]
+        }
+        _ => {
+            let query: String = form_urlencoded::Serializer::new(String::new()).append_pair("name", name).finish();
+            let found = client.functions(&query, EXPLAINED)?;
+            found.functions.iter().map(|function| detail(&function.key())).collect::<Result<_, _>>()?
+        }
+    };
+    if found.is_empty() {
+        return Err(Failure::Other(format!("the desired state at {} lists no function {name}", args.url)));
+    }
+    let status: Status = client.get("/api/v1/status")?;
+    let fine = |details: &Details| {
+        details.function.state == State::InSync && details.attempted_digest == status.desired.digest
+    };
+    let code = if status.desired.valid && found.iter().all(fine) { exit::FINE } else { exit::pending() };
+    let text = match args.output {
+        Output::Json => print::json(&found)?,
+        Output::Human => text::Page::here(now()).details(&found),
+    };
+    Ok((text, code))
+}
+
+fn now() -> Time {
+    Time::from_system(SystemTime::now())
+}

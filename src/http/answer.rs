@@ -1,0 +1,495 @@
+//! The answers of the API, as programs read them. `docs/openapi.json` is made from these types; what is taken away or
+//! means something else gets another version in the path, what is added does not.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::board::{self, Counts, Fleet, Line, Made, ScopeLine};
+use crate::desired::Want;
+use crate::names::{
+    AccountId, Digest, FunctionKey, FunctionName, Network, PolicyArn, Region, RoleName, Scope, Time, VpcId,
+};
+use crate::plan::{self, Cause, Evidence, State, Step, Why};
+use crate::settings::Mode;
+use crate::telemetry::Shown;
+
+/// What is wrong with a question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Problem {
+    /// What is wrong, and what would be right, in a sentence.
+    pub error: String,
+}
+
+/// The fleet at a glance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Status {
+    /// The daemon's version.
+    pub version: String,
+    /// Whether a desired state is in force, and every account and region has answered or been refused once.
+    pub ready: bool,
+    /// How many functions the file lists.
+    pub listed: usize,
+    /// How many of them are in which state.
+    pub states: States,
+    /// How many of them have not been looked at since the file last changed what it says of them.
+    pub behind: usize,
+    /// How many of them have a change that the guard holds until a person agrees.
+    pub held_by_guard: usize,
+    /// The desired state.
+    pub desired: Desired,
+    /// Every account and region.
+    pub scopes: Vec<ScopeStatus>,
+}
+
+/// How many functions are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct States {
+    /// As the file says.
+    pub in_sync: usize,
+    /// On the way there.
+    pub progressing: usize,
+    /// Differing, and only observed.
+    pub drifted: usize,
+    /// Differing, and held back.
+    pub held: usize,
+    /// Waiting for somebody to do something.
+    pub blocked: usize,
+    /// Not known: not read yet, or not to be read.
+    pub unknown: usize,
+    /// Not to be managed.
+    pub excluded: usize,
+}
+
+/// How the desired state stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Desired {
+    /// The SHA-256 of what is in force; null before the first.
+    pub digest: Option<Digest>,
+    /// Since when it is in force.
+    pub since: Option<Time>,
+    /// Whether the file as it was last read can be used; if not, what is in force is older.
+    pub valid: bool,
+    /// What is wrong with the file, for people; several lines.
+    pub problem: Option<String>,
+    /// What is doubtful in what is in force.
+    pub warnings: Vec<String>,
+}
+
+/// How an account and region stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ScopeStatus {
+    /// The account.
+    pub account: AccountId,
+    /// The region.
+    pub region: Region,
+    /// How many functions are in which state, as far as something is known of them.
+    pub states: States,
+    /// How many of them the guard holds.
+    pub held_by_guard: usize,
+    /// Since when it is being looked at as a whole; null where it is not.
+    pub sweeping_since: Option<Time>,
+    /// When that last ended.
+    pub last_sweep: Option<Time>,
+    /// How long it took, in seconds.
+    pub last_sweep_seconds: Option<f64>,
+    /// When it last ended with everything read.
+    pub last_success: Option<Time>,
+    /// What the account and region suffers from.
+    pub fault: Option<Fault>,
+}
+
+/// What an account and region suffers from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Fault {
+    /// Since when.
+    pub since: Time,
+    /// Why.
+    #[serde(flatten)]
+    pub why: Reason,
+}
+
+/// Why something is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Reason {
+    /// The reason's name, as in the metrics and in docs/reasons.md.
+    pub reason: String,
+    /// What it means and what to do.
+    pub sentence: String,
+    /// What is particular to this case: an id, AWS's answer. May be empty.
+    pub detail: String,
+}
+
+/// Some of the functions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Functions {
+    /// How many there are that were asked for.
+    pub total: usize,
+    /// The next of them, in the order that was asked for.
+    pub functions: Vec<Function>,
+    /// What to pass as `cursor` to get those that follow; null at the end.
+    pub next: Option<String>,
+}
+
+/// How a function stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Function {
+    /// Its account.
+    pub account: AccountId,
+    /// Its region.
+    pub region: Region,
+    /// Its name.
+    pub name: FunctionName,
+    /// Its state.
+    pub state: State,
+    /// Since when it is in that state.
+    pub since: Time,
+    /// Why it is not in sync; null where it is.
+    pub why: Option<Reason>,
+    /// When it is looked at again, beside the sweeps of its whole account and region.
+    pub next_try: Option<Time>,
+    /// What caused the difference; null where there is none.
+    pub cause: Option<Cause>,
+    /// The VPC that the file wants it in; null for none.
+    pub vpc: Option<VpcId>,
+    /// The name of that VPC's entry.
+    pub vpc_name: Option<String>,
+    /// Whether a difference is put right or only shown.
+    pub mode: Mode,
+    /// How many doubts there are about its entry.
+    pub warnings: usize,
+}
+
+/// All that is known of a function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Details {
+    /// How it stands.
+    #[serde(flatten)]
+    pub function: Function,
+    /// Where the file speaks of it: path, line and column.
+    pub place: String,
+    /// Until when it is only observed.
+    pub observed_until: Option<Time>,
+    /// Why it is only observed, in the file's words.
+    pub observed_because: Option<String>,
+    /// The SHA-256 of the file by which it was last looked at; null before.
+    pub attempted_digest: Option<Digest>,
+    /// The SHA-256 of the file by which it was last found in sync; null before.
+    pub applied_digest: Option<Digest>,
+    /// What differs, and so what would be done.
+    pub change: Option<Change>,
+    /// What it has; null where that is not known.
+    pub live: Option<Placed>,
+    /// What is doubtful about its entry.
+    pub doubts: Vec<String>,
+    /// The last change that was made for it since the daemon began.
+    pub last_change: Option<LastChange>,
+    /// What happened to it since the daemon began, the latest first: the last 20 events.
+    pub history: Vec<Event>,
+}
+
+/// What differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Change {
+    /// The policies that its role has to get.
+    pub attach: Vec<Attach>,
+    /// The policies that its role gets if Lambda refuses without them.
+    pub attach_if_refused: Vec<Attach>,
+    /// The network that it has; null where that does not differ.
+    pub from: Option<Network>,
+    /// The network that it has to get; null where that does not differ.
+    pub to: Option<Network>,
+}
+
+/// A policy for a role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Attach {
+    /// The role.
+    pub role: RoleName,
+    /// The policy.
+    pub policy: PolicyArn,
+    /// What shows that it is needed.
+    pub evidence: Evidence,
+}
+
+/// A network, and the VPC that it is in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Placed {
+    /// The VPC; null where there is none, or where Lambda did not tell it.
+    pub vpc: Option<VpcId>,
+    /// The network.
+    #[serde(flatten)]
+    pub network: Network,
+}
+
+/// A change that AWS has accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LastChange {
+    /// When.
+    pub at: Time,
+    /// How long AWS took to accept it, in milliseconds.
+    pub duration_ms: u64,
+    /// `attach_policy` or `set_vpc`.
+    pub step: String,
+    /// Why it was made.
+    pub cause: Cause,
+    /// The SHA-256 of the file that asked for it.
+    pub file_digest: Digest,
+    /// The network before; null for a policy.
+    pub from: Option<Network>,
+    /// The network after; null for a policy.
+    pub to: Option<Network>,
+    /// The role that got the policy; null for a network.
+    pub role: Option<RoleName>,
+    /// The policy; null for a network.
+    pub policy: Option<PolicyArn>,
+}
+
+/// Something that happened, or happened again and again with nothing else between.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Event {
+    /// When, the first time.
+    pub first: Time,
+    /// When, the last time.
+    pub last: Time,
+    /// How many times.
+    pub times: u32,
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What can happen to a function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum What {
+    /// Its entry became another one.
+    Edited {
+        /// The SHA-256 of the file.
+        file_digest: Digest,
+    },
+    /// A difference was found.
+    Differs {
+        /// What caused it.
+        cause: Cause,
+    },
+    /// A call was made, or could not be recorded and so was not made.
+    Called {
+        /// `attach_policy` or `set_vpc`.
+        step: String,
+        /// How long AWS took, in milliseconds.
+        duration_ms: u64,
+        /// What went wrong; null where AWS accepted it.
+        error: Option<String>,
+    },
+    /// Its state, or the reason for it, became another one.
+    Became {
+        /// The state.
+        state: State,
+        /// Why it is not in sync.
+        reason: Option<String>,
+        /// The particulars.
+        detail: Option<String>,
+    },
+}
+
+impl Status {
+    /// What a picture of the board shows.
+    pub fn of(shown: &Shown) -> Self {
+        let Fleet { revision: _, lines, scopes, file } = &shown.fleet;
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ready: shown.ready,
+            listed: lines.len(),
+            states: shown.fleet.counts().into(),
+            behind: lines.iter().filter(|line| line.attempted != file.digest).count(),
+            held_by_guard: scopes.values().map(|scope| scope.held_by_guard).sum(),
+            desired: Desired {
+                digest: file.digest.clone(),
+                since: file.since,
+                valid: file.digest.is_some() && file.problem.is_none(),
+                problem: file.problem.as_ref().map(ToString::to_string),
+                warnings: file.warnings.to_vec(),
+            },
+            scopes: scopes.iter().map(|(scope, line)| ScopeStatus::of(scope, line)).collect(),
+        }
+    }
+
+    /// Whether every function is as the file says that is there now.
+    pub fn is_in_sync(&self) -> bool {
+        self.ready && self.desired.valid && self.behind == 0 && self.states.in_sync == self.listed
+    }
+}
+
+impl From<Counts> for States {
+    fn from(counts: Counts) -> Self {
+        Self {
+            in_sync: counts.of(State::InSync),
+            progressing: counts.of(State::Progressing),
+            drifted: counts.of(State::Drifted),
+            held: counts.of(State::Held),
+            blocked: counts.of(State::Blocked),
+            unknown: counts.of(State::Unknown),
+            excluded: counts.of(State::Excluded),
+        }
+    }
+}
+
+impl States {
+    /// Each state with its count, what needs somebody first.
+    pub fn each(&self) -> [(State, usize); 7] {
+        State::BY_URGENCY.map(|state| (state, self.of(state)))
+    }
+
+    fn of(&self, state: State) -> usize {
+        match state {
+            State::InSync => self.in_sync,
+            State::Progressing => self.progressing,
+            State::Drifted => self.drifted,
+            State::Held => self.held,
+            State::Blocked => self.blocked,
+            State::Unknown => self.unknown,
+            State::Excluded => self.excluded,
+        }
+    }
+}
+
+impl ScopeStatus {
+    fn of(scope: &Scope, line: &ScopeLine) -> Self {
+        let ScopeLine { counts, held_by_guard, sweeping, last_sweep, last_success, fault } = line;
+        Self {
+            account: scope.account.clone(),
+            region: scope.region.clone(),
+            states: (*counts).into(),
+            held_by_guard: *held_by_guard,
+            sweeping_since: *sweeping,
+            last_sweep: last_sweep.map(|swept| swept.ended),
+            last_sweep_seconds: last_sweep.map(|swept| swept.took.as_secs_f64()),
+            last_success: *last_success,
+            fault: fault.as_ref().map(|(why, since)| Fault { since: *since, why: why.into() }),
+        }
+    }
+}
+
+impl From<&Why> for Reason {
+    fn from(Why { reason, detail }: &Why) -> Self {
+        Self { reason: reason.name().to_owned(), sentence: reason.sentence().to_owned(), detail: detail.clone() }
+    }
+}
+
+impl Function {
+    /// What identifies it.
+    pub fn key(&self) -> FunctionKey {
+        let scope = Scope { account: self.account.clone(), region: self.region.clone() };
+        FunctionKey { scope, name: self.name.clone() }
+    }
+}
+
+impl From<&Line> for Function {
+    fn from(line: &Line) -> Self {
+        let FunctionKey { scope: Scope { account, region }, name } = &line.entry.key;
+        let vpc_name = match &line.entry.terms.want {
+            Want::Attached(intent) => intent.name.clone(),
+            Want::Detached | Want::Disputed(_) => None,
+        };
+        Self {
+            account: account.clone(),
+            region: region.clone(),
+            name: name.clone(),
+            state: line.outcome.state(),
+            since: line.since,
+            why: line.outcome.why().map(Reason::from),
+            next_try: line.next,
+            cause: line.change.as_ref().map(|change| change.cause),
+            vpc: line.entry.terms.want.vpc().cloned(),
+            vpc_name,
+            mode: line.entry.terms.mode,
+            warnings: line.warnings.len(),
+        }
+    }
+}
+
+impl From<&Line> for Details {
+    fn from(line: &Line) -> Self {
+        let entry = &line.entry;
+        Self {
+            function: line.into(),
+            place: entry.place().to_string(),
+            observed_until: entry.terms.until,
+            observed_because: entry.terms.reason.clone(),
+            attempted_digest: line.attempted.clone(),
+            applied_digest: line.applied.clone(),
+            change: line.change.as_ref().map(Change::from),
+            live: line
+                .live
+                .as_ref()
+                .map(|live| Placed { vpc: live.vpc.clone(), network: Network::clone(&live.network) }),
+            doubts: line.warnings.to_vec(),
+            last_change: line.last_change.as_deref().map(LastChange::from),
+            history: line.history.events().iter().rev().map(Event::from).collect(),
+        }
+    }
+}
+
+impl From<&plan::Change> for Change {
+    fn from(change: &plan::Change) -> Self {
+        let attach = |all: &[plan::Attach]| all.iter().map(Attach::from).collect();
+        Self {
+            attach: attach(&change.attach),
+            attach_if_refused: attach(&change.attach_if_refused),
+            from: change.network.as_ref().map(|network| network.from.clone()),
+            to: change.network.as_ref().map(|network| network.to.clone()),
+        }
+    }
+}
+
+impl From<&plan::Attach> for Attach {
+    fn from(plan::Attach { role, policy, evidence }: &plan::Attach) -> Self {
+        Self { role: role.key().name.clone(), policy: policy.clone(), evidence: *evidence }
+    }
+}
+
+impl From<&Made> for LastChange {
+    fn from(Made { at, took, order }: &Made) -> Self {
+        let (from, to, role, policy) = match &order.step {
+            Step::SetVpc { from, to, .. } => (Some(from.clone()), Some(to.clone()), None, None),
+            Step::AttachPolicy { role, policy, .. } => {
+                (None, None, Some(role.key().name.clone()), Some(policy.clone()))
+            }
+        };
+        Self {
+            at: *at,
+            duration_ms: milliseconds(*took),
+            step: order.step.name().to_owned(),
+            cause: order.cause,
+            file_digest: order.digest.clone(),
+            from,
+            to,
+            role,
+            policy,
+        }
+    }
+}
+
+impl From<&board::Event> for Event {
+    fn from(board::Event { first, last, times, what }: &board::Event) -> Self {
+        let what = match what {
+            board::What::Edited(digest) => What::Edited { file_digest: digest.clone() },
+            board::What::Differs(cause) => What::Differs { cause: *cause },
+            board::What::Called { step, took, error } => What::Called {
+                step: (*step).to_owned(),
+                duration_ms: milliseconds(*took),
+                error: error.as_deref().map(str::to_owned),
+            },
+            board::What::Became { state, reason, detail } => What::Became {
+                state: *state,
+                reason: reason.map(|reason| reason.name().to_owned()),
+                detail: detail.as_deref().map(str::to_owned),
+            },
+        };
+        Self { first: *first, last: *last, times: *times, what }
+    }
+}
+
+fn milliseconds(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,113 @@
+//! The picture of the board that the loop leaves behind for whoever asks: whole, and never waited for.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::board::Fleet;
+use crate::engine::Controller;
+use crate::names::Time;
+
+/// A new picture is taken at most this often. One costs a pointer for each function; in a rush of passes, with hundreds
+/// of turns a second, that would add up.
+const EVERY: Duration = Duration::from_millis(250);
+
+/// What was to be seen at one moment.
+#[derive(Debug, Default)]
+pub struct Shown {
+    /// The number of this picture: another one for each.
+    pub number: u64,
+    /// Whether a desired state is in force, and every scope has answered or been refused once.
+    pub ready: bool,
+    /// How everything stood.
+    pub fleet: Fleet,
+}
+
+/// Takes the pictures.
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    latest: watch::Sender<Arc<Shown>>,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Taken {
+    at: Option<Time>,
+    /// Whether something has changed since.
+    stale: bool,
+}
+
+impl Window {
+    /// The loop has turned. If something has changed, a new picture is taken, now or within [`EVERY`].
+    pub(super) fn turned(&self, controller: &Controller, now: Time) {
+        let (ready, board) = (controller.ready(), controller.board());
+        let before = self.latest.borrow().clone();
+        let stale = (before.ready, before.fleet.revision) != (ready, board.revision());
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = taken.at.is_none_or(|at| now.since(at) >= EVERY);
+        if stale && due {
+            let picture = Shown { number: before.number + 1, ready, fleet: board.fleet() };
+            self.latest.send_replace(Arc::new(picture));
+            taken.at = Some(now);
+        }
+        taken.stale = stale && !due;
+    }
+
+    /// When the loop is to turn again, if something has changed that no picture shows.
+    pub(super) fn turn_within(&self) -> Option<Duration> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).stale.then_some(EVERY)
+    }
+
+    /// The latest picture.
+    pub(super) fn latest(&self) -> Arc<Shown> {
+        self.latest.borrow().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use super::*;
+    use crate::desired::{Accounts, DesiredState};
+    use crate::engine::{Cadence, Event};
+    use crate::file::Source;
+    use crate::names::AccountId;
+    use crate::plan::Limits;
+    use crate::settings::{Overrides, Settings};
+
+    /// A file with so many functions is in force from now on.
+    fn load(controller: &mut Controller, functions: usize, at: u64) {
+        let entries: String =
+            (0..functions).map(|number| format!("{{ name = 'f{number}', vpc = 'vpc-1' }},")).collect();
+        let text = format!("defaults = {{ region = 'eu-west-1', account = '123456789012' }}\nfunction = [{entries}]\n");
+        let source = Source::from_bytes(Path::new("functions.toml"), text.into()).unwrap();
+        let own = AccountId::parse("123456789012").unwrap();
+        let desired = DesiredState::check(&source, &Accounts { named: BTreeMap::new(), own, region: None }).unwrap();
+        controller.handle(Event::Loaded(Ok(Some(desired))), Time(at));
+    }
+
+    #[test]
+    fn a_picture_is_taken_of_what_changed_and_a_change_that_comes_too_soon_is_shown_a_little_later() {
+        let settings = Settings::new(&Overrides::default());
+        let mut controller = Controller::new(Limits::of(&settings), Cadence::of(&settings));
+        let window = Window::default();
+        let shown = || (window.latest().number, window.latest().fleet.lines.len(), window.turn_within());
+        window.turned(&controller, Time(0));
+        assert_eq!(shown(), (0, 0, None), "there is nothing to show");
+        load(&mut controller, 1, 1_000);
+        window.turned(&controller, Time(1_000));
+        assert_eq!(shown(), (1, 1, None));
+        window.turned(&controller, Time(9_000));
+        assert_eq!(shown(), (1, 1, None), "nothing has changed");
+        load(&mut controller, 2, 9_100);
+        window.turned(&controller, Time(9_100));
+        load(&mut controller, 3, 9_200);
+        window.turned(&controller, Time(9_200));
+        assert_eq!(shown(), (2, 2, Some(EVERY)), "the loop is to turn again for it");
+        window.turned(&controller, Time(9_350));
+        assert_eq!(shown(), (3, 3, None));
+    }
+}

@@ -1,0 +1,122 @@
+//! A controller in a simulated history, shown over HTTP as the daemon shows itself.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use lambda_vpc_controller::engine::Observer as _;
+use lambda_vpc_controller::http;
+use lambda_vpc_controller::telemetry::Telemetry;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use super::history::History;
+use crate::served::runtime;
+
+/// An answer, whatever its status.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: ureq::http::HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    #[track_caller]
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("no header {name}")).to_str().unwrap()
+    }
+}
+
+/// It stops when dropped.
+pub(crate) struct Window {
+    pub(crate) history: History,
+    pub(crate) telemetry: Arc<Telemetry>,
+    /// Its address, `http://127.0.0.1:PORT`.
+    pub(crate) url: String,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Window {
+    /// Shows this history as it is now.
+    pub(crate) fn on(history: History) -> Self {
+        let telemetry = Arc::new(Telemetry::new(true, history.clock.clock()).unwrap());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (tell, told) = std::sync::mpsc::channel();
+        let serving = Arc::clone(&telemetry);
+        let thread = std::thread::spawn(move || {
+            runtime().block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                tell.send(listener.local_addr().unwrap()).unwrap();
+                tokio::select! {
+                    served = http::serve(listener, serving, std::future::pending()) => served.unwrap(),
+                    _ = stopped => {}
+                }
+            });
+        });
+        let url = format!("http://{}", told.recv().unwrap());
+        let mut window = Self { history, telemetry, url, stop: Some(stop), thread: Some(thread) };
+        window.show();
+        window
+    }
+
+    /// What has happened since is shown as well.
+    pub(crate) fn show(&mut self) {
+        self.history.clock.pass(Duration::from_secs(1));
+        self.history.notices.drain(..).for_each(|notice| self.telemetry.notice(&notice));
+        self.telemetry.turned(&self.history.controller);
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.get_unless(path, None)
+    }
+
+    /// Asks, unless the answer is still the one with this tag.
+    pub(crate) fn get_unless(&self, path: &str, tag: Option<&str>) -> Answer {
+        let mut request = agent().get(format!("{}{path}", self.url));
+        if let Some(tag) = tag {
+            request = request.header("if-none-match", tag);
+        }
+        answer(request.call())
+    }
+
+    pub(crate) fn post(&self, path: &str) -> Answer {
+        answer(agent().post(format!("{}{path}", self.url)).send("x"))
+    }
+
+    /// The names in a list of functions.
+    #[track_caller]
+    pub(crate) fn names(&self, query: &str) -> Vec<String> {
+        let answer = self.get(&format!("/api/v1/functions?{query}"));
+        assert_eq!(answer.status, 200, "{query}: {}", answer.body);
+        let functions = answer.json()["functions"].as_array().unwrap().clone();
+        functions.iter().map(|function| function["name"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).build().into()
+}
+
+fn answer(answered: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
+    let mut response = answered.unwrap();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = response.body_mut().with_config().limit(100_000_000).read_to_string().unwrap();
+    Answer { status, headers, body }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(ended.is_ok() || std::thread::panicking(), "the server panicked");
+        }
+    }
+}
