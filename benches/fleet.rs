@@ -90,7 +90,7 @@ impl Desk {
     fn new(world: &World, file: &str, settings: &str) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
         fs::write(folder.path().join("functions.toml"), file)?;
-        fs::write(folder.path().join("controller.toml"), settings)?;
+        fs::write(folder.path().join("controller.toml"), format!("desired = 'functions.toml'\n{settings}"))?;
         Ok(Self { folder, served: Served::world(world)? })
     }
 
@@ -103,7 +103,7 @@ impl Desk {
         command.args(args).arg("--config").arg(self.path("controller.toml"));
         command.env("AWS_ENDPOINT_URL", &self.served.url).env("AWS_REGION", support::REGION).env("RUST_LOG", "warn");
         command.env("AWS_ACCESS_KEY_ID", support::ACCOUNT).env("AWS_SECRET_ACCESS_KEY", "any");
-        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.stdout(Stdio::null());
         command
     }
 }

@@ -30,6 +30,7 @@ fn told(line: &Line) -> Vec<String> {
 #[test]
 fn the_board_tells_how_a_function_came_into_its_vpc_and_a_quiet_day_adds_nothing() {
     let mut history = History::new(Limits::of(&settings()));
+    history.door.with(|aws, _| aws.timings.propagation = Duration::from_secs(20));
     let file = desired(FILE);
     history.load(FILE);
     history.until_rest(Duration::from_secs(600));

@@ -187,6 +187,8 @@ fn every_panel_of_the_dashboard_shows_something_of_a_daemon_that_prometheus_scra
     // A rate is that of what happens while somebody scrapes.
     eventually("a scrape", || shows(&ask("lambda_vpc_functions{state='in_sync'} == 1")?));
     stage.account.detach("orders-api");
+    let throttled = "[[fault]]\noperation = 'GetFunctionConfiguration'\nanswer = 'throttled'\ntimes = 1\n";
+    ureq::post(format!("{}/_simulator/faults", stage.account.url)).send(throttled).unwrap();
 
     let board: Value =
         serde_json::from_str(&fs::read_to_string(root().join("deploy/grafana/lambda-vpc-controller.json")).unwrap())

@@ -121,6 +121,10 @@ const TOGETHER: Duration = Duration::from_secs(2);
 /// However often it is throttled, a bucket keeps this part of its rate.
 const LEAST: f64 = 1.0 / 16.0;
 
+/// How much a bucket holds, in seconds: less than AWS's own, which hold a second's worth, so that requests that come in
+/// closer together than they went out are not refused.
+const HOLDS: f64 = 2.0 / 3.0;
+
 /// A bucket that fills at a steady rate and lets through as many requests as it holds.
 #[derive(Clone, Debug)]
 pub struct Bucket {
@@ -132,9 +136,9 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// A full bucket for this many requests a second; it holds one second's worth, at least one.
+    /// A full bucket for this many requests a second; it holds at least one.
     pub fn new(requests_per_second: f64, now: Time) -> Self {
-        let (full_rate, tokens) = (requests_per_second, requests_per_second.max(1.0));
+        let (full_rate, tokens) = (requests_per_second, most(requests_per_second));
         Self { full_rate, rate: full_rate, tokens, at: now, slowed: None }
     }
 
@@ -174,9 +178,14 @@ impl Bucket {
     fn fill(&mut self, now: Time) {
         let passed = now.since(self.at).as_secs_f64();
         self.rate = (self.rate + self.full_rate * passed / RECOVERY.as_secs_f64()).min(self.full_rate);
-        self.tokens = (self.tokens + passed * self.rate).min(self.rate.max(1.0));
+        self.tokens = (self.tokens + passed * self.rate).min(most(self.rate));
         self.at = self.at.max(now);
     }
+}
+
+/// The most tokens that a bucket of this rate holds.
+fn most(rate: f64) -> f64 {
+    (rate * HOLDS).max(1.0)
 }
 
 #[cfg(test)]
@@ -192,9 +201,9 @@ mod tests {
 
     #[test]
     fn a_burst_passes_and_the_rest_goes_at_the_rate() {
-        let mut bucket = Bucket::new(5.0, Time(0));
-        let waits: Vec<u128> = (0..8).map(|_| bucket.take(Time(0)).as_millis()).collect();
-        assert_eq!(waits, [0, 0, 0, 0, 0, 200, 400, 600]);
+        let mut bucket = Bucket::new(6.0, Time(0));
+        let waits: Vec<u128> = (0..7).map(|_| bucket.take(Time(0)).as_millis()).collect();
+        assert_eq!(waits, [0, 0, 0, 0, 166, 333, 500]);
         assert_eq!(bucket.take(Time(60_000)), Duration::ZERO);
     }
 

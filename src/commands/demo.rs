@@ -27,6 +27,8 @@ const SETTINGS: &str = include_str!("../../config/demo/controller.toml");
 /// Where both are served unless somebody says otherwise; another free port is taken if these are in use.
 const METRICS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9464);
 const SIMULATED: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4599);
+/// How long a policy takes to count: longer than the first try waits, so that Lambda's refusal is to be seen.
+const SLOW_IAM: Duration = Duration::from_secs(13);
 /// How long all is quiet before the demo itself plays somebody who changes a function by hand.
 const QUIET: Duration = Duration::from_secs(4);
 
@@ -35,8 +37,9 @@ pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let simulated = bind(args.simulate, SIMULATED).await?;
     let metrics = bind(args.listen, METRICS).await?;
     let (aws_at, metrics_at) = (address(&simulated)?, address(&metrics)?);
-    let door = World::demo().and_then(|world| simulate::open(&world, args.time_scale, clock()));
-    let door = door.map_err(simulate::wrong)?;
+    let mut world = World::demo().map_err(simulate::wrong)?;
+    world.timings.propagation = Some(SLOW_IAM.as_secs_f64());
+    let door = simulate::open(&world, args.time_scale, clock()).map_err(simulate::wrong)?;
     let audit = Some(Audit::File(folder.audit()));
     let overrides = Overrides { listen: Some(metrics_at), audit, ..Overrides::default() };
     let settings = SettingsFile::read(Some(&folder.settings()), overrides)?;

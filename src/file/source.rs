@@ -1,7 +1,7 @@
 //! A file as it was read once: its path, its text and the digest of its bytes.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::names::Digest;
 
@@ -11,12 +11,22 @@ pub struct Source {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Inner {
     path: PathBuf,
     text: String,
     digest: Digest,
+    /// Where each line but the first begins; found out when a place is first asked for, since of a long file each entry is.
+    line_starts: OnceLock<Vec<usize>>,
 }
+
+impl PartialEq for Inner {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.path, &self.digest, &self.text) == (&other.path, &other.digest, &other.text)
+    }
+}
+
+impl Eq for Inner {}
 
 /// A file that gives no text to parse.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +111,7 @@ impl Source {
         if text.trim().is_empty() {
             return Err(ReadError::Empty { path });
         }
-        Ok(Self { inner: Arc::new(Inner { path, text, digest }) })
+        Ok(Self { inner: Arc::new(Inner { path, text, digest, line_starts: OnceLock::new() }) })
     }
 
     /// The path under which it was read.
@@ -135,8 +145,9 @@ impl Source {
         while !text.is_char_boundary(end) {
             end -= 1;
         }
-        let before = &text[..end];
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        (1 + before.matches('\n').count(), 1 + before[line_start..].chars().count())
+        let starts = self.inner.line_starts.get_or_init(|| text.match_indices('\n').map(|(at, _)| at + 1).collect());
+        let lines_before = starts.partition_point(|start| *start <= end);
+        let line_start = lines_before.checked_sub(1).and_then(|line| starts.get(line)).copied().unwrap_or_default();
+        (1 + lines_before, 1 + text[line_start..end].chars().count())
     }
 }

@@ -132,7 +132,7 @@ pub(super) async fn all_pages<'a, T: 'a>(
 ) -> Result<(), CloudError> {
     let mut pages = Pages::default();
     loop {
-        let Page { items, next } = page(pages.from.clone()).await?;
+        let Page { items, next } = pages.read(&page).await?;
         items.into_iter().for_each(&mut take);
         if pages.are_over(operation, next)? {
             return Ok(());
@@ -146,7 +146,26 @@ pub(super) struct Pages {
     pub(super) from: Option<Marker>,
 }
 
+/// A page that AWS throttles is asked for so often.
+const TRIES: u32 = 4;
+
 impl Pages {
+    /// Reads the next page. If AWS throttles in the middle of a listing, the page is asked for again, or what was read
+    /// before would be lost; the budget has been slowed by then, and sees to the wait.
+    pub(super) async fn read<'a, T>(
+        &self,
+        page: impl Fn(Option<Marker>) -> Reply<'a, Page<T>>,
+    ) -> Result<Page<T>, CloudError> {
+        let mut tries = if self.from.is_some() { TRIES } else { 1 };
+        loop {
+            tries -= 1;
+            match page(self.from.clone()).await {
+                Err(error) if error.class == Class::Throttled && tries > 0 => {}
+                answer => return answer,
+            }
+        }
+    }
+
     /// Takes the marker of a page that was read; whether that was the last one. An error if it leads nowhere.
     pub(super) fn are_over(&mut self, operation: Operation, next: Option<Marker>) -> Result<bool, CloudError> {
         if next.is_some() && next == self.from {

@@ -247,7 +247,7 @@ async fn list(
     let mut pages = Pages::default();
     let mut read = 0;
     while read < most {
-        let page = cloud.list_functions(scope, which, pages.from.clone()).await?;
+        let page = pages.read(|from| cloud.list_functions(scope, which, from)).await?;
         read += 1;
         let mut more = true;
         page.items.into_iter().for_each(|item| more = take(item));
