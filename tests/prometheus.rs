@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lambda_vpc_controller::cloud::{CallObserver as _, Called, Class, CloudError, Operation};
+use lambda_vpc_controller::engine::{Notice, Observer as _};
 use lambda_vpc_controller::names::Time;
 use lambda_vpc_controller::plan::{Limits, Reason, State};
 use lambda_vpc_controller::telemetry::Metrics;
@@ -35,6 +36,7 @@ fn promtool_finds_nothing_in_the_metrics() {
     let throttled = CloudError::local(operation, Class::Throttled, "TooManyRequestsException", "Rate exceeded");
     let (at, took) = (key("orders-api").scope, Duration::from_millis(30));
     window.telemetry.called(&Called { operation, at: Some(&at), error: Some(&throttled), took });
+    window.telemetry.notice(&Notice::Behind { scope: at, versions: Some(1) });
     let text = window.get("/metrics").body;
     for described in window.telemetry.described() {
         assert!(
