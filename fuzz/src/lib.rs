@@ -65,7 +65,8 @@ pub fn settings(bytes: &[u8]) {
     assert!((1..=1000).contains(&settings.limits.workers));
     // The defaults are those of the real door.
     let rates = settings.limits.rates;
-    let bounds = [(rates.lambda, 15.0), (rates.iam, 100.0), (rates.ec2, 20.0), (rates.get_function.unwrap_or_default(), 100.0)];
+    let bounds =
+        [(rates.lambda, 15.0), (rates.iam, 100.0), (rates.ec2, 20.0), (rates.get_function.unwrap_or_default(), 100.0)];
     assert!(bounds.into_iter().all(|(rate, most)| (0.0..=most).contains(&rate)));
     assert!(settings.guard.max_change_percent <= 100);
     assert!(settings.resync.as_secs() >= 1);
