@@ -27,7 +27,7 @@ fn publish(scene: &mut Scene, versions: &str, aliases: Option<Aliases<'_>>) {
 
 #[test]
 fn what_runs_another_network_is_told_with_the_aliases_that_lead_there() {
-    let rows: [(&str, Option<Aliases<'_>>, &str); 9] = [
+    let rows: [(&str, Option<Aliases<'_>>, &str); 10] = [
         ("", Some(&[]), ""),
         ("h", Some(&[("live", &[1])]), ""),
         ("h", None, ""),
@@ -56,6 +56,7 @@ fn what_runs_another_network_is_told_with_the_aliases_that_lead_there() {
             "the published version 1 runs another network, and aliases may lead there: publish a version once $LATEST \
              is in sync, and move them",
         ),
+        ("-----", Some(&[]), "5 published versions (5, 4, 3, 2, 1) run another network, but no alias leads there"),
         (
             "--------",
             Some(&[]),
@@ -73,6 +74,17 @@ fn what_runs_another_network_is_told_with_the_aliases_that_lead_there() {
         assert_eq!(versions_behind(&scene.world(), &scope()), Some(elsewhere));
         assert_eq!(warnings.join("; "), expected, "{versions}");
     }
+}
+
+#[test]
+fn the_versions_of_all_functions_are_counted_together() {
+    let mut scene = scene("vpc = 'orders'\n[[function]]\nname = 'other'\nvpc = 'orders'");
+    publish(&mut scene, "--", None);
+    let Seen::Present(published) = &mut scene.in_scope().published else { panic!("nothing is published") };
+    let of_api = published.values().next().cloned().unwrap();
+    published.insert(FunctionName::parse("other").unwrap(), of_api);
+    assert_eq!(plan(&scene.world()).versions_behind(), Some(4));
+    assert_eq!(versions_behind(&scene.world(), &scope()), Some(4));
 }
 
 #[test]
