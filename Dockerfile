@@ -3,9 +3,9 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /source
 # The dependencies alone first: they change seldom, and the AWS SDK takes minutes.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir src tests \
+RUN mkdir src tests benches \
     && echo 'fn main() {}' > src/main.rs \
-    && touch src/lib.rs tests/main.rs \
+    && touch src/lib.rs tests/main.rs benches/fleet.rs benches/planning.rs \
     && cargo build --release --locked \
     && rm -r src
 COPY src src
