@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::SystemTime;
 
 use lambda_vpc_controller::cloud::aws::{Access, Aws, Deadlines, Endpoint};
 use lambda_vpc_controller::cloud::{Rates, Unobserved};
 use lambda_vpc_controller::names::{AccountId, Clock, Time};
 use lambda_vpc_controller::simulator::{Door, StillClock, World, http};
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+
+use crate::support::server::Server;
 
 /// The moment at which every served world begins.
 pub(crate) const BEGIN: Time = Time(1_795_417_200_000);
@@ -34,8 +33,8 @@ pub(crate) struct Served {
     pub(crate) clock: StillClock,
     /// Its address, `http://127.0.0.1:PORT`.
     pub(crate) url: String,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    /// It stops with this.
+    _server: Server,
 }
 
 impl Served {
@@ -43,22 +42,9 @@ impl Served {
     pub(crate) fn world(world: &World) -> Self {
         let clock = StillClock::at(BEGIN);
         let door = Door::new(world.build(BEGIN).unwrap(), clock.clock());
-        let (stop, stopped) = oneshot::channel::<()>();
-        let (tell, told) = std::sync::mpsc::channel();
         let serving = door.clone();
-        let thread = std::thread::spawn(move || {
-            runtime().block_on(async {
-                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                tell.send(listener.local_addr().unwrap()).unwrap();
-                // A client that keeps its connection open must not keep the test waiting.
-                tokio::select! {
-                    served = http::serve(listener, serving, std::future::pending()) => served.unwrap(),
-                    _ = stopped => {}
-                }
-            });
-        });
-        let url = format!("http://{}", told.recv().unwrap());
-        Self { door, clock, url, stop: Some(stop), thread: Some(thread) }
+        let server = Server::start(move |listener| http::serve(listener, serving, std::future::pending()));
+        Self { door, clock, url: server.url.clone(), _server: server }
     }
 
     /// AWS through its SDK, which finds this world in AWS's place.
@@ -76,16 +62,6 @@ impl Served {
     /// Serves the demo's world.
     pub(crate) fn demo() -> Self {
         Self::world(&World::demo().unwrap())
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let ended = thread.join();
-            assert!(ended.is_ok() || std::thread::panicking(), "the server panicked");
-        }
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod browser;
 pub(crate) mod history;
 pub(crate) mod installed;
 pub(crate) mod process;
+pub(crate) mod server;
 pub(crate) mod stage;
 pub(crate) mod window;
 

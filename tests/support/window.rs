@@ -1,18 +1,15 @@
 //! A controller in a simulated history, shown over HTTP as the daemon shows itself.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use lambda_vpc_controller::engine::Observer as _;
 use lambda_vpc_controller::http;
 use lambda_vpc_controller::telemetry::Telemetry;
 use serde_json::Value;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
 use super::history::History;
-use crate::served::runtime;
+use super::server::Server;
 
 /// An answer, whatever its status.
 pub(crate) struct Answer {
@@ -33,35 +30,23 @@ impl Answer {
     }
 }
 
-/// It stops when dropped.
+/// What is shown of a history; it stops when dropped.
 pub(crate) struct Window {
     pub(crate) history: History,
     pub(crate) telemetry: Arc<Telemetry>,
     /// Its address, `http://127.0.0.1:PORT`.
     pub(crate) url: String,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    /// It stops with this.
+    _server: Server,
 }
 
 impl Window {
     /// Shows this history as it is now.
     pub(crate) fn on(history: History) -> Self {
         let telemetry = Arc::new(Telemetry::new(true, history.clock.clock()).unwrap());
-        let (stop, stopped) = oneshot::channel::<()>();
-        let (tell, told) = std::sync::mpsc::channel();
         let serving = Arc::clone(&telemetry);
-        let thread = std::thread::spawn(move || {
-            runtime().block_on(async {
-                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                tell.send(listener.local_addr().unwrap()).unwrap();
-                tokio::select! {
-                    served = http::serve(listener, serving, std::future::pending()) => served.unwrap(),
-                    _ = stopped => {}
-                }
-            });
-        });
-        let url = format!("http://{}", told.recv().unwrap());
-        let mut window = Self { history, telemetry, url, stop: Some(stop), thread: Some(thread) };
+        let server = Server::start(move |listener| http::serve(listener, serving, std::future::pending()));
+        let mut window = Self { history, telemetry, url: server.url.clone(), _server: server };
         window.show();
         window
     }
@@ -109,14 +94,4 @@ fn answer(answered: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> An
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = response.body_mut().with_config().limit(100_000_000).read_to_string().unwrap();
     Answer { status, headers, body }
-}
-
-impl Drop for Window {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let ended = thread.join();
-            assert!(ended.is_ok() || std::thread::panicking(), "the server panicked");
-        }
-    }
 }
