@@ -180,16 +180,14 @@ impl Aws {
         self.clients(Some(&at.account), &at.region).await.iam
     }
 
-    /// Waits for the budget, makes a call, tells the observer, and puts an error through the table.
+    /// Makes a call when the budget allows it.
     async fn call<T, E: SdkFailure>(
         &self,
         operation: Operation,
         at: &Scope,
         call: impl Future<Output = Result<T, errors::Sdk<E>>>,
     ) -> Result<T, CloudError> {
-        let family = Family::of(operation);
-        let wait = family.map(|family| self.budgets().bucket(family, at, (self.clock)()).take((self.clock)()));
-        self.wait(family, wait.unwrap_or_default()).await;
+        self.afford(operation, at, Duration::MAX).await?;
         self.make(operation, Some(at), call).await
     }
 
@@ -200,28 +198,27 @@ impl Aws {
         at: &Scope,
         call: impl Future<Output = Result<T, errors::Sdk<E>>>,
     ) -> Result<T, CloudError> {
-        let family = Family::of(operation);
-        let now = (self.clock)();
-        let wait = family.map(|family| self.budgets().bucket(family, at, now).take_within(now, LONGEST_WAIT));
-        match wait.unwrap_or(Ok(Duration::ZERO)) {
-            Ok(wait) => self.wait(family, wait).await,
-            Err(wait) => {
-                let text = format!("our own budget of requests is used up for {} s", wait.as_secs());
-                let error = CloudError::local(operation, Class::Throttled, "OverBudget", &text);
-                return Err(CloudError { retry_after: Some(wait), ..error });
-            }
-        }
+        self.afford(operation, at, LONGEST_WAIT).await?;
         self.make(operation, Some(at), call).await
     }
 
-    async fn wait(&self, family: Option<Family>, wait: Duration) {
-        if let (Some(family), false) = (family, wait.is_zero()) {
+    /// Waits until there is budget for a call; an error where that would take longer than this.
+    async fn afford(&self, operation: Operation, at: &Scope, most: Duration) -> Result<(), CloudError> {
+        let Some(family) = Family::of(operation) else { return Ok(()) };
+        let now = (self.clock)();
+        let wait = self.budgets().bucket(family, at, now).take_within(now, most).map_err(|wait| {
+            let text = format!("our own budget of requests is used up for {} s", wait.as_secs());
+            let error = CloudError::local(operation, Class::Throttled, "OverBudget", &text);
+            CloudError { retry_after: Some(wait), ..error }
+        })?;
+        if !wait.is_zero() {
             self.observer.waits(family, wait);
             tokio::time::sleep(wait).await;
         }
+        Ok(())
     }
 
-    /// Makes a call that there is a budget for.
+    /// Makes a call that there is a budget for, tells the observer, and puts an error through the table.
     async fn make<T, E: SdkFailure>(
         &self,
         operation: Operation,
@@ -232,9 +229,9 @@ impl Aws {
         let answer = call.await.map_err(|error| convert(operation, error));
         let now = (self.clock)();
         let error = answer.as_ref().err();
-        let throttled = error.is_some_and(|error| error.class == Class::Throttled);
-        if let (Some(family), Some(at), true) = (Family::of(operation), at, throttled) {
-            self.budgets().bucket(family, at, now).throttled(now);
+        let throttled = error.filter(|error| error.class == Class::Throttled);
+        if let (Some(family), Some(at), Some(error)) = (Family::of(operation), at, throttled) {
+            self.budgets().bucket(family, at, now).throttled(now, error.retry_after);
         }
         self.observer.called(&Called { operation, at, error, took: now.since(begun) });
         answer

@@ -118,6 +118,8 @@ impl Budgets {
 const RECOVERY: Duration = Duration::from_secs(120);
 /// Calls that were under way together are throttled together: within this time, the rate is halved once.
 const TOGETHER: Duration = Duration::from_secs(2);
+/// Where AWS asks to wait, all calls of the family wait, but no longer than this; whoever was refused waits as long as asked.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// However often it is throttled, a bucket keeps this part of its rate.
 const LEAST: f64 = 1.0 / 16.0;
 
@@ -142,37 +144,28 @@ impl Bucket {
         Self { full_rate, rate: full_rate, tokens, at: now, slowed: None }
     }
 
-    /// Takes one token, and says how long to wait until it is there. Waiters are served in the order of their asking.
-    pub fn take(&mut self, now: Time) -> Duration {
-        self.fill(now);
-        self.tokens -= 1.0;
-        Duration::from_secs_f64((-self.tokens).max(0.0) / self.rate)
-    }
-
-    /// The same, unless the wait would be longer than this: then no token is taken, and the wait is the error.
+    /// Takes one token, and says how long to wait until it is there; waiters are served in the order of their asking. If
+    /// the wait would be longer than this, no token is taken, and the wait is the error.
     pub fn take_within(&mut self, now: Time, most: Duration) -> Result<Duration, Duration> {
-        let wait = self.take(now);
-        if wait <= most {
-            return Ok(wait);
-        }
-        self.tokens += 1.0;
-        Err(wait)
-    }
-
-    /// AWS has throttled a call although there was a token for it: the rate halves, and what was saved up is gone.
-    pub fn throttled(&mut self, now: Time) {
         self.fill(now);
-        if self.slowed.is_some_and(|at| now.since(at) < TOGETHER) {
-            return;
+        let wait = Duration::from_secs_f64((1.0 - self.tokens).max(0.0) / self.rate);
+        if wait > most {
+            return Err(wait);
         }
-        self.slowed = Some(now);
-        self.rate = (self.rate / 2.0).max(self.full_rate * LEAST);
-        self.tokens = self.tokens.min(0.0);
+        self.tokens -= 1.0;
+        Ok(wait)
     }
 
-    /// Requests a second at the moment it was last asked.
-    pub fn rate(&self) -> f64 {
-        self.rate
+    /// AWS has throttled a call although there was a token for it: the rate halves, what was saved up is gone, and if AWS
+    /// asks to wait, everybody does.
+    pub fn throttled(&mut self, now: Time, asked: Option<Duration>) {
+        self.fill(now);
+        if self.slowed.is_none_or(|at| now.since(at) >= TOGETHER) {
+            self.slowed = Some(now);
+            self.rate = (self.rate / 2.0).max(self.full_rate * LEAST);
+        }
+        let pause = asked.unwrap_or_default().min(LONGEST_PAUSE);
+        self.tokens = self.tokens.min(-pause.as_secs_f64() * self.rate);
     }
 
     fn fill(&mut self, now: Time) {
@@ -193,6 +186,11 @@ mod tests {
     use super::*;
     use crate::names::{AccountId, Region};
 
+    /// However long it takes.
+    fn take(bucket: &mut Bucket, now: Time) -> Duration {
+        bucket.take_within(now, Duration::MAX).unwrap()
+    }
+
     const SECOND: Duration = Duration::from_secs(1);
 
     fn seconds(from: u64, to: u64) -> impl Iterator<Item = Time> {
@@ -202,9 +200,9 @@ mod tests {
     #[test]
     fn a_burst_passes_and_the_rest_goes_at_the_rate() {
         let mut bucket = Bucket::new(6.0, Time(0));
-        let waits: Vec<u128> = (0..7).map(|_| bucket.take(Time(0)).as_millis()).collect();
+        let waits: Vec<u128> = (0..7).map(|_| take(&mut bucket, Time(0)).as_millis()).collect();
         assert_eq!(waits, [0, 0, 0, 0, 166, 333, 500]);
-        assert_eq!(bucket.take(Time(60_000)), Duration::ZERO);
+        assert_eq!(take(&mut bucket, Time(60_000)), Duration::ZERO);
     }
 
     #[test]
@@ -220,7 +218,7 @@ mod tests {
         let mut bucket = Bucket::new(5.0, Time(0));
         let mut now = Time(0);
         for _ in 0..1000 {
-            now = now + bucket.take(now);
+            now = now + take(&mut bucket, now);
         }
         assert!((198.0..=200.0).contains(&now.as_seconds()), "{now:?}");
     }
@@ -229,22 +227,32 @@ mod tests {
     fn a_throttled_call_halves_the_rate_once_for_all_that_were_under_way() {
         let mut bucket = Bucket::new(8.0, Time(0));
         for _ in 0..5 {
-            bucket.throttled(Time(0));
+            bucket.throttled(Time(0), None);
         }
-        assert_eq!(bucket.rate(), 4.0);
-        assert_eq!(bucket.take(Time(0)).as_millis(), 250, "what was saved up is gone");
-        bucket.throttled(Time(0) + TOGETHER);
-        assert!(bucket.rate() < 2.1, "{}", bucket.rate());
+        assert_eq!(bucket.rate, 4.0);
+        assert_eq!(take(&mut bucket, Time(0)).as_millis(), 250, "what was saved up is gone");
+        bucket.throttled(Time(0) + TOGETHER, None);
+        assert!(bucket.rate < 2.1, "{}", bucket.rate);
+    }
+
+    #[test]
+    fn where_aws_asks_to_wait_all_wait_as_long_but_not_at_the_bidding_of_some_proxy() {
+        for (asked, least) in [(4, 4), (3600, 10)] {
+            let mut bucket = Bucket::new(8.0, Time(0));
+            bucket.throttled(Time(0), Some(Duration::from_secs(asked)));
+            let wait = take(&mut bucket, Time(0));
+            assert!((least..=least + 1).contains(&wait.as_secs()), "{asked}: {wait:?}");
+        }
     }
 
     #[test]
     fn the_rate_creeps_back_and_no_further_than_it_was() {
         let mut bucket = Bucket::new(8.0, Time(0));
-        bucket.throttled(Time(0));
-        let mut rates = vec![bucket.rate()];
+        bucket.throttled(Time(0), None);
+        let mut rates = vec![bucket.rate];
         for now in seconds(1, 200) {
-            bucket.take(now);
-            rates.push(bucket.rate());
+            take(&mut bucket, now);
+            rates.push(bucket.rate);
         }
         assert!(rates.is_sorted(), "{rates:?}");
         assert!(rates[10] < 5.0, "slowly: {}", rates[10]);
@@ -255,9 +263,9 @@ mod tests {
     fn however_often_it_is_throttled_something_still_passes() {
         let mut bucket = Bucket::new(8.0, Time(0));
         for now in seconds(0, 1000).step_by(2) {
-            bucket.throttled(now);
+            bucket.throttled(now, None);
         }
-        assert!(bucket.rate() >= 0.5, "{}", bucket.rate());
+        assert!(bucket.rate >= 0.5, "{}", bucket.rate);
     }
 
     #[test]
@@ -268,9 +276,9 @@ mod tests {
         };
         let (one, other) = (at("111111111111"), at("222222222222"));
         let mut budgets = Budgets::new(Rates { lambda: 8.0, ..Rates::default() });
-        budgets.bucket(Family::Lambda, &one, Time(0)).throttled(Time(0));
-        assert_eq!(budgets.bucket(Family::Lambda, &one, Time(0)).rate(), 4.0);
-        assert_eq!(budgets.bucket(Family::Lambda, &other, Time(0)).rate(), 8.0);
-        assert_eq!(budgets.bucket(Family::Ec2, &one, Time(0)).rate(), 5.0);
+        budgets.bucket(Family::Lambda, &one, Time(0)).throttled(Time(0), None);
+        assert_eq!(budgets.bucket(Family::Lambda, &one, Time(0)).rate, 4.0);
+        assert_eq!(budgets.bucket(Family::Lambda, &other, Time(0)).rate, 8.0);
+        assert_eq!(budgets.bucket(Family::Ec2, &one, Time(0)).rate, 5.0);
     }
 }

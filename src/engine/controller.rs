@@ -51,7 +51,6 @@ const AHEAD: Duration = Duration::from_secs(4);
 
 /// How many functions of a scope are worked on at the same time.
 fn workers(limits: &settings::Limits) -> usize {
-    // More than any setting allows stays more than that.
     let served = (limits.rates.lambda * AHEAD.as_secs_f64()) as usize;
     limits.workers.min(served.max(1))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Asked, FunctionNeeds, RoleFacts, Seen, Simulate, Simulation};
+use crate::cloud::budget::LONGEST_PAUSE;
 use crate::cloud::{Class, CloudError, Function, Marker, Operation, Page, Read, Reply, Simulated};
 use crate::names::{FunctionKey, PolicyArn, RoleArn, RoleKey, Time};
 
@@ -149,9 +150,14 @@ pub(super) struct Pages {
 /// A page that AWS throttles is asked for so often.
 const TRIES: u32 = 4;
 
+/// Whether a wait that AWS asks for is one that the budget sees to.
+fn is_short(asked: Option<Duration>) -> bool {
+    asked.is_none_or(|asked| asked <= LONGEST_PAUSE)
+}
+
 impl Pages {
     /// Reads the next page. If AWS throttles in the middle of a listing, the page is asked for again, or what was read
-    /// before would be lost; the budget has been slowed by then, and sees to the wait.
+    /// before would be lost; the budget has been slowed by then, and sees to the wait, if that is not too long.
     pub(super) async fn read<'a, T>(
         &self,
         page: impl Fn(Option<Marker>) -> Reply<'a, Page<T>>,
@@ -160,7 +166,7 @@ impl Pages {
         loop {
             tries -= 1;
             match page(self.from.clone()).await {
-                Err(error) if error.class == Class::Throttled && tries > 0 => {}
+                Err(error) if tries > 0 && error.class == Class::Throttled && is_short(error.retry_after) => {}
                 answer => return answer,
             }
         }
