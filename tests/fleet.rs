@@ -319,3 +319,19 @@ fn an_account_whose_role_is_refused_is_blocked_alone_with_the_reason() {
     assert_eq!((&other["state"], &other["reason"]), (&"unknown".into(), &"Credentials".into()), "{plan:#}");
     assert!(other["message"].as_str().unwrap().contains("nobody"), "it names the role: {plan:#}");
 }
+
+#[test]
+fn an_edit_that_asks_for_another_policy_is_carried_out_although_the_last_sweep_did_not_ask_for_it() {
+    let other = PolicyName::parse("service-role/AWSLambdaENIManagementAccess").unwrap();
+    let allowed_policies = vec![PolicyName::vpc_access(), other];
+    let mut history = History::new(Limits { allowed_policies, ..unguarded() });
+    history.load(&file(ORDERS));
+    history.pass(6 * MINUTE);
+    assert_eq!(history.outcome("orders-api"), Outcome::InSync);
+    let edited = "policies = ['service-role/AWSLambdaENIManagementAccess']\nattach_policy = 'always'\n";
+    history.load(&file(&format!("{ORDERS}{edited}")));
+    history.pass(Duration::from_secs(30));
+    let attached = history.accepted().into_iter().filter(|call| call.starts_with("Attach")).count();
+    assert_eq!(attached, 2, "one for each policy, whoever shares the role: {:?}", history.accepted());
+    assert_eq!(history.outcome("orders-api"), Outcome::InSync);
+}

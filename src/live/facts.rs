@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::{Published, PublishedByName};
 use crate::cloud::{CloudError, Function, Identity, Interface, RouteTable, SecurityGroup, Simulated, Subnet, Vpc};
-use crate::names::{AccountId, FunctionKey, FunctionName, Pair, PolicyArn, RoleKey, Scope, Time, VpcId};
+use crate::names::{
+    AccountId, FunctionKey, FunctionName, Pair, PolicyArn, PolicyName, RoleArn, RoleKey, Scope, Time, VpcId,
+};
 
 /// A fact: seen, known to be absent, or not known. The last two are never mixed up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +107,11 @@ impl RoleFacts {
             Asked::Only(policies) => policies.contains(policy),
         };
         known.then(|| self.attached.contains(policy))
+    }
+
+    /// Whether the role was asked about all of these policies.
+    pub fn tells_of(&self, policies: &[PolicyName], role: &RoleArn) -> bool {
+        policies.iter().all(|policy| self.has(&policy.for_role(role)).is_some())
     }
 
     /// Whether nothing is seen to have changed about these policies since.

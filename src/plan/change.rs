@@ -246,7 +246,7 @@ fn policies(
     }
     let role = known(role, || Why::new(Reason::RoleNotFound, function.role.as_str()))?;
     // An entry that was edited may ask for policies that the role was not asked about.
-    if entry.terms.policies.iter().any(|policy| role.has(&policy.for_role(&function.role)).is_none()) {
+    if !role.tells_of(&entry.terms.policies, &function.role) {
         return Err(Outcome::Retry { why: Why::unread(&Fault::Unread), after: None });
     }
     let missing = missing(w, entry, function, role);

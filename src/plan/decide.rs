@@ -10,7 +10,7 @@ use super::reason::{Outcome, Reason, Why};
 use super::rollout::turn;
 use super::{Admitted, Answer, Attach, Change, NetworkChange, Step, Verdict, World, Writable};
 use crate::cloud::{Class, CloudError, Function, Overruler, Simulated, State, Update};
-use crate::desired::{AttachPolicy, Entry};
+use crate::desired::{AttachPolicy, Entry, Want};
 use crate::live::{RoleFacts, Seen};
 use crate::names::{FunctionKey, RoleKey, Time};
 use crate::settings::Mode;
@@ -64,16 +64,23 @@ pub fn decide(w: &World<'_>, entry: &Arc<Entry>, verdict: &Verdict) -> Decision 
 /// which costs a call for fifty functions, is as safe a ground as a look at each; it only fails to show an update that is
 /// going on, which can only be where something has changed lately.
 pub fn needs_look(w: &World<'_>, key: &FunctionKey) -> bool {
-    let Seen::Present(function) = w.facts.function(key) else { return true };
-    let seen = w.facts.scopes.get(&key.scope).map(|facts| facts.at);
-    let old = seen.is_none_or(|at| w.now.since(at) > SWEPT) || w.facts.looked_at.contains_key(key);
-    let role_matters = w.desired.get(key).is_some_and(|entry| entry.terms.want.vpc().is_some());
-    let role_known = matches!(w.facts.role(function.role.key()), Seen::Present(role) if w.now.since(role.at) <= SWEPT);
-    old || function.revision.is_none()
+    let (Seen::Present(function), Some(entry)) = (w.facts.function(key), w.desired.get(key)) else { return true };
+    let old = |at: Time| w.now.since(at) > SWEPT;
+    let swept = w.facts.scopes.get(&key.scope).is_some_and(|facts| !old(facts.at));
+    let role_known = match (&entry.terms.want, w.facts.role(function.role.key())) {
+        (Want::Attached(_), Seen::Present(role)) => {
+            !old(role.at) && role.tells_of(&entry.terms.policies, &function.role)
+        }
+        (Want::Attached(_), Seen::Absent | Seen::Unknown(_)) => false,
+        (Want::Detached | Want::Disputed(_), _) => true,
+    };
+    let doubtful = may_be_unfinished(w, key) || w.memory.shown_to_lack_right(key, w.now);
+    !swept
+        || w.facts.looked_at.contains_key(key)
+        || function.revision.is_none()
         || function.modified.is_none()
-        || role_matters && !role_known
-        || may_be_unfinished(w, key)
-        || w.memory.shown_to_lack_right(key, w.now)
+        || !role_known
+        || doubtful
 }
 
 /// Whether a function that looks in sync in a sweep may be in the middle of an update all the same, so that only a look

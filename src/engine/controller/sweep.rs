@@ -10,7 +10,7 @@ use crate::engine::backoff;
 use crate::engine::event::{Effect, Notice};
 use crate::engine::queue::Rank;
 use crate::live::{Fault, FunctionNeeds, Needs, RoleNeeds, Seen, Simulate, Surveyed};
-use crate::names::{FunctionKey, PolicyName, Scope, Time};
+use crate::names::{FunctionKey, Scope, Time};
 use crate::plan::{self, Outcome, Pace, Reason, Verdict, Why};
 
 /// The facts of a role are read again with the next look when they are older than this.
@@ -106,10 +106,8 @@ impl Controller {
             Seen::Present(facts) => Some((role, facts)),
             Seen::Absent | Seen::Unknown(_) => None,
         });
-        let known = facts.is_some_and(|(role, facts)| {
-            let answered = |policy: &PolicyName| facts.has(&policy.for_role(role)).is_some();
-            now.since(facts.at) < ROLE_AGE && function.policies.iter().all(answered)
-        });
+        let known = facts
+            .is_some_and(|(role, facts)| now.since(facts.at) < ROLE_AGE && facts.tells_of(&function.policies, role));
         let before = facts.map(|(role, facts)| (role.key().clone(), facts.clone()));
         let simulate = match doubted {
             true if self.memory.wants_diagnosis(key, now) => Simulate::Always,

@@ -538,7 +538,7 @@ fn what_a_sweep_saw_a_moment_ago_and_has_a_revision_needs_no_look_before_an_upda
     later.wait(300);
     assert!(!needs(&later));
     type Doubt = (&'static str, fn(&mut Scene));
-    let doubts: [Doubt; 9] = [
+    let doubts: [Doubt; 10] = [
         ("it is too long ago", |scene| scene.wait(301)),
         ("it was looked at since", |scene| scene.facts.looked_at.extend([(key("api"), NOW)])),
         ("we sent an update since", |scene| scene.facts.outdated(&key("api"))),
@@ -546,6 +546,7 @@ fn what_a_sweep_saw_a_moment_ago_and_has_a_revision_needs_no_look_before_an_upda
         ("an update may be going on", |scene| scene.api().modified = Some(ago(60))),
         ("it was not seen", |scene| scene.set_api(Seen::Unknown(Fault::Unread))),
         ("its role was not seen", |scene| scene.set_role(Seen::Unknown(Fault::Unread))),
+        ("its role was not asked about the policy", |scene| scene.role().asked = Asked::Only(Arc::default())),
         ("its role was seen too long ago", |scene| scene.role().at = ago(301)),
         ("Lambda refused it for its role's sake", |scene| {
             scene.answer(&set_step(), failed(Class::RoleDenied));
