@@ -41,7 +41,8 @@ impl LoadFailure {
     pub fn is_still(&self, before: &Self) -> bool {
         match (self, before) {
             (Self::File(now), Self::File(before)) => now == before,
-            (Self::Identity(now), Self::Identity(before)) => now.to_string() == before.to_string(),
+            // The text has the request's id in it, which is another one each time.
+            (Self::Identity(now), Self::Identity(before)) => (now.class, &now.code) == (before.class, &before.code),
             (Self::File(_) | Self::Identity(_), _) => false,
         }
     }
@@ -259,6 +260,9 @@ impl DesiredState {
             *count -= before.len();
         }
         matched.into_iter().for_each(|entry| self.list(Arc::new(entry)));
+        // Whichever scope was swept last: the order of a plan, and with it its id, depends on what is listed alone.
+        let named = self.entries.partition_point(|entry| entry.pattern.is_none());
+        self.entries[named..].sort_by(|one, other| one.key.cmp(&other.key));
         before.into_iter().filter(|entry| !self.by_key.contains_key(&entry.key)).collect()
     }
 

@@ -104,3 +104,30 @@ fn patterns_hold_in_their_own_account_and_region() {
     assert_eq!(scene.match_up(), [""; 0]);
     assert_eq!(scene.entries(), [""; 0]);
 }
+
+#[test]
+fn a_plan_is_the_same_whichever_account_or_region_was_swept_last() {
+    let patterns = [("*", "vpc = 'none'\nregion = 'eu-central-1'"), ("*", "vpc = 'none'")];
+    let plans = [false, true].map(|reversed| {
+        let mut scene = scene_of(&patterns, &["orders-a", "orders-b"]);
+        let elsewhere = Scope { region: Region::parse("eu-central-1").unwrap(), ..scope() };
+        let same = scene.in_scope().clone();
+        scene.facts.scopes.insert(elsewhere.clone(), same);
+        for facts in scene.facts.scopes.values_mut() {
+            facts.functions.values_mut().for_each(|function| present(function).network = home());
+        }
+        let mut scopes = [elsewhere, scope()];
+        if reversed {
+            scopes.reverse();
+        }
+        for scope in scopes {
+            let matched = matched(&scene.desired, &scene.facts, &scope);
+            scene.desired.match_up(&scope, matched);
+        }
+        let plan = plan(&scene.world());
+        let keys: Vec<String> = plan.lines.iter().map(|line| line.entry.key.to_string()).collect();
+        assert_eq!(plan.lines.iter().filter(|line| line.change().is_some()).count(), 4);
+        (plan.id, keys)
+    });
+    assert_eq!(plans[0], plans[1]);
+}
