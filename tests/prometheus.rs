@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use lambda_vpc_controller::cloud::{CallObserver as _, Called, Class, CloudError, Operation};
 use lambda_vpc_controller::engine::{Notice, Observer as _};
-use lambda_vpc_controller::names::Time;
+use lambda_vpc_controller::names::{Region, Scope, Time};
 use lambda_vpc_controller::plan::{Limits, Reason, State};
-use lambda_vpc_controller::telemetry::Metrics;
+use lambda_vpc_controller::telemetry::Telemetry;
 use serde_json::Value;
 
 use crate::daemon::{FILE, Stage};
@@ -20,6 +20,30 @@ use crate::support::history::{History, key, settings};
 use crate::support::installed::installed;
 use crate::support::process::{Process, eventually, eventually_or};
 use crate::support::window::Window;
+
+fn throttled() -> CloudError {
+    CloudError::local(Operation::ListFunctions, Class::Throttled, "TooManyRequestsException", "Rate exceeded")
+}
+
+/// A call that came to this.
+fn refused<'a>(error: &'a CloudError, at: &'a Scope) -> Called<'a> {
+    Called { operation: Operation::ListFunctions, at: Some(at), error: Some(error), took: Duration::from_millis(30) }
+}
+
+#[test]
+fn whatever_an_endpoint_answers_there_are_only_so_many_series() {
+    let telemetry = Telemetry::new(true, Arc::new(|| Time(0))).unwrap();
+    for number in 0..500 {
+        let code = format!("MadeUp{number}");
+        let error = CloudError { code, ..throttled() };
+        telemetry.called(&refused(&error, &key("x").scope));
+    }
+    let text = telemetry.metrics_text();
+    let codes =
+        text.lines().filter(|line| line.contains("operation=\"ListFunctions\"") && line.contains("code=")).count();
+    assert_eq!(codes, 102, "a hundred, `other`, and `ok`");
+    assert!(text.contains("code=\"other\",operation=\"ListFunctions\",service=\"lambda\"} 400"), "{text}");
+}
 
 #[test]
 fn promtool_finds_nothing_in_the_metrics() {
@@ -32,10 +56,8 @@ fn promtool_finds_nothing_in_the_metrics() {
     );
     history.until_rest(Duration::from_secs(1200));
     let window = Window::on(history);
-    let operation = Operation::ListFunctions;
-    let throttled = CloudError::local(operation, Class::Throttled, "TooManyRequestsException", "Rate exceeded");
-    let (at, took) = (key("orders-api").scope, Duration::from_millis(30));
-    window.telemetry.called(&Called { operation, at: Some(&at), error: Some(&throttled), took });
+    let at = key("orders-api").scope;
+    window.telemetry.called(&refused(&throttled(), &at));
     window.telemetry.notice(&Notice::Behind { scope: at, versions: Some(1) });
     let text = window.get("/metrics").body;
     for described in window.telemetry.described() {
@@ -69,6 +91,8 @@ fn the_series_of_an_account_and_region_and_of_a_function_vanish_with_their_entri
     history.load(&(entry("eu-west-1") + &entry("us-east-1")));
     history.until_rest(Duration::from_secs(1200));
     let mut window = Window::on(history);
+    let gone = Scope { region: Region::parse("us-east-1").unwrap(), ..key("orders-api").scope };
+    window.telemetry.called(&refused(&throttled(), &gone));
     let series =
         |window: &Window, words: &str| window.get("/metrics").body.lines().filter(|line| line.contains(words)).count();
     assert!(series(&window, "region=\"us-east-1\"") > 10);
@@ -124,7 +148,7 @@ fn alerts_dashboard_and_runbook_speak_of_what_there_is() {
         assert!(tried > 1, "tests.yml tries {alert} {tried} times: once where it comes, once where it does not");
     }
 
-    let metrics = Metrics::new(true, Arc::new(|| Time(0))).unwrap();
+    let metrics = Telemetry::new(true, Arc::new(|| Time(0))).unwrap();
     let known: BTreeSet<&str> = metrics.described().iter().map(|metric| metric.name.as_str()).collect();
     for (name, text) in [("rules.yml", &rules), ("tests.yml", &tests), ("the dashboard", &board)] {
         let of_histogram = |metric: &str| {

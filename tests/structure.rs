@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lambda_vpc_controller::names::Time;
-use lambda_vpc_controller::telemetry::{Described, Metrics};
+use lambda_vpc_controller::telemetry::{Described, Telemetry};
 
 /// The rooms in their order. Each imports only rooms before it; the ones in one group never each other.
 const ORDER: &[&[&str]] = &[
@@ -129,7 +129,7 @@ fn only_apply_is_given_the_trait_that_changes_aws() {
 
 /// The metrics as the code has them: name, kind and labels.
 fn metrics() -> BTreeMap<String, (String, Vec<String>)> {
-    let metrics = Metrics::new(true, Arc::new(|| Time(0))).unwrap();
+    let metrics = Telemetry::new(true, Arc::new(|| Time(0))).unwrap();
     let one = |it: &Described| (it.name.clone(), (it.kind.to_owned(), it.labels.clone()));
     metrics.described().iter().map(one).collect()
 }

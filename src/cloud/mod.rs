@@ -115,6 +115,9 @@ pub enum Service {
 }
 
 impl Service {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Lambda, Self::Ec2, Self::Iam, Self::Sts];
+
     /// The service's name in IAM actions and in metric labels.
     pub fn name(self) -> &'static str {
         match self {

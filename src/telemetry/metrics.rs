@@ -1,7 +1,7 @@
 //! The metrics. Counters are there at 0 from the start; a gauge appears when it is known; no label is free text.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::core::{Collector, Desc};
@@ -10,12 +10,14 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use super::fleet::{FleetMetrics, number};
+use super::shown::Window;
 use super::workqueue::Workqueue;
 use crate::board::Board;
-use crate::cloud::{Called, Class, Family, Operation};
+use crate::cloud::{Called, Class, Family, Operation, Service};
 use crate::desired::LoadFailure;
 use crate::engine::{Controller, Notice};
-use crate::names::{Clock, FunctionKey, Scope, Time};
+use crate::names::{Clock, Scope, Time};
 use crate::plan::{Answer, Cause, Outcome, Reason, State};
 
 /// Seconds that fit a call to AWS.
@@ -25,6 +27,8 @@ const PASS_BUCKETS: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 
 
 /// The kinds of difference: a policy that is missing, a network that is another one.
 const KINDS: [&str; 2] = ["policy", "network"];
+/// So many error codes are told apart; what an endpoint makes up beyond is `other`.
+const CODES: usize = 100;
 const STEPS: [&str; 2] = ["attach_policy", "set_vpc"];
 const OUTCOMES: [&str; 4] = ["in_sync", "waiting", "retry", "blocked"];
 
@@ -32,11 +36,12 @@ const OUTCOMES: [&str; 4] = ["in_sync", "waiting", "retry", "blocked"];
 macro_rules! metrics {
     ($($field:ident: $Type:ty = $make:expr;)*) => {
         /// The metrics of the daemon.
-        pub struct Metrics {
+        pub(super) struct Metrics {
             registry: Registry,
-            per_function: bool,
-            blocked: Mutex<BTreeMap<FunctionKey, Reason>>,
+            /// The scopes that have series.
             scopes: Mutex<BTreeSet<Scope>>,
+            /// The error codes that are told apart.
+            codes: Mutex<BTreeSet<String>>,
             described: Vec<Described>,
             workqueue: Workqueue,
             $($field: $Type,)*
@@ -44,18 +49,24 @@ macro_rules! metrics {
 
         impl Metrics {
             /// All metrics, registered. An error is a mistake in their names.
-            pub fn new(per_function: bool, clock: Clock) -> Result<Self, prometheus::Error> {
+            pub(super) fn new(
+                window: Arc<Window>,
+                per_function: bool,
+                clock: Clock,
+            ) -> Result<Self, prometheus::Error> {
                 let registry = Registry::new();
                 let mut described = Vec::new();
                 $(
                     let $field: $Type = register(&registry, $make?)?;
                     described.extend(Described::of(&$field, |_| <$Type>::KIND));
                 )*
+                let fleet = register(&registry, FleetMetrics::new(window, per_function)?)?;
+                described.extend(Described::of(&fleet, |_| "gauge"));
                 let workqueue = register(&registry, Workqueue::new(clock)?)?;
                 let kind = |name: &str| Workqueue::kinds().find(|(of, _)| *of == name).map_or("", |(_, kind)| kind);
                 described.extend(Described::of(&workqueue, kind));
-                let (blocked, scopes) = (Mutex::default(), Mutex::default());
-                let metrics = Self { registry, per_function, blocked, scopes, described, workqueue, $($field,)* };
+                let (scopes, codes) = (Mutex::default(), Mutex::default());
+                let metrics = Self { registry, scopes, codes, described, workqueue, $($field,)* };
                 metrics.begin();
                 Ok(metrics)
             }
@@ -135,20 +146,12 @@ fn seconds(name: &str, help: &str, buckets: &[f64]) -> HistogramOpts {
 metrics! {
     build_info: IntGaugeVec = gauges(
         "lambda_vpc_build_info", "1, with the version that runs.", &["version"]);
-    functions: IntGaugeVec = gauges(
-        "lambda_vpc_functions", "Functions of the file, by state.", &["account", "region", "state"]);
-    in_sync: IntGaugeVec = gauges(
-        "lambda_vpc_function_in_sync", "1 if the function is as the file says, 0 if not.",
-        &["account", "region", "function"]);
-    function_blocked: IntGaugeVec = gauges(
-        "lambda_vpc_function_blocked", "1 for a function that somebody has to do something about.",
-        &["account", "region", "function", "reason"]);
     reconciles: IntCounterVec = counters(
         "lambda_vpc_reconcile_total", "Functions that were reconciled, by outcome.", &["outcome"]);
     errors: IntCounterVec = counters(
         "lambda_vpc_reconcile_errors_total", "Reconciles that ended in retry or blocked, by reason.", &["reason"]);
     reconcile_seconds: Histogram = Histogram::with_opts(seconds(
-        "lambda_vpc_reconcile_duration_seconds", "Time from a fresh look at a function to the outcome.", PASS_BUCKETS));
+        "lambda_vpc_reconcile_duration_seconds", "Time from the turn of a function to the outcome.", PASS_BUCKETS));
     drift: IntCounterVec = counters(
         "lambda_vpc_drift_total", "Differences found, by kind and by what caused them.", &["kind", "cause"]);
     changes: IntCounterVec = counters(
@@ -170,8 +173,6 @@ metrics! {
         &["account", "region", "service"]);
     budget_wait: CounterVec = CounterVec::new(Opts::new(
         "lambda_vpc_aws_budget_wait_seconds_total", "Time that calls waited for our own budget of requests."), &["budget"]);
-    guard_holding: IntGaugeVec = gauges(
-        "lambda_vpc_guard_holding", "Functions whose change the guard holds until a person agrees.", &["account", "region"]);
     versions_behind: IntGaugeVec = gauges(
         "lambda_vpc_versions_behind", "Published versions of the file's functions that run another network than it says.",
         &["account", "region"]);
@@ -217,7 +218,7 @@ impl Metrics {
     }
 
     /// All metrics in Prometheus's text format.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "the metrics could not be encoded");
@@ -227,7 +228,7 @@ impl Metrics {
 
     pub(super) fn called(&self, call: &Called<'_>) {
         let (service, name) = (call.operation.service().name(), call.operation.name());
-        self.requests.with_label_values(&[service, name, call.code()]).inc();
+        self.requests.with_label_values(&[service, name, self.code(call.code())]).inc();
         self.request_seconds.with_label_values(&[service, name]).observe(call.took.as_secs_f64());
         let throttled = call.error.is_some_and(|error| error.class == Class::Throttled);
         if let Some(Scope { account, region }) = call.at.filter(|_| throttled) {
@@ -240,25 +241,29 @@ impl Metrics {
     }
 
     /// All metrics but those of the process, as the documentation has them.
-    pub fn described(&self) -> &[Described] {
+    pub(super) fn described(&self) -> &[Described] {
         &self.described
     }
 
     /// The loop has turned.
     pub(super) fn turned(&self, controller: &Controller, now: Time) {
-        self.workqueue.turned(&controller.queue_stats(now));
-        self.board(controller.board());
+        self.workqueue.turned(controller.queue_stats(now));
+        self.forget_scopes_that_left(controller.board());
     }
 
-    fn board(&self, board: &Board) {
-        // Before the first sweep has ended nothing is known.
-        for (Scope { account, region }, line) in board.scopes().iter().filter(|(_, line)| line.last_sweep.is_some()) {
-            for (state, count) in line.counts.each() {
-                let labels = [account.as_str(), region.as_str(), state.name()];
-                self.functions.with_label_values(&labels).set(number(count));
+    /// An error code as a label: whatever an endpoint answers, there are only so many.
+    fn code<'a>(&self, code: &'a str) -> &'a str {
+        let mut known = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.contains(code) {
+            if known.len() >= CODES {
+                return "other";
             }
-            self.guard_holding.with_label_values(&[account.as_str(), region.as_str()]).set(number(line.held_by_guard));
+            known.insert(code.to_owned());
         }
+        code
+    }
+
+    fn forget_scopes_that_left(&self, board: &Board) {
         let mut known = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
         if !known.iter().eq(board.scopes().keys()) {
             let now: BTreeSet<Scope> = board.scopes().keys().cloned().collect();
@@ -271,10 +276,9 @@ impl Metrics {
     fn scope_left(&self, Scope { account, region }: &Scope) {
         let scope = [account.as_str(), region.as_str()];
         // Some of them may never have been there.
-        for state in State::ALL {
-            let _ = self.functions.remove_label_values(&[scope[0], scope[1], state.name()]);
+        for service in Service::ALL {
+            let _ = self.throttled.remove_label_values(&[scope[0], scope[1], service.name()]);
         }
-        let _ = self.guard_holding.remove_label_values(&scope);
         let _ = self.sweep_seconds.remove_label_values(&scope);
         let _ = self.sweep_attempt.remove_label_values(&scope);
         let _ = self.sweep_success.remove_label_values(&scope);
@@ -297,11 +301,12 @@ impl Metrics {
                 self.loads.with_label_values(&["failure"]).inc();
                 self.desired_valid.with_label_values::<&str>(&[]).set(0);
             }
-            Notice::Released { key, .. } => self.released(key),
-            Notice::Gone(entry) => self.released(&entry.key),
-            Notice::Unmatched(_) => {}
+            Notice::Released { .. } | Notice::Gone(_) | Notice::Unmatched(_) => {}
             Notice::Sweeping(Scope { account, region }) => {
                 self.sweep_attempt.with_label_values(&[account.as_str(), region.as_str()]).set(now.as_seconds());
+                for service in [Service::Lambda, Service::Ec2] {
+                    self.throttled.with_label_values(&[account.as_str(), region.as_str(), service.name()]);
+                }
             }
             Notice::Swept { scope: Scope { account, region }, took, fault } => {
                 let labels = [account.as_str(), region.as_str()];
@@ -313,10 +318,7 @@ impl Metrics {
             Notice::Behind { scope: Scope { account, region }, versions } => {
                 let labels = [account.as_str(), region.as_str()];
                 match versions {
-                    Some(count) => {
-                        let count = i64::try_from(*count).unwrap_or(i64::MAX);
-                        self.versions_behind.with_label_values(&labels).set(count);
-                    }
+                    Some(count) => self.versions_behind.with_label_values(&labels).set(number(*count)),
                     // It may never have been there.
                     None => drop(self.versions_behind.remove_label_values(&labels)),
                 }
@@ -334,7 +336,7 @@ impl Metrics {
                 let result = if *answer == Answer::Done { "success" } else { "failure" };
                 self.changes.with_label_values(&[order.step.name(), result]).inc();
             }
-            Notice::Concluded { key, outcome, took, .. } => self.concluded(key, outcome, *took),
+            Notice::Concluded { outcome, took, .. } => self.concluded(outcome, *took),
         }
     }
 
@@ -343,7 +345,7 @@ impl Metrics {
         self.load_success.with_label_values::<&str>(&[]).set(now.as_seconds());
     }
 
-    fn concluded(&self, key: &FunctionKey, outcome: &Outcome, took: Option<Duration>) {
+    fn concluded(&self, outcome: &Outcome, took: Option<Duration>) {
         self.reconciles.with_label_values(&[outcome.name()]).inc();
         if let (Outcome::Retry { why, .. } | Outcome::Blocked { why, .. }, true) =
             (outcome, outcome.state() != State::Excluded)
@@ -353,40 +355,5 @@ impl Metrics {
         if let Some(took) = took {
             self.reconcile_seconds.observe(took.as_secs_f64());
         }
-        if self.per_function {
-            self.in_sync.with_label_values(&labels(key)).set(i64::from(*outcome == Outcome::InSync));
-            let blocked = outcome.why().filter(|_| outcome.state() == State::Blocked).map(|why| why.reason);
-            self.set_blocked(key, blocked);
-        }
     }
-
-    fn set_blocked(&self, key: &FunctionKey, now: Option<Reason>) {
-        let [account, region, function] = labels(key);
-        let mut blocked = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = match now {
-            Some(reason) => blocked.insert(key.clone(), reason),
-            None => blocked.remove(key),
-        };
-        if let Some(before) = before.filter(|before| Some(*before) != now) {
-            // It may never have been there.
-            let _ = self.function_blocked.remove_label_values(&[account, region, function, before.name()]);
-        }
-        if let Some(reason) = now {
-            self.function_blocked.with_label_values(&[account, region, function, reason.name()]).set(1);
-        }
-    }
-
-    fn released(&self, key: &FunctionKey) {
-        self.set_blocked(key, None);
-        // It may never have been there.
-        let _ = self.in_sync.remove_label_values(&labels(key));
-    }
-}
-
-fn number(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-fn labels(key: &FunctionKey) -> [&str; 3] {
-    [key.scope.account.as_str(), key.scope.region.as_str(), key.name.as_str()]
 }

@@ -1,6 +1,7 @@
 //! What the daemon tells of itself: metrics, the log, and whether it is alive and ready.
 
 pub mod audit;
+mod fleet;
 mod log;
 mod metrics;
 mod shown;
@@ -12,9 +13,10 @@ use std::time::Duration;
 
 pub use audit::{AuditTrail, LogJournal};
 pub use log::{LogFormat, init};
-pub use metrics::{Described, Metrics};
+pub use metrics::Described;
 pub use shown::Shown;
 
+use self::metrics::Metrics;
 use self::shown::Window;
 use crate::cloud::{CallObserver, Called, Family};
 use crate::engine::{Controller, HEARTBEAT, Notice, Observer};
@@ -27,7 +29,7 @@ const STUCK: Duration = Duration::from_secs(60);
 pub struct Telemetry {
     metrics: Metrics,
     log: Mutex<log::Log>,
-    window: Window,
+    window: Arc<Window>,
     clock: Clock,
     begun: Time,
     turned: AtomicU64,
@@ -37,11 +39,11 @@ pub struct Telemetry {
 impl Telemetry {
     /// Telemetry of a daemon that has done nothing yet.
     pub fn new(per_function: bool, clock: Clock) -> Result<Self, prometheus::Error> {
-        let begun = clock();
+        let (begun, window) = (clock(), Arc::<Window>::default());
         Ok(Self {
-            metrics: Metrics::new(per_function, Arc::clone(&clock))?,
+            metrics: Metrics::new(Arc::clone(&window), per_function, Arc::clone(&clock))?,
             log: Mutex::default(),
-            window: Window::default(),
+            window,
             clock,
             begun,
             turned: AtomicU64::new(begun.0),

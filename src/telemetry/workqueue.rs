@@ -54,8 +54,8 @@ impl Workqueue {
         Ok(Self { stats: Arc::default(), descs, clock })
     }
 
-    pub(super) fn turned(&self, stats: &QueueStats) {
-        self.stats.lock().unwrap_or_else(PoisonError::into_inner).clone_from(stats);
+    pub(super) fn turned(&self, stats: QueueStats) {
+        *self.stats.lock().unwrap_or_else(PoisonError::into_inner) = stats;
     }
 
     /// The kind of each metric, by name, for the documentation.
