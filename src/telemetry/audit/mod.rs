@@ -40,40 +40,45 @@ impl Journal for LogJournal {
     fn intent<'a>(&'a self, call: &'a Call<'a>) -> Recording<'a> {
         Box::pin(async move {
             self.record(Record::intent(call)).await?;
-            log_intent(call.order);
+            log_intent(call);
             Ok(())
         })
     }
 
     fn result<'a>(&'a self, call: &'a Call<'a>, answered: &'a Answered) -> Recording<'a> {
         Box::pin(async move {
-            log_result(call.order, answered);
+            log_result(call, answered);
             self.record(Record::result(call, answered)).await
         })
     }
 }
 
-fn log_intent(order: &Order) {
+/// The call's id is the one of its records in the audit trail, and in both lines of the log.
+fn log_intent(Call { id, order, .. }: &Call<'_>) {
     let Order { step, cause, digest, was_in: _, goes_into: _ } = order;
     let function = step.key().to_string();
     let (step_name, cause, digest) = (step.name(), cause.name(), digest.short());
     match step {
         Step::AttachPolicy { role, policy, .. } => {
-            tracing::info!(function, step = step_name, role = role.as_str(), %policy, cause, digest, "about to change");
+            tracing::info!(id, function, step = step_name, role = role.as_str(), %policy, cause, digest, "about to change");
         }
         Step::SetVpc { from, to, .. } => {
             let (before, after) = (in_words(from), in_words(to));
-            tracing::info!(function, step = step_name, before, after, cause, digest, "about to change");
+            tracing::info!(id, function, step = step_name, before, after, cause, digest, "about to change");
         }
     }
 }
 
-fn log_result(order: &Order, answered: &Answered) {
+fn log_result(Call { id, order, .. }: &Call<'_>, answered: &Answered) {
     let function = order.step.key().to_string();
     let (step, milliseconds) = (order.step.name(), answered.took.as_millis());
     match &answered.answer {
-        Ok(_) => tracing::info!(function, step, milliseconds, "changed"),
-        Err(error) => tracing::info!(function, step, milliseconds, %error, "not changed"),
+        Ok(receipt) => {
+            let request_id = receipt.request_id.as_deref().unwrap_or_default();
+            tracing::info!(id, function, step, milliseconds, request_id, "changed");
+        }
+        // The error has the request's id in it.
+        Err(error) => tracing::info!(id, function, step, milliseconds, %error, "not changed"),
     }
 }
 
