@@ -8,7 +8,7 @@ mod history;
 mod line;
 mod scope;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +18,9 @@ pub use scope::{Counts, ScopeLine, Swept};
 
 use crate::apply::Order;
 use crate::desired::{DesiredState, Entry, LoadFailure};
+use crate::file::Diagnostic;
 use crate::names::{Digest, FunctionKey, Network, Scope, Time, VpcId};
-use crate::plan::{Answer, Change, Outcome, Reason, State, Why};
+use crate::plan::{Answer, Change, Outcome, Reason, State, Why, not_loaded};
 
 /// The fleet as it stands.
 #[derive(Clone, Debug, Default)]
@@ -35,8 +36,6 @@ pub struct Board {
 pub struct FileLine {
     /// The digest of what is in force; none before the first.
     pub digest: Option<Digest>,
-    /// How many functions it lists.
-    pub listed: usize,
     /// Since when it is in force.
     pub since: Option<Time>,
     /// What is doubtful in it, in sentences with their places.
@@ -77,7 +76,7 @@ impl Board {
     /// A desired state is in force: what it lists is on the board from now on, though nothing may be known of it yet.
     ///
     /// An entry that asks for the same as before is as applied as it was, by the new file as by the old one.
-    pub fn listed(&mut self, desired: &DesiredState, now: Time) {
+    pub fn listed(&mut self, desired: &DesiredState, warnings: &[Diagnostic], now: Time) {
         for entry in &desired.entries {
             match self.lines.get_mut(&entry.key) {
                 None => {
@@ -86,18 +85,25 @@ impl Board {
                 Some(line) => Arc::make_mut(line).listed(entry, &desired.digest, now),
             }
         }
-        let warnings = desired.warnings.iter().map(|warning| match warning.place() {
+        let warnings = warnings.iter().map(|warning| match warning.place() {
             Some(place) => format!("{place}: {}", warning.message()),
             None => warning.message().to_owned(),
         });
         self.file = FileLine {
             digest: Some(desired.digest.clone()),
-            listed: desired.entries.len(),
             since: Some(now),
             warnings: warnings.collect(),
             problem: None,
         };
         self.revision += 1;
+    }
+
+    /// A pattern of the file in force means this function, as a sweep has found.
+    pub fn appeared(&mut self, entry: &Arc<Entry>, now: Time) {
+        if let btree_map::Entry::Vacant(place) = self.lines.entry(entry.key.clone()) {
+            place.insert(Arc::new(Line::unread(Arc::clone(entry), now)));
+            self.revision += 1;
+        }
     }
 
     /// The file was read and says what is in force.
@@ -109,7 +115,7 @@ impl Board {
 
     /// The file was read and cannot be used.
     pub fn refused(&mut self, failure: &LoadFailure) {
-        self.file.problem = Some(failure.to_string().into());
+        self.file.problem = Some(not_loaded(failure).into());
         self.revision += 1;
     }
 
@@ -172,7 +178,9 @@ impl Board {
 
     /// Only these scopes are looked at any more.
     pub fn keep_scopes(&mut self, wanted: impl Fn(&Scope) -> bool) {
+        let before = self.scopes.len();
         self.scopes.retain(|scope, _| wanted(scope));
+        self.revision += u64::from(self.scopes.len() < before);
     }
 
     /// A sweep of a scope begins.

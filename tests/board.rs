@@ -55,3 +55,21 @@ fn the_board_tells_how_a_function_came_into_its_vpc_and_a_quiet_day_adds_nothing
         assert!(Arc::ptr_eq(&before, &line(&history, name)), "{name} was written anew by a sweep that found nothing");
     }
 }
+
+#[test]
+fn a_function_that_a_pattern_means_has_its_whole_story_and_an_edit_elsewhere_leaves_it_as_applied_as_it_was() {
+    let mut history = History::new(Limits::of(&settings()));
+    let file = FILE.replace("orders-api", "orders-*");
+    history.load(&file);
+    let known = history.controller.board().fleet().lines.len();
+    assert_eq!(known, 3, "what the first sweep has found is on the board before anything is done about it");
+    history.until_rest(Duration::from_secs(600));
+    let story = told(&line(&history, "orders-api"));
+    assert_eq!(story.first().map(String::as_str), Some("differs: file"), "{story:?}");
+    assert!(story.iter().any(|told| told == "set_vpc done"), "{story:?}");
+    let edited = format!("{file}# nothing else\n");
+    let digest = desired(&edited).digest;
+    history.load(&edited);
+    let api = line(&history, "orders-api");
+    assert_eq!((api.attempted.as_ref(), api.applied.as_ref()), (Some(&digest), Some(&digest)));
+}

@@ -38,13 +38,13 @@ struct Story {
 impl Story {
     fn of(functions: &str) -> Self {
         let mut story = Self { board: Board::default(), desired: desired(functions) };
-        story.board.listed(&story.desired, Time(0));
+        story.board.listed(&story.desired, &[], Time(0));
         story
     }
 
     fn edit(&mut self, functions: &str, at: u64) {
         self.desired = desired(functions);
-        self.board.listed(&self.desired, Time(at));
+        self.board.listed(&self.desired, &[], Time(at));
     }
 
     fn conclude(&mut self, name: &str, outcome: Outcome, at: u64) -> Option<State> {

@@ -14,6 +14,7 @@ use crate::cloud::{CallObserver, Read};
 use crate::desired::{Accounts, DesiredState, Files, LoadFailure};
 use crate::engine::{Load, Loading};
 use crate::names::{AccountId, Clock, Digest, Region, Time};
+use crate::plan;
 use crate::settings::Settings;
 
 /// The system's clock, except that it never goes back.
@@ -96,13 +97,7 @@ impl From<LoadFailure> for Failure {
     fn from(failure: LoadFailure) -> Self {
         match failure {
             LoadFailure::File(unusable) => Self::File(unusable),
-            LoadFailure::Identity(error) => {
-                let why = crate::plan::Why::answered(&error);
-                Self::Other(format!(
-                    "the file states no account, so it is the one of the credentials, but whose they are could not be \
-                     found out: {why}"
-                ))
-            }
+            LoadFailure::Identity(_) => Self::Other(plan::not_loaded(&failure)),
         }
     }
 }

@@ -90,7 +90,6 @@ pub struct Controller {
     facts: Facts,
     memory: Memory,
     queue: Queue<FunctionKey>,
-    begun: BTreeMap<FunctionKey, Time>,
     attempts: BTreeMap<FunctionKey, (Reason, u32)>,
     drifting: BTreeMap<FunctionKey, Change>,
     board: Board,
@@ -114,7 +113,6 @@ impl Controller {
             facts: Facts::default(),
             memory: Memory::default(),
             queue: Queue::default(),
-            begun: BTreeMap::new(),
             attempts: BTreeMap::new(),
             drifting: BTreeMap::new(),
             board: Board::default(),
@@ -287,7 +285,6 @@ impl Controller {
                 self.queue.done(&key);
                 continue;
             }
-            self.begun.insert(key.clone(), now);
             match self.world(now).is_none_or(|world| plan::needs_look(&world, &key)) {
                 true => {
                     let needs = self.role_needs(&key, now);

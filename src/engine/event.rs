@@ -65,8 +65,10 @@ pub enum Notice {
     Loaded {
         /// Its digest.
         digest: Digest,
-        /// How many functions it lists.
+        /// How many functions it names.
         functions: usize,
+        /// How many patterns it has beside.
+        patterns: usize,
         /// What is doubtful in it.
         warnings: Vec<Diagnostic>,
     },

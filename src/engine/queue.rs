@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 
-use super::stats::{Counter, QueueStats};
+use super::stats::QueueStats;
 use crate::names::{FunctionKey, Scope, Time};
 
 /// A key that belongs to a lane.
@@ -41,17 +41,28 @@ pub struct Queue<K: Keyed> {
     lanes: BTreeMap<K::Lane, Lane<K>>,
     /// The lane that was served last.
     served: Option<K::Lane>,
-    processing: BTreeSet<K>,
-    dirty: BTreeMap<K, Rank>,
+    /// Those that are being worked on, and since when.
+    processing: BTreeMap<K, Time>,
+    /// Those that are being worked on and were added meanwhile.
+    dirty: BTreeMap<K, Due>,
     waiting: BTreeMap<K, Time>,
     timers: BTreeSet<(Time, K)>,
-    counter: Counter<K>,
+    /// The moment of what happens now, for the statistics alone.
+    now: Time,
+    stats: QueueStats,
+}
+
+/// How a key that is to be worked on came to be so.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    rank: Rank,
+    since: Time,
 }
 
 /// The keys of one lane that are ready, by rank in the order of their coming.
 #[derive(Clone, Debug)]
 struct Lane<K> {
-    ready: BTreeMap<K, Rank>,
+    ready: BTreeMap<K, Due>,
     /// May also hold keys that have been taken, removed or promoted since: only what is ready with this rank counts.
     order: BTreeMap<Rank, VecDeque<K>>,
     processing: usize,
@@ -62,21 +73,21 @@ impl<K: Ord + Clone> Lane<K> {
         Self { ready: BTreeMap::new(), order: BTreeMap::new(), processing: 0 }
     }
 
-    fn add(&mut self, key: K, rank: Rank) {
+    fn add(&mut self, key: K, due: Due) {
         let before = self.ready.get(&key);
-        if before.is_none_or(|before| rank < *before) {
-            self.ready.insert(key.clone(), rank);
-            self.order.entry(rank).or_default().push_back(key);
+        if before.is_none_or(|before| due.rank < before.rank) {
+            self.order.entry(due.rank).or_default().push_back(key.clone());
+            self.ready.insert(key, before.map_or(due, |before| Due { since: before.since, ..due }));
         }
     }
 
-    fn take(&mut self) -> Option<K> {
+    fn take(&mut self) -> Option<(K, Due)> {
         for (rank, keys) in &mut self.order {
             while let Some(key) = keys.pop_front() {
-                if self.ready.get(&key) == Some(rank) {
+                if let Some(due) = self.ready.get(&key).copied().filter(|due| due.rank == *rank) {
                     self.ready.remove(&key);
                     self.processing += 1;
-                    return Some(key);
+                    return Some((key, due));
                 }
             }
         }
@@ -89,41 +100,41 @@ impl<K: Keyed> Default for Queue<K> {
         Self {
             lanes: BTreeMap::new(),
             served: None,
-            processing: BTreeSet::new(),
+            processing: BTreeMap::new(),
             dirty: BTreeMap::new(),
             waiting: BTreeMap::new(),
             timers: BTreeSet::new(),
-            counter: Counter::default(),
+            now: Time::default(),
+            stats: QueueStats::default(),
         }
     }
 }
 
 impl<K: Keyed> Queue<K> {
-    /// It is this late now, for the numbers alone.
+    /// It is this late now.
     pub fn at(&mut self, now: Time) {
-        self.counter.at(now);
-    }
-
-    /// The queue in numbers, at this moment.
-    pub fn stats(&self, now: Time) -> QueueStats {
-        self.counter.stats(self.timers.iter().take_while(|(at, _)| *at <= now).count())
+        self.now = now;
     }
 
     /// Adds a key, to be worked on as soon as may be.
     pub fn add(&mut self, key: K, rank: Rank) {
-        self.counter.added(&key);
+        self.add_due(key, Due { rank, since: self.now });
+    }
+
+    fn add_due(&mut self, key: K, due: Due) {
         self.cancel(&key);
-        if self.processing.contains(&key) {
-            let rank = self.dirty.get(&key).map_or(rank, |before| rank.min(*before));
-            self.dirty.insert(key, rank);
+        self.stats.adds += u64::from(!self.is_ready(&key) && !self.dirty.contains_key(&key));
+        if self.processing.contains_key(&key) {
+            let before = self.dirty.get(&key).copied().unwrap_or(due);
+            self.dirty.insert(key, Due { rank: due.rank.min(before.rank), ..before });
         } else {
-            self.lanes.entry(key.lane().clone()).or_insert_with(Lane::new).add(key, rank);
+            self.lanes.entry(key.lane().clone()).or_insert_with(Lane::new).add(key, due);
         }
     }
 
     /// Adds a key for later. A key that is ready, or comes again anyway, stays as it is.
     pub fn add_at(&mut self, key: K, at: Time) {
-        self.counter.put_off();
+        self.stats.retries += 1;
         let sooner = self.waiting.get(&key).is_some_and(|earlier| *earlier <= at);
         if sooner || self.is_ready(&key) || self.dirty.contains_key(&key) {
             return;
@@ -140,8 +151,7 @@ impl<K: Keyed> Queue<K> {
         while let Some((at, key)) = self.timers.first().cloned()
             && at <= now
         {
-            self.counter.added_since(&key, at);
-            self.add(key, Rank::Routine);
+            self.add_due(key, Due { rank: Rank::Routine, since: at });
         }
         let open = |(name, lane): &(&K::Lane, &mut Lane<K>)| !lane.ready.is_empty() && lane.processing < slots(name);
         let after = self.served.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
@@ -150,33 +160,39 @@ impl<K: Keyed> Queue<K> {
             None => self.lanes.iter_mut().find(&open),
         };
         let (name, lane) = next?;
-        let key = lane.take()?;
+        let (key, due) = lane.take()?;
         self.served = Some(name.clone());
-        self.counter.taken(&key);
-        self.processing.insert(key.clone());
+        self.stats.queued.add(now.since(due.since));
+        self.processing.insert(key.clone(), now);
         Some(key)
     }
 
-    /// The work on a key has ended; if it was added meanwhile, it is ready again.
-    pub fn done(&mut self, key: &K) {
-        self.counter.done(key);
-        if !self.processing.remove(key) {
-            return;
-        }
+    /// The work on a key has ended; if it was added meanwhile, it is ready again. Returns when the work began; none if
+    /// nobody worked on it.
+    pub fn done(&mut self, key: &K) -> Option<Time> {
+        let begun = self.processing.remove(key)?;
+        self.stats.worked.add(self.now.since(begun));
         if let Some(lane) = self.lanes.get_mut(key.lane()) {
             lane.processing -= 1;
             if lane.processing == 0 && lane.ready.is_empty() {
                 self.lanes.remove(key.lane());
             }
         }
-        if let Some(rank) = self.dirty.remove(key) {
-            self.add(key.clone(), rank);
+        if let Some(due) = self.dirty.remove(key) {
+            self.lanes.entry(key.lane().clone()).or_insert_with(Lane::new).add(key.clone(), due);
         }
+        Some(begun)
+    }
+
+    /// The queue in numbers, at this moment.
+    pub fn stats(&self, now: Time) -> QueueStats {
+        let due = self.timers.iter().take_while(|(at, _)| *at <= now).count();
+        let depth = u64::try_from(self.ready() + self.dirty.len() + due).unwrap_or(u64::MAX);
+        QueueStats { depth, begun: self.processing.values().copied().collect(), ..self.stats.clone() }
     }
 
     /// Removes a key that is not being worked on; one that is does not come again.
     pub fn remove(&mut self, key: &K) {
-        self.counter.removed(key);
         self.cancel(key);
         self.dirty.remove(key);
         if let Some(lane) = self.lanes.get_mut(key.lane()) {
@@ -196,7 +212,7 @@ impl<K: Keyed> Queue<K> {
 
     /// Whether this key is being worked on.
     pub fn is_processing(&self, key: &K) -> bool {
-        self.processing.contains(key)
+        self.processing.contains_key(key)
     }
 
     /// How many keys are ready.
@@ -400,7 +416,7 @@ mod tests {
                         prop_assert!(owed.remove(&key), "nobody asked for {:?}", key);
                         prop_assert!(working.iter().filter(|other| other.0 == key.0).count() <= SLOTS);
                     },
-                    Op::Done(key) => if working.remove(&key) { queue.done(&key) },
+                    Op::Done(key) => if working.remove(&key) { queue.done(&key); },
                     Op::Remove(key) => { queue.remove(&key); owed.remove(&key); }
                 }
             }

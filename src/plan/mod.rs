@@ -40,7 +40,7 @@ pub use guard::{GuardLimits, Ledger};
 pub use memory::{Answer, Memory};
 pub use patterns::{matched, unmatched};
 pub use preflight::NewInterfaces;
-pub use reason::{Outcome, Pace, Reason, State, Why};
+pub use reason::{Outcome, Pace, Reason, State, Why, not_loaded};
 pub use rollout::{Rollouts, turn};
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cloud::{Class, CloudError, Failure};
+use crate::desired::LoadFailure;
 use crate::live::Fault;
 use crate::names::Time;
 
@@ -188,6 +189,17 @@ pub struct Why {
     pub reason: Reason,
     /// The particulars: an id, AWS's answer. May be empty.
     pub detail: String,
+}
+
+/// Why there is no desired state to be had, in words that say what to do.
+pub fn not_loaded(failure: &LoadFailure) -> String {
+    match failure {
+        LoadFailure::File(unusable) => unusable.to_string(),
+        LoadFailure::Identity(error) => format!(
+            "the file states no account, so it is the one of the credentials, but whose they are could not be found out: {}",
+            Why::answered(error)
+        ),
+    }
 }
 
 impl Why {

@@ -10,7 +10,7 @@ use crate::board::Board;
 use crate::desired::LoadFailure;
 use crate::engine::Notice;
 use crate::names::{FunctionKey, Scope};
-use crate::plan::{Outcome, Reason};
+use crate::plan::{Outcome, Reason, Why, not_loaded};
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -43,39 +43,34 @@ pub fn init(format: Option<LogFormat>, level: &str) {
 pub(super) struct Log {
     reasons: BTreeMap<FunctionKey, Reason>,
     faults: BTreeMap<Scope, Reason>,
-    unusable: Option<String>,
+    /// Whether the file cannot be used as it was last read.
+    unusable: bool,
     held: BTreeMap<Scope, usize>,
 }
 
 impl Log {
     pub(super) fn notice(&mut self, notice: &Notice) {
         match notice {
-            Notice::Loaded { digest, functions, warnings } => {
-                self.unusable = None;
-                tracing::info!(digest = digest.short(), functions, "a new desired state is in force");
+            Notice::Loaded { digest, functions, patterns, warnings } => {
+                self.unusable = false;
+                tracing::info!(digest = digest.short(), functions, patterns, "a new desired state is in force");
                 for warning in warnings {
                     let place = warning.place().map(|place| place.to_string()).unwrap_or_default();
                     tracing::warn!(place, "{}", warning.message());
                 }
             }
             Notice::Confirmed => {
-                if self.unusable.take().is_some() {
+                if std::mem::take(&mut self.unusable) {
                     tracing::info!("the desired state is valid again, and says what is in force");
                 }
             }
             Notice::NotLoaded(failure) => {
-                let text = failure.to_string();
-                if self.unusable.as_ref() != Some(&text) {
-                    match **failure {
-                        LoadFailure::File(_) => {
-                            tracing::error!(
-                                "the desired state cannot be used, the last good one stays in force: {text}"
-                            );
-                        }
-                        LoadFailure::Identity(_) => tracing::error!("{text}"),
-                    }
-                    self.unusable = Some(text);
-                }
+                self.unusable = true;
+                let stays = match **failure {
+                    LoadFailure::File(_) => "the desired state cannot be used, the last good one stays in force: ",
+                    LoadFailure::Identity(_) => "",
+                };
+                tracing::error!("{stays}{}", not_loaded(failure));
             }
             Notice::Released { key, network } => {
                 self.reasons.remove(key);
@@ -117,6 +112,9 @@ impl Log {
 
     /// The loop has turned, and the guard holds as many functions as the board says.
     pub(super) fn turned(&mut self, board: &Board) {
+        // A scope that comes back is told of anew.
+        self.held.retain(|scope, _| board.scopes().contains_key(scope));
+        self.faults.retain(|scope, _| board.scopes().contains_key(scope));
         for (scope, count) in board.held_by_guard() {
             let before = self.held.insert(scope.clone(), count).unwrap_or_default();
             if count > 0 && before == 0 {
@@ -127,7 +125,7 @@ impl Log {
         }
     }
 
-    fn swept(&mut self, scope: &Scope, took: std::time::Duration, fault: Option<&crate::plan::Why>) {
+    fn swept(&mut self, scope: &Scope, took: std::time::Duration, fault: Option<&Why>) {
         let before = match fault {
             Some(why) => self.faults.insert(scope.clone(), why.reason),
             None => self.faults.remove(scope),

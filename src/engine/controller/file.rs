@@ -9,6 +9,7 @@ use super::sweep::Sweep;
 use crate::desired::{DesiredState, Entry, LoadFailure, Pattern, Want};
 use crate::engine::event::{Effect, Notice};
 use crate::engine::queue::Rank;
+use crate::file::Diagnostic;
 use crate::live::Seen;
 use crate::names::{FunctionKey, Scope, Time};
 use crate::plan::{self, Verdict};
@@ -75,14 +76,14 @@ impl Controller {
             }
             Ok(Some(state)) => state,
         };
-        effects.push(Effect::Tell(Notice::Loaded {
-            digest: state.digest.clone(),
-            functions: state.entries.len(),
-            warnings: state.warnings.iter().cloned().chain(state.ended(now)).collect(),
-        }));
-        self.board.listed(&state, now);
+        let (digest, named, patterns) = (state.digest.clone(), state.entries.len(), state.patterns.len());
+        let warnings: Vec<Diagnostic> = state.warnings.iter().cloned().chain(state.ended(now)).collect();
         let before = self.desired.replace(state);
         self.match_all_patterns();
+        if let Some(desired) = &self.desired {
+            self.board.listed(desired, &warnings, now);
+        }
+        effects.push(Effect::Tell(Notice::Loaded { digest, functions: named, patterns, warnings }));
         self.await_ends(now);
         self.release(before.as_ref(), effects);
         self.sweep_new_scopes_and_patterns(before.as_ref(), now);
@@ -144,7 +145,7 @@ impl Controller {
     }
 
     /// Finds out anew which functions the patterns of a scope mean. Those that are gone are forgotten.
-    pub(super) fn match_patterns(&mut self, scope: &Scope, effects: &mut Vec<Effect>) {
+    pub(super) fn match_patterns(&mut self, scope: &Scope, now: Time, effects: &mut Vec<Effect>) {
         let Some(desired) = &mut self.desired else { return };
         let matched = plan::matched(desired, &self.facts, scope);
         for entry in desired.match_up(scope, matched) {
@@ -152,6 +153,8 @@ impl Controller {
             effects.push(Effect::Tell(Notice::Gone(entry)));
         }
         let Some(desired) = &self.desired else { return };
+        let meant = |entry: &&Arc<Entry>| entry.pattern.is_some() && entry.key.scope == *scope;
+        desired.entries.iter().filter(meant).for_each(|entry| self.board.appeared(entry, now));
         let mut unmatched = plan::unmatched(desired, &self.facts);
         unmatched.retain(|pattern| pattern.scope == *scope);
         let Some(sweep) = self.sweeps.get_mut(scope) else { return };

@@ -29,16 +29,16 @@ impl Controller {
 
     /// What is to be done about a function, by what is known of it now.
     pub(super) fn decide(&mut self, key: FunctionKey, now: Time, effects: &mut Vec<Effect>) {
-        let Some(world) = self.world(now) else { return self.queue.done(&key) };
-        let Some(entry) = world.desired.get(&key).cloned() else {
-            self.begun.remove(&key);
-            return self.queue.done(&key);
+        let world = self.world(now);
+        let listed = world.and_then(|world| Some((world, world.desired.get(&key).cloned()?)));
+        let Some((world, entry)) = &listed else {
+            self.queue.done(&key);
+            return;
         };
-        let entry = &entry;
         let digest = world.desired.digest.clone();
         let (was_in, goes_into) = (world.facts.vpc_of(&key).cloned(), entry.terms.want.vpc().cloned());
-        let plan::Comparison { verdict, warnings, .. } = plan::compare(&world, entry);
-        let decision = plan::decide(&world, entry, &verdict);
+        let plan::Comparison { verdict, warnings, .. } = plan::compare(world, entry);
+        let decision = plan::decide(world, entry, &verdict);
         self.board.doubts(&key, warnings);
         let change = match verdict {
             Verdict::Differs(change) => Some(change),
@@ -49,7 +49,9 @@ impl Controller {
         }
         match decision {
             Decision::Rest(outcome) => self.conclude(&key, outcome, change, now, effects),
-            Decision::Do(_) if self.stopping => self.queue.done(&key),
+            Decision::Do(_) if self.stopping => {
+                self.queue.done(&key);
+            }
             Decision::Do(step) => {
                 if let Some(change) = &change {
                     self.memory.reserve(entry, change, now);
@@ -89,8 +91,8 @@ impl Controller {
         let outcome = self.world(now).map(|world| plan::conclude(&world, &order.step, &answer));
         effects.push(Effect::Tell(Notice::Stepped { order: order.clone(), answer, took }));
         let Some(outcome) = outcome.filter(|_| self.desired.as_ref().is_some_and(|d| d.get(&key).is_some())) else {
-            self.begun.remove(&key);
-            return self.queue.done(&key);
+            self.queue.done(&key);
+            return;
         };
         if let Some(Reason::NetworkRefused) = outcome.why().map(|why| why.reason)
             && let Some(sweep) = self.sweeps.get_mut(&key.scope)
@@ -111,7 +113,7 @@ impl Controller {
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
-        self.queue.done(key);
+        let pass = self.queue.done(key);
         if outcome == Outcome::InSync {
             self.attempts.remove(key);
             self.drifting.remove(key);
@@ -123,7 +125,6 @@ impl Controller {
         if let Some(entry) = self.desired.as_ref().and_then(|desired| desired.get(key)) {
             self.memory.concluded(entry, &outcome);
         }
-        let pass = self.begun.remove(key);
         if let (Outcome::Retry { why, .. }, true) = (&outcome, pass.is_some()) {
             self.suspect(&key.scope, why.reason, now);
         }

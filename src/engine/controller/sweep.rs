@@ -146,7 +146,7 @@ impl Controller {
         let fault = fault.map(|(why, _)| why);
         self.board.swept(&scope, took, fault.as_ref(), now);
         effects.push(Effect::Tell(Notice::Swept { scope: scope.clone(), took, fault }));
-        self.match_patterns(&scope, effects);
+        self.match_patterns(&scope, now, effects);
         self.await_ends(now);
         let entries: Vec<Arc<Entry>> = match &self.desired {
             Some(desired) => desired.entries.iter().filter(|e| e.key.scope == scope).cloned().collect(),
