@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{World, compare};
+use super::World;
 use crate::live::Seen;
-use crate::names::{AliasName, FunctionKey, Network, Scope, Version};
+use crate::names::{AliasName, FunctionKey, Network, Version};
 
 /// A sentence lists no more versions than this.
 const SHOWN: usize = 5;
@@ -39,13 +39,6 @@ pub(super) fn behind(w: &World<'_>, key: &FunctionKey, to: &Network) -> Option<B
         Seen::Unknown(_) => versions.is_empty().then(Vec::new),
     };
     Some(Behind { versions, aliases })
-}
-
-/// How many published versions of a scope run another network than the file says; none if they are not known.
-pub fn versions_behind(w: &World<'_>, scope: &Scope) -> Option<usize> {
-    let Seen::Present(published) = &w.facts.scopes.get(scope)?.published else { return None };
-    let entries = w.desired.entries.iter().filter(|it| it.key.scope == *scope && published.contains_key(&it.key.name));
-    Some(entries.filter_map(|entry| compare(w, entry).behind).map(|behind| behind.versions.len()).sum())
 }
 
 impl Behind {

@@ -32,7 +32,7 @@ mod reason;
 mod rollout;
 mod setbacks;
 
-pub use behind::{Behind, versions_behind};
+pub use behind::Behind;
 pub use bind::{Bound, bind};
 pub use change::{Attach, Cause, Change, Comparison, Evidence, NetworkChange, Verdict, compare, refused};
 pub use decide::{Decision, conclude, decide, gate, may_be_unfinished, mode, needs_look};

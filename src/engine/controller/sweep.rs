@@ -167,20 +167,19 @@ impl Controller {
             }
         }
         self.look_for_approval(now, effects);
-        for entry in entries {
-            self.select(&entry, now, effects);
-        }
-        self.count_versions_behind(&scope, now, effects);
+        let behind = entries.iter().map(|entry| self.select(entry, now, effects)).sum();
+        self.tell_versions_behind(&scope, behind, effects);
     }
 
     /// Tells how many published versions of a scope run another network than the file says, if that is another number now.
     /// What a sweep with a fault could not see, the one before has counted.
-    fn count_versions_behind(&mut self, scope: &Scope, now: Time, effects: &mut Vec<Effect>) {
+    fn tell_versions_behind(&mut self, scope: &Scope, behind: usize, effects: &mut Vec<Effect>) {
         let faulty = self.sweeps.get(scope).is_some_and(|sweep| sweep.fault.is_some());
         if faulty && self.cadence.listing == Listing::All {
             return;
         }
-        let behind = self.world(now).and_then(|world| plan::versions_behind(&world, scope));
+        let known = self.facts.scopes.get(scope).is_some_and(|facts| matches!(facts.published, Seen::Present(_)));
+        let behind = known.then_some(behind);
         let Some(sweep) = self.sweeps.get_mut(scope) else { return };
         if std::mem::replace(&mut sweep.behind, behind) != behind {
             effects.push(Effect::Tell(Notice::Behind { scope: scope.clone(), versions: behind }));
@@ -201,14 +200,17 @@ impl Controller {
         }
     }
 
-    /// What the sweep tells of one function: nothing to do, a pass, or that nothing can be done.
-    fn select(&mut self, entry: &Arc<Entry>, now: Time, effects: &mut Vec<Effect>) {
-        let Some(world) = self.world(now) else { return };
-        let plan::Comparison { verdict, warnings, .. } = plan::compare(&world, entry);
+    /// What the sweep tells of one function: nothing to do, a pass, or that nothing can be done. Returns how many of its
+    /// published versions run another network than the file says.
+    fn select(&mut self, entry: &Arc<Entry>, now: Time, effects: &mut Vec<Effect>) -> usize {
+        let Some(world) = self.world(now) else { return 0 };
+        let plan::Comparison { verdict, warnings, behind, .. } = plan::compare(&world, entry);
+        let behind = behind.map_or(0, |behind| behind.versions.len());
         let unfinished = plan::may_be_unfinished(&world, &entry.key);
         self.board.doubts(&entry.key, warnings);
         if self.queue.is_processing(&entry.key) {
-            return self.queue.add(entry.key.clone(), Rank::Routine);
+            self.queue.add(entry.key.clone(), Rank::Routine);
+            return behind;
         }
         match verdict {
             Verdict::Stuck(outcome) => self.conclude(&entry.key, outcome, None, now, effects),
@@ -224,6 +226,7 @@ impl Controller {
                 }
             }
         }
+        behind
     }
 
     /// Whether a function has been told when it is looked at again, and that is yet to come.

@@ -71,7 +71,7 @@ fn what_runs_another_network_is_told_with_the_aliases_that_lead_there() {
         assert_eq!(verdict, Verdict::InSync, "it is no difference");
         let elsewhere = versions.matches('-').count();
         assert_eq!(behind.unwrap().versions.len(), elsewhere);
-        assert_eq!(versions_behind(&scene.world(), &scope()), Some(elsewhere));
+        assert_eq!(plan(&scene.world()).versions_behind(), Some(elsewhere));
         assert_eq!(warnings.join("; "), expected, "{versions}");
     }
 }
@@ -84,7 +84,6 @@ fn the_versions_of_all_functions_are_counted_together() {
     let of_api = published.values().next().cloned().unwrap();
     published.insert(FunctionName::parse("other").unwrap(), of_api);
     assert_eq!(plan(&scene.world()).versions_behind(), Some(4));
-    assert_eq!(versions_behind(&scene.world(), &scope()), Some(4));
 }
 
 #[test]
@@ -105,13 +104,11 @@ fn what_is_compared_is_what_the_file_says_and_not_what_latest_has() {
 fn nothing_is_counted_where_nobody_looks_or_nobody_can_say_where_it_should_run() {
     let mut scene = scene(ORDERS);
     assert_eq!(scene.compare().behind, None);
-    assert_eq!(versions_behind(&scene.world(), &scope()), None, "nobody has looked");
-    assert_eq!(plan(&scene.world()).versions_behind(), None);
+    assert_eq!(plan(&scene.world()).versions_behind(), None, "nobody has looked");
     publish(&mut scene, "-", None);
     scene.set_vpc(Seen::Absent);
     assert_eq!(compared(&scene.compare().verdict, NOW), "blocked VpcNotFound");
     assert_eq!(scene.compare().behind, None);
-    assert_eq!(versions_behind(&scene.world(), &scope()), Some(0));
     // Where it should run is known, though it must not be changed.
     let mut refused = self::scene(ORDERS);
     refused.limits.allowed_vpcs = Some(BTreeSet::new());

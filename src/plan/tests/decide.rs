@@ -19,9 +19,9 @@ fn decides(scene: &Scene, expected: &str) {
     assert_eq!(decided(scene.decide().as_ref(), scene.now), expected);
 }
 
-fn as_is(_: &mut Scene) {}
+pub(super) fn as_is(_: &mut Scene) {}
 
-fn life(state: Lambda, update: Update) -> impl FnOnce(&mut Scene) {
+pub(super) fn life(state: Lambda, update: Update) -> impl FnOnce(&mut Scene) {
     |scene| scene.api().life = Some(Life { state, update })
 }
 
@@ -432,132 +432,4 @@ fn an_update_that_lambda_gives_up_for_the_roles_sake_is_blocked_when_iam_has_had
         scene.memory.looked(&key("api"), &seen, scene.now);
         decides(&scene, expected);
     }
-}
-
-#[test]
-fn a_plan_tells_of_every_function_in_the_order_of_the_file() {
-    let mut scene = scene(
-        "vpc = 'orders'\n[[function]]\nname = 'b'\nvpc = 'orders'\nmode = 'observe'\n\
-         [[function]]\nname = 'a'\nvpc = 'none'\n[[function]]\nname = 'gone'\nvpc = 'orders'",
-    );
-    let gone = FunctionName::parse("gone").unwrap();
-    scene.in_scope().functions.insert(gone, Seen::Absent);
-    let plan = plan(&scene.world());
-    let lines: Vec<String> = plan
-        .lines
-        .iter()
-        .map(|line| {
-            let outcome = line.outcome().map_or("goes on".to_owned(), |outcome| told(outcome, NOW));
-            let changes = if line.change().is_some() { ", differs" } else { "" };
-            format!("{}: {outcome}{changes}", line.entry.key.name)
-        })
-        .collect();
-    assert_eq!(
-        lines,
-        ["api: goes on, differs", "b: waiting Observed, differs", "a: in sync", "gone: blocked FunctionNotFound",]
-    );
-}
-
-#[test]
-fn the_id_of_a_plan_changes_with_what_it_would_do_and_with_what_was_before() {
-    let id = |scene: &Scene| plan(&scene.world()).id;
-    let first = scene(ORDERS);
-    assert_eq!(id(&first), id(&scene(ORDERS)));
-    let mut before = scene(ORDERS);
-    before.api().network = network(&["subnet-x"], &["sg-x"]);
-    let mut after = scene(ORDERS);
-    after.vpc().subnets.push(subnet("c", false));
-    let mut attach = scene(ORDERS);
-    attach.without_policy(Some(Simulated::Missing));
-    let mut nothing = scene(ORDERS);
-    nothing.at_home();
-    let ids: BTreeSet<Digest> = [&first, &before, &after, &attach, &nothing].map(id).into_iter().collect();
-    assert_eq!(ids.len(), 5);
-    // What makes no difference to what would be done makes none to the id.
-    let mut later = scene(ORDERS);
-    later.wait(3600);
-    later.api().revision = Some(RevisionId::parse("r2").unwrap());
-    assert_eq!(id(&first), id(&later));
-}
-
-#[test]
-fn a_step_goes_by_its_name_in_metrics_logs_and_the_audit() {
-    assert_eq!((attach_step().name(), set_step().name()), ("attach_policy", "set_vpc"));
-}
-
-#[test]
-fn a_person_who_sees_the_plan_needs_neither_a_stated_account_nor_time_to_settle() {
-    let settings = crate::settings::Settings::new(&crate::settings::Overrides::default());
-    let (daemon, person) = (Limits::of(&settings), Limits::attended(&settings));
-    assert_eq!((daemon.settle, daemon.writable), (settings.settle, Writable::Stated));
-    assert_eq!((person.settle, person.writable), (Duration::ZERO, Writable::Shown));
-    assert_eq!((daemon.guard.is_some(), person.guard), (true, None));
-    assert!(!person.allow_detach, "what the settings forbid is forbidden to persons too");
-}
-
-#[test]
-fn what_a_sweep_cannot_tell_of_an_update_that_goes_on_needs_a_look() {
-    type Done = fn(&mut Scene);
-    let cases: [(Done, bool); 12] = [
-        (|scene| scene.api().life = None, false),
-        (|scene| (scene.api().life, scene.api().modified) = (None, Some(ago(15 * 60 - 1))), true),
-        (|scene| (scene.api().life, scene.api().modified) = (None, Some(ago(15 * 60))), false),
-        (|scene| (scene.api().life, scene.api().modified) = (None, None), false),
-        (
-            |scene| {
-                scene.answer(&set_step(), Answer::Done);
-                scene.api().life = None;
-            },
-            true,
-        ),
-        (as_is, false),
-        (|scene| scene.api().modified = Some(NOW), false),
-        (|scene| life(Lambda::Active, Update::InProgress)(scene), true),
-        (|scene| life(Lambda::Active, Update::Unsaid)(scene), true),
-        (|scene| life(Lambda::Pending, Update::Successful)(scene), true),
-        (|scene| life(Lambda::Active, Update::Failed(Failure::default()))(scene), false),
-        (|scene| scene.set_api(Seen::Absent), false),
-    ];
-    for (number, (done, expected)) in cases.into_iter().enumerate() {
-        let mut scene = scene(ORDERS);
-        done(&mut scene);
-        assert_eq!(may_be_unfinished(&scene.world(), &key("api")), expected, "case {number}");
-    }
-}
-
-#[test]
-fn what_a_sweep_saw_a_moment_ago_and_has_a_revision_needs_no_look_before_an_update() {
-    let listed = || {
-        let mut scene = scene(ORDERS);
-        scene.api().life = None;
-        scene
-    };
-    let needs = |scene: &Scene| needs_look(&scene.world(), &key("api"));
-    assert!(!needs(&listed()));
-    let mut later = listed();
-    later.wait(300);
-    assert!(!needs(&later));
-    type Doubt = (&'static str, fn(&mut Scene));
-    let doubts: [Doubt; 10] = [
-        ("it is too long ago", |scene| scene.wait(301)),
-        ("it was looked at since", |scene| scene.facts.looked_at.extend([(key("api"), NOW)])),
-        ("we sent an update since", |scene| scene.facts.outdated(&key("api"))),
-        ("nobody knows when it changed", |scene| scene.api().modified = None),
-        ("an update may be going on", |scene| scene.api().modified = Some(ago(60))),
-        ("it was not seen", |scene| scene.set_api(Seen::Unknown(Fault::Unread))),
-        ("its role was not seen", |scene| scene.set_role(Seen::Unknown(Fault::Unread))),
-        ("its role was not asked about the policy", |scene| scene.role().asked = Asked::Only(Arc::default())),
-        ("its role was seen too long ago", |scene| scene.role().at = ago(301)),
-        ("Lambda refused it for its role's sake", |scene| {
-            scene.answer(&set_step(), failed(Class::RoleDenied));
-        }),
-    ];
-    for (what, done) in doubts {
-        let mut scene = listed();
-        done(&mut scene);
-        assert!(needs(&scene), "{what}");
-    }
-    let mut detached = scene("vpc = 'none'");
-    detached.set_role(Seen::Unknown(Fault::Unread));
-    assert!(!needs(&detached), "a function that is to leave its VPC needs no right");
 }

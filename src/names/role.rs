@@ -1,0 +1,179 @@
+//! Execution roles, and the managed policies that they may have.
+
+use std::fmt;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{AccountId, NameError, RoleName, parsed};
+
+/// What identifies a role: its account and its name. Roles are global, so one role serves functions in every region.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct RoleKey {
+    /// The account that owns the role.
+    pub account: AccountId,
+    /// The role's name, without its path.
+    pub name: RoleName,
+}
+
+impl fmt::Display for RoleKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.account, self.name)
+    }
+}
+
+/// The ARN of a function's execution role, as Lambda reports it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RoleArn {
+    text: Arc<str>,
+    key: RoleKey,
+}
+
+impl RoleArn {
+    /// Parses `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`: the name is the last segment, since roles have paths.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let wrong = || NameError {
+            expected: "a role ARN",
+            given: text.to_owned(),
+            rule: "it looks like arn:aws:iam::123456789012:role/orders-api",
+        };
+        let parts: Vec<&str> = text.splitn(6, ':').collect();
+        let ["arn", partition, "iam", "", account, resource] = parts.as_slice() else { return Err(wrong()) };
+        if !partition.starts_with("aws") || !resource.starts_with("role/") {
+            return Err(wrong());
+        }
+        let name = resource.rsplit('/').next().unwrap_or_default();
+        let key = RoleKey { account: AccountId::parse(account)?, name: RoleName::parse(name)? };
+        Ok(Self { text: text.into(), key })
+    }
+
+    /// The role's account and name.
+    pub fn key(&self) -> &RoleKey {
+        &self.key
+    }
+
+    /// The partition: `aws`, `aws-cn` or `aws-us-gov`.
+    pub fn partition(&self) -> &str {
+        self.text.split(':').nth(1).unwrap_or("aws")
+    }
+
+    /// The ARN itself.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl Serialize for RoleArn {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for RoleArn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer, Self::parse)
+    }
+}
+
+impl fmt::Debug for RoleArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+name!(
+    /// The ARN of a managed policy.
+    PolicyArn,
+    "a policy ARN",
+    "it looks like arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole",
+    |text| {
+        let parts: Vec<&str> = text.splitn(6, ':').collect();
+        matches!(parts.as_slice(), ["arn", partition, "iam", "", account, resource]
+            if partition.starts_with("aws")
+                && (*account == "aws" || AccountId::parse(account).is_ok())
+                && resource.strip_prefix("policy/").is_some_and(|rest| !rest.is_empty() && !rest.ends_with('/')))
+    }
+);
+
+impl PolicyArn {
+    /// The ARN of a policy that AWS itself manages, in the partition of the role that shall have it.
+    fn managed_by_aws(path: &str, partition: &str) -> Self {
+        Self(format!("arn:{partition}:iam::aws:policy/{path}").into())
+    }
+
+    /// The partition: `aws`, `aws-cn` or `aws-us-gov`.
+    pub fn partition(&self) -> &str {
+        self.0.split(':').nth(1).unwrap_or("aws")
+    }
+
+    /// The policy's name: the last segment.
+    pub fn short(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+}
+
+/// A managed policy as a person names it: in full, or by the path of one that AWS manages in every partition.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PolicyName {
+    /// A policy by its ARN.
+    Arn(PolicyArn),
+    /// A policy that AWS manages, by path and name: `service-role/AWSLambdaVPCAccessExecutionRole`.
+    AwsManaged(Arc<str>),
+}
+
+impl PolicyName {
+    /// The policy that gives a role the right to make Lambda's network interfaces.
+    pub fn vpc_access() -> Self {
+        Self::AwsManaged("service-role/AWSLambdaVPCAccessExecutionRole".into())
+    }
+
+    /// Parses an ARN, or the path and name of a policy that AWS manages.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        if text.starts_with("arn:") {
+            return PolicyArn::parse(text).map(Self::Arn);
+        }
+        PolicyArn::parse(&format!("arn:aws:iam::aws:policy/{text}"))
+            .ok()
+            .filter(|_| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+=,.@_-/".contains(&b)))
+            .map(|_| Self::AwsManaged(text.into()))
+            .ok_or(NameError {
+                expected: "a policy",
+                given: text.to_owned(),
+                rule: "write its ARN, or the path and name of one that AWS manages, \
+                       like service-role/AWSLambdaVPCAccessExecutionRole",
+            })
+    }
+
+    /// The ARN of this policy where the given role lives.
+    pub fn for_role(&self, role: &RoleArn) -> PolicyArn {
+        match self {
+            Self::Arn(arn) => arn.clone(),
+            Self::AwsManaged(path) => PolicyArn::managed_by_aws(path, role.partition()),
+        }
+    }
+}
+
+impl fmt::Display for PolicyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Arn(arn) => arn.fmt(f),
+            Self::AwsManaged(path) => f.write_str(path),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_with_a_path_is_named_by_its_last_segment_and_keeps_its_partition() {
+        let arn = RoleArn::parse("arn:aws-cn:iam::123456789012:role/team/x/orders").unwrap();
+        assert_eq!(arn.key().name.as_str(), "orders");
+        assert_eq!(
+            PolicyName::vpc_access().for_role(&arn).as_str(),
+            "arn:aws-cn:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole"
+        );
+    }
+}
