@@ -15,7 +15,10 @@ mod rooms {
     pub mod cloud {
         #[derive(Debug, thiserror::Error)]
         #[error("there is no AWS here")]
-        pub struct CloudError;
+        pub struct CloudError {
+            pub class: (),
+            pub code: String,
+        }
 
         /// What the settings say of budgets.
         #[derive(Clone, Copy, Debug, Default, PartialEq)]
