@@ -27,7 +27,7 @@ impl Files {
     /// ones nor those of directories in it.
     pub fn read(path: &Path) -> Self {
         match path.is_dir() {
-            true => directory(path).unwrap_or_else(|error| Self::of_directory([Err(error)])),
+            true => directory(path, Source::read).unwrap_or_else(|error| Self::of_directory([Err(error)])),
             false => Self::of_file(Source::read(path)),
         }
     }
@@ -89,16 +89,16 @@ fn digest_of_all(sources: &[Source]) -> Digest {
     Digest::of(&lines)
 }
 
-fn directory(path: &Path) -> Result<Files, ReadError> {
+fn directory(path: &Path, mut read: impl FnMut(&Path) -> Result<Source, ReadError>) -> Result<Files, ReadError> {
     for _ in 0..TRIES {
         let before = list(path)?;
         if before.is_empty() {
             return Err(ReadError::NoFiles { path: path.to_owned() });
         }
-        // A file that is gone by now is one that cannot be read, not one that lists nothing.
-        let read = Files::of_directory(before.iter().map(|file| Source::read(&file.path)));
-        if !read.unread.is_empty() || list(path)? == before {
-            return Ok(read);
+        // What could not be read is only told of a directory that stayed as it was: a file may have gone with its tree.
+        let files = Files::of_directory(before.iter().map(|file| read(&file.path)));
+        if list(path)? == before {
+            return Ok(files);
         }
     }
     Err(ReadError::Restless { path: path.to_owned() })
@@ -142,6 +142,7 @@ pub(super) fn counts(name: &OsStr) -> bool {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::symlink;
 
     use super::*;
 
@@ -183,6 +184,50 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_that_is_swapped_while_it_is_read_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, current) = (folder.path(), folder.path().join("current"));
+        // The new tree lacks a file of the old one, as after a rename in the repository.
+        for (tree, files) in [("old", ["a.toml", "b.toml"]), ("new", ["b.toml", "c.toml"])] {
+            fs::create_dir(root.join(tree)).unwrap();
+            files.iter().for_each(|name| fs::write(root.join(tree).join(name), format!("# {tree}\nx = 1")).unwrap());
+        }
+        symlink("old", &current).unwrap();
+        let mut swapped = false;
+        let files = directory(&current, |path| {
+            if !std::mem::replace(&mut swapped, true) {
+                symlink("new", root.join("next")).unwrap();
+                fs::rename(root.join("next"), &current).unwrap();
+                fs::remove_dir_all(root.join("old")).unwrap();
+            }
+            Source::read(path)
+        });
+        let files = files.unwrap();
+        assert_eq!((names(&files), files.unread()), (vec!["b.toml".to_owned(), "c.toml".to_owned()], &[][..]));
+        assert!(files.sources().iter().all(|file| file.text().starts_with("# new")), "all of it is of one tree");
+    }
+
+    #[test]
+    fn a_directory_that_never_rests_is_a_mistake_and_so_is_one_that_goes_while_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.toml");
+        fs::write(&file, "x = 1").unwrap();
+        let mut length = 0;
+        let growing = directory(folder.path(), |path| {
+            length += 1;
+            fs::write(path, "x".repeat(length)).unwrap();
+            Source::read(path)
+        });
+        assert!(matches!(growing, Err(ReadError::Restless { .. })), "{growing:?}");
+        assert_eq!(length, TRIES as usize);
+        let going = directory(folder.path(), |path| {
+            fs::remove_dir_all(folder.path()).unwrap();
+            Source::read(path)
+        });
+        assert!(matches!(going, Err(ReadError::Unreadable { .. })), "{going:?}");
+    }
+
+    #[test]
     fn what_cannot_be_read_is_a_mistake_and_not_an_absence() {
         let folder = tempfile::tempdir().unwrap();
         let unread =
@@ -194,7 +239,7 @@ mod tests {
         fs::write(folder.path().join("empty.toml"), "").unwrap();
         fs::write(folder.path().join("silent.toml"), "# nothing").unwrap();
         fs::write(folder.path().join("text.toml"), b"\xff").unwrap();
-        std::os::unix::fs::symlink("nowhere", folder.path().join("gone.toml")).unwrap();
+        symlink("nowhere", folder.path().join("gone.toml")).unwrap();
         let said = unread();
         let expected = ["empty.toml is empty", "cannot read", "silent.toml lists nothing", "not UTF-8"];
         assert_eq!(said.len(), expected.len(), "{said:?}");
