@@ -441,8 +441,10 @@ fn validate_takes_directories_annotates_for_github_and_points_at_what_is_doubtfu
 #[test]
 fn validate_points_at_what_the_settings_will_not_let_through_if_there_are_settings() {
     let desk = Desk::new(ORDERS);
-    let elsewhere = "[[function]]\nname = 'elsewhere'\nvpc = 'vpc-0b'\n[[function]]\nname = 'out'\nvpc = 'none'\n";
-    desk.write("fleet.toml", &format!("{ORDERS}{elsewhere}"));
+    let entry = |name: &str, vpc: &str| format!("[[function]]\nname = '{name}'\nvpc = '{vpc}'\n");
+    let more =
+        [("elsewhere", "vpc-0b"), ("out", "none"), ("else-*", "vpc-0b"), ("out-*", "none"), ("orders-*", "orders")];
+    desk.write("fleet.toml", &more.iter().fold(ORDERS.to_owned(), |text, (name, vpc)| text + &entry(name, vpc)));
     let validate = |settings: Option<&str>| {
         if let Some(settings) = settings {
             desk.write("limits.toml", settings);
@@ -451,14 +453,15 @@ fn validate_points_at_what_the_settings_will_not_let_through_if_there_are_settin
         let output = desk.run(&[&["validate", "--output", "github", "fleet.toml"], config].concat());
         assert_eq!(output.status.code(), Some(0), "{}", err(&output));
         let said = out(&output);
+        assert_says(&said, &["fleet.toml: valid, 3 functions, 3 patterns\n"]);
         let lines =
             said.lines().filter(|line| line.starts_with("::warning") && line.contains("the settings will keep"));
         let names = lines.map(|line| line.split('`').nth(1).unwrap().to_owned());
         names.collect::<Vec<_>>()
     };
     assert_eq!(validate(None), [] as [&str; 0], "nobody knows what the operator allows");
-    assert_eq!(validate(Some("mode = 'enforce'")), ["out"]);
+    assert_eq!(validate(Some("mode = 'enforce'")), ["out", "out-*"]);
     let both = "[guard]\nallow_detach = true\nallowed_vpcs = ['vpc-0a1b2c3d4e5f60718']\n";
-    assert_eq!(validate(Some(both)), ["elsewhere"]);
+    assert_eq!(validate(Some(both)), ["elsewhere", "else-*"]);
     assert_eq!(validate(Some("[guard]\nallow_detach = true\n")), [] as [&str; 0]);
 }

@@ -164,8 +164,8 @@ fn tell(adopted: &Adopted) {
 
 fn tell_written(adopted: &Adopted, facts: &Facts, target: &Target<'_>) {
     let networks: BTreeSet<_> = adopted.listed.keys().filter_map(|key| place(facts, key)).collect();
-    let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
-    let (functions, networks) = (count(adopted.listed.len(), "function"), count(networks.len(), "network"));
+    let functions = print::counted(adopted.listed.len(), "function");
+    let networks = print::counted(networks.len(), "network");
     let rest = match adopted.left_out.len() {
         0 => String::new(),
         number => format!("; {number} not listed, as the comments at the end say"),

@@ -43,6 +43,11 @@ pub(super) fn out_json(value: &impl Serialize) -> Result<(), Failure> {
     out(&json(value)?)
 }
 
+/// A number of things, in words: `1 function`, `2 functions`.
+pub(super) fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 pub(super) const BOLD: Style = Style::new().bold();
 pub(super) const DIM: Style = Style::new().dimmed();
 pub(super) const GREEN: Style = AnsiColor::Green.on_default();

@@ -4,14 +4,13 @@ mod github;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::connect::{clock, named_accounts, region_of_environment};
-use super::print::{colour_on_stderr, out, out_json};
+use super::print::{colour_on_stderr, counted, out, out_json};
 use super::{Failure, ValidateArgs, ValidateOutput, exit};
-use crate::desired::{Accounts, DesiredState, Entry};
+use crate::desired::{Accounts, DesiredState, Terms};
 use crate::file::Diagnostic;
 use crate::names::Time;
 use crate::plan::{self, Limits};
@@ -23,6 +22,7 @@ struct Checked {
     file: PathBuf,
     valid: bool,
     functions: usize,
+    patterns: usize,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -47,21 +47,21 @@ fn check(file: &Path, accounts: &Accounts, limits: Option<&Limits>, now: Time) -
         Ok(state) => {
             let ended = state.ended(now);
             let exceeding = limits.map(|limits| exceeding(&state, limits)).unwrap_or_default();
-            let diagnostics = state.warnings.into_iter().chain(ended).chain(exceeding).collect();
-            Checked { file, valid: true, functions: state.entries.len(), diagnostics }
+            let diagnostics = state.warnings.iter().cloned().chain(ended).chain(exceeding).collect();
+            Checked { file, valid: true, functions: state.entries.len(), patterns: state.patterns.len(), diagnostics }
         }
-        Err(unusable) => Checked { file, valid: false, functions: 0, diagnostics: unusable.0 },
+        Err(unusable) => Checked { file, valid: false, functions: 0, patterns: 0, diagnostics: unusable.0 },
     }
 }
 
-/// Points at entries that the settings will not let through, whatever is found in AWS.
+/// Points at functions and patterns that the settings will not let through, whatever is found in AWS.
 fn exceeding(state: &DesiredState, limits: &Limits) -> Vec<Diagnostic> {
-    let told = |entry: &Arc<Entry>| {
-        let why = plan::refused(limits, entry)?;
-        let text = format!("the settings will keep `{}` as it is", entry.key.name);
-        Some(Diagnostic::warning(&entry.terms.source, &entry.terms.span, text, why.reason.name()).help(why.to_string()))
+    let told = |(name, terms): (&str, &Terms)| {
+        let why = plan::refused(limits, &terms.want)?;
+        let text = format!("the settings will keep `{name}` as it is");
+        Some(Diagnostic::warning(&terms.source, &terms.span, text, why.reason.name()).help(why.to_string()))
     };
-    state.entries.iter().filter_map(told).collect()
+    state.written().filter_map(told).collect()
 }
 
 fn print(checked: &Checked) -> Result<(), Failure> {
@@ -76,11 +76,12 @@ fn annotate(checked: &Checked) -> Result<(), Failure> {
     out(&(commands.collect::<String>() + &summary(checked)))
 }
 
-fn summary(checked: &Checked) -> String {
-    let file = checked.file.display();
-    match checked.valid {
-        true if checked.functions == 1 => format!("{file}: valid, 1 function\n"),
-        true => format!("{file}: valid, {} functions\n", checked.functions),
-        false => format!("{file}: not valid\n"),
+fn summary(Checked { file, valid, functions, patterns, diagnostics: _ }: &Checked) -> String {
+    let file = file.display();
+    let functions = counted(*functions, "function");
+    match (valid, patterns) {
+        (false, _) => format!("{file}: not valid\n"),
+        (true, 0) => format!("{file}: valid, {functions}\n"),
+        (true, _) => format!("{file}: valid, {functions}, {}\n", counted(*patterns, "pattern")),
     }
 }

@@ -276,13 +276,17 @@ impl DesiredState {
         file::schema::<document::Document>("The desired state of lambda-vpc-controller")
     }
 
+    /// What is written: each name and each pattern, and what the file says of it.
+    pub fn written(&self) -> impl Iterator<Item = (&str, &Terms)> {
+        let named = self.entries.iter().filter(|entry| entry.pattern.is_none());
+        let named = named.map(|entry| (entry.key.name.as_str(), &*entry.terms));
+        named.chain(self.patterns.iter().map(|pattern| (pattern.name.as_str(), &*pattern.terms)))
+    }
+
     /// Points at observations that are over: legal, but what was to be remembered by then is perhaps forgotten.
     pub fn ended(&self, now: Time) -> Vec<Diagnostic> {
-        let named = self.entries.iter().filter(|entry| entry.pattern.is_none());
-        let named = named.map(|entry| (entry.key.name.as_str(), &entry.terms));
-        let all = named.chain(self.patterns.iter().map(|pattern| (pattern.name.as_str(), &pattern.terms)));
-        let over = all.filter(|(_, terms)| terms.until.is_some_and(|until| until <= now));
-        let told = |(name, terms): (&str, &Arc<Terms>)| {
+        let over = self.written().filter(|(_, terms)| terms.until.is_some_and(|until| until <= now));
+        let told = |(name, terms): (&str, &Terms)| {
             let text = format!("the observation of `{name}` has ended");
             let ended = Diagnostic::warning(&terms.source, &terms.span, text, "is enforced");
             ended.help("take `mode`, `until` and `reason` out, or set a later end")

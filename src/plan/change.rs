@@ -290,9 +290,9 @@ pub(super) fn missing(w: &World<'_>, entry: &Entry, function: &Function, role: &
     missing
 }
 
-/// Why the operator's settings refuse what an entry wants, no matter what is found in AWS; none if they do not.
-pub fn refused(limits: &Limits, entry: &Entry) -> Option<Why> {
-    match &entry.terms.want {
+/// Why the operator's settings refuse what is wanted, no matter what is found in AWS; none if they do not.
+pub fn refused(limits: &Limits, want: &Want) -> Option<Why> {
+    match want {
         Want::Disputed(_) => None,
         Want::Detached => (!limits.allow_detach).then(|| Why::new(Reason::DetachNotAllowed, "")),
         Want::Attached(intent) => {
@@ -304,7 +304,7 @@ pub fn refused(limits: &Limits, entry: &Entry) -> Option<Why> {
 
 /// What the operator's settings refuse, no matter what the file says.
 fn allowed(w: &World<'_>, entry: &Entry, attach: &[Attach]) -> Result<(), Outcome> {
-    if let Some(why) = refused(w.limits, entry) {
+    if let Some(why) = refused(w.limits, &entry.terms.want) {
         return Err(Outcome::Blocked { why, until: None });
     }
     match attach.iter().find(|attach| !policy_allowed(w, attach)) {
