@@ -360,7 +360,7 @@ impl<'a> Resolver<'a> {
             None if vpcs.by_name.is_empty() => {
                 format!("define it: `[[vpc]]` with `name = \"{text}\"` and its `id`, or write the id itself")
             }
-            None => format!("the file defines {}", known.collect::<Vec<_>>().join(", ")),
+            None => format!("the file defines {}", file::listed(known)),
         }));
         None
     }

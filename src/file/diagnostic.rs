@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use annotate_snippets::{AnnotationKind, Group, Level as SnippetLevel, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level as SnippetLevel, Renderer, Snippet};
 use serde::Serialize;
 
 use super::{ReadError, Source, Span};
@@ -140,23 +140,33 @@ impl Diagnostic {
         let mut group = Group::with_title(level.primary_title(&self.message));
         let mut shown: Vec<&Source> = Vec::new();
         for label in &self.labels {
-            if shown.contains(&&label.source) {
-                continue;
+            if !shown.contains(&&label.source) {
+                shown.push(&label.source);
+                group = group.element(self.snippet(&label.source));
             }
-            shown.push(&label.source);
-            let annotations =
-                self.labels.iter().enumerate().filter(|(_, other)| other.source == label.source).map(|(at, other)| {
-                    let kind = if at == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
-                    kind.span(clamp(&other.span, other.source.text())).label(&other.text)
-                });
-            let path = label.source.path().display().to_string();
-            group = group.element(Snippet::source(label.source.text()).path(path).annotations(annotations));
         }
         if let Some(help) = &self.help {
             group = group.element(SnippetLevel::HELP.message(help));
         }
         let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
         renderer.render(&[group])
+    }
+
+    /// The marked lines of one file. Only these are handed on: of a long file with many mistakes, the whole would be split
+    /// into its lines for each.
+    fn snippet<'a>(&'a self, source: &'a Source) -> Snippet<'a, Annotation<'a>> {
+        let spans = self.labels.iter().enumerate().filter(|(_, label)| label.source == *source);
+        let spans: Vec<_> = spans.map(|(at, label)| (at, clamp(&label.span, source.text()), &label.text)).collect();
+        let from = spans.iter().map(|(_, span, _)| span.start).min().unwrap_or_default();
+        let to = spans.iter().map(|(_, span, _)| span.end).max().unwrap_or_default();
+        let (first, lines) = source.lines(&(from..to));
+        let begin = lines.start;
+        let annotations = spans.into_iter().map(move |(at, span, text)| {
+            let kind = if at == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+            kind.span(span.start - begin..span.end - begin).label(text)
+        });
+        let text = source.text().get(lines).unwrap_or_default();
+        Snippet::source(text).line_start(first).path(source.path().display().to_string()).annotations(annotations)
     }
 }
 
@@ -205,7 +215,7 @@ impl Report {
     /// All of them, in the order in which they stand in the files.
     pub fn sorted(mut self) -> Vec<Diagnostic> {
         let at = |diagnostic: &Diagnostic| (diagnostic.file().map(Path::to_owned), diagnostic.place());
-        self.diagnostics.sort_by_key(at);
+        self.diagnostics.sort_by_cached_key(at);
         self.diagnostics
     }
 }

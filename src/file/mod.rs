@@ -25,6 +25,19 @@ pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         .map(|(_, name)| name)
 }
 
+/// So many names are listed in a sentence.
+const LISTED: usize = 10;
+
+/// Names with commas between them; of many, the first, and how many more there are.
+pub fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut names = names.into_iter();
+    let first = names.by_ref().take(LISTED).collect::<Vec<_>>().join(", ");
+    match names.count() {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
 /// Why a file, or several that belong together, cannot be used: all that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unusable(pub Vec<Diagnostic>);
@@ -59,3 +72,17 @@ impl std::fmt::Display for Unusable {
 }
 
 impl std::error::Error for Unusable {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_names_the_first_ten_are_listed() {
+        let names: Vec<String> = (0..500).map(|number| format!("v{number}")).collect();
+        let listed = |count: usize| listed(names[..count].iter().map(String::as_str));
+        assert_eq!((listed(0).as_str(), listed(1).as_str(), listed(3).as_str()), ("", "v0", "v0, v1, v2"));
+        assert_eq!(listed(10), "v0, v1, v2, v3, v4, v5, v6, v7, v8, v9");
+        assert_eq!(listed(500), format!("{} and 490 more", listed(10)));
+    }
+}

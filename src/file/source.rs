@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use super::Span;
 use crate::names::Digest;
 
 /// A file's content at one moment. Cheap to clone; a desired state keeps it, to show where an entry stands.
@@ -145,9 +146,57 @@ impl Source {
         while !text.is_char_boundary(end) {
             end -= 1;
         }
-        let starts = self.inner.line_starts.get_or_init(|| text.match_indices('\n').map(|(at, _)| at + 1).collect());
-        let lines_before = starts.partition_point(|start| *start <= end);
-        let line_start = lines_before.checked_sub(1).and_then(|line| starts.get(line)).copied().unwrap_or_default();
-        (1 + lines_before, 1 + text[line_start..end].chars().count())
+        let line = self.line(end);
+        (1 + line, 1 + text[self.line_start(line)..end].chars().count())
+    }
+
+    /// The whole lines that a span lies in: the number of the first, from 1, and where in the text they are. What follows the
+    /// last line break is a line only if there is anything.
+    pub(super) fn lines(&self, span: &Span) -> (usize, Span) {
+        let text = self.text();
+        let last = self.line(text.len());
+        let last = if text.ends_with('\n') { last.saturating_sub(1) } else { last };
+        let first = self.line(span.start).min(last);
+        let end = self.line_starts().get(self.line(span.end)).copied().unwrap_or(text.len());
+        (1 + first, self.line_start(first)..end)
+    }
+
+    /// The line that a byte is in, from 0.
+    fn line(&self, offset: usize) -> usize {
+        self.line_starts().partition_point(|start| *start <= offset)
+    }
+
+    fn line_start(&self, line: usize) -> usize {
+        line.checked_sub(1).and_then(|line| self.line_starts().get(line)).copied().unwrap_or_default()
+    }
+
+    fn line_starts(&self) -> &[usize] {
+        self.inner.line_starts.get_or_init(|| self.text().match_indices('\n').map(|(at, _)| at + 1).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_of_a_span_are_whole_ones_and_no_more() {
+        for (text, marked, expected) in [
+            ("ab\ncd\nef", 0..0, (1, "ab\n")),
+            ("ab\ncd\nef", 1..2, (1, "ab\n")),
+            ("ab\ncd\nef", 2..2, (1, "ab\n")),
+            ("ab\ncd\nef", 3..5, (2, "cd\n")),
+            ("ab\ncd\nef", 4..7, (2, "cd\nef")),
+            ("ab\ncd\nef", 7..8, (3, "ef")),
+            // A mark behind the end belongs to the last line that there is.
+            ("ab\ncd\n", 6..6, (2, "cd\n")),
+            ("ab\ncd", 5..5, (2, "cd")),
+            ("ab\n\n", 4..4, (2, "\n")),
+            ("ä\r\ncd\r\n", 4..5, (2, "cd\r\n")),
+        ] {
+            let source = Source::from_bytes(Path::new("f.toml"), text.into()).unwrap();
+            let (line, lines) = source.lines(&marked);
+            assert_eq!((line, &source.text()[lines]), expected, "{marked:?} of {text:?}");
+        }
     }
 }
