@@ -114,11 +114,13 @@ pub fn read<T: DeserializeOwned + JsonSchema>(source: &Source, report: &mut Repo
         return None;
     }
     let mut unknown: BTreeSet<Vec<String>> = BTreeSet::new();
-    let document = serde_ignored::deserialize(toml::Deserializer::from(table.clone()), |path| {
+    let document = serde_ignored::deserialize(toml::Deserializer::from(table), |path| {
         unknown.insert(steps(&path));
     });
     if !unknown.is_empty() {
         let schema = schemars::schema_for!(T);
+        // The first one became the document. Where a key stands is asked so seldom that nobody keeps a second.
+        let (table, _) = DeTable::parse_recoverable(source.text());
         unknown.iter().for_each(|path| report.push(unknown_key(source, table.get_ref(), path, schema.as_value())));
     }
     match document {
