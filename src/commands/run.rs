@@ -92,7 +92,8 @@ pub(super) async fn daemon(
     let telemetry = Telemetry::new(settings.metrics.per_function, Arc::clone(&clock));
     let telemetry = Arc::new(telemetry.map_err(|error| Failure::Other(format!("the metrics are wrong: {error}")))?);
     let aws = connect::aws(settings, endpoint, telemetry.clone(), Arc::clone(&clock)).await;
-    DesiredState::load(&settings.desired, &Accounts::without_aws(connect::named_accounts(settings), aws.region()))?;
+    let accounts = Accounts::without_aws(connect::named_accounts(settings), aws.region());
+    let first = first(DesiredState::load(&settings.desired, &accounts)?);
     if let Ok(at) = listener.local_addr() {
         tracing::info!(%at, "serving the page, /api/v1, /metrics, /livez and /readyz");
     }
@@ -113,12 +114,20 @@ pub(super) async fn daemon(
     following.spawn(follow::desired(at, send.clone()));
     following.spawn(follow::settings(file, desired, send));
     let controller = Controller::new(Limits::of(settings), Cadence::of(settings));
-    engine::run(controller, &ports, vec![Event::Signal(Signal::Look)], signals, |_| false).await;
+    engine::run(controller, &ports, first, signals, |_| false).await;
     following.abort_all();
     drop(stop_http);
     stopped(serving).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What happens first: the desired state that was read is in force, unless its account is yet to be found out. Then the file
+/// is looked at, which may have changed before anybody watched it.
+fn first(state: DesiredState) -> Vec<Event> {
+    let known = state.region_of_nobody().is_none().then_some(state);
+    let loaded = known.map(|state| Event::Loaded(Ok(Some(state))));
+    loaded.into_iter().chain([Event::Signal(Signal::Look)]).collect()
 }
 
 /// Waits a moment for requests in hand; a client that stalls must not keep the daemon.
@@ -151,5 +160,27 @@ impl Observer for Both {
 
     fn turn_within(&self) -> Duration {
         self.0.turn_within()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::file::Source;
+
+    #[test]
+    fn what_was_read_at_the_start_is_not_parsed_again_unless_its_account_is_yet_to_be_found_out() {
+        let begins_with = |account: &str| {
+            let text = format!("[[function]]\nname = 'f'\nvpc = 'none'\nregion = 'eu-west-1'\n{account}");
+            let source = Source::from_bytes(Path::new("functions.toml"), text.into()).unwrap();
+            first(DesiredState::check(&source, &Accounts::without_aws(BTreeMap::new(), None)).unwrap())
+        };
+        let stated = begins_with("account = '123456789012'");
+        let [Event::Loaded(Ok(Some(state))), Event::Signal(Signal::Look)] = &stated[..] else { panic!("{stated:?}") };
+        assert_eq!(state.entries.len(), 1);
+        let left_open = begins_with("");
+        assert!(matches!(left_open[..], [Event::Signal(Signal::Look)]), "{left_open:?}");
     }
 }
