@@ -3,6 +3,8 @@
 //! The settings file is read like the desired state, every mistake with its place. Flags and `LAMBDA_VPC_*` variables
 //! go over the file, the file over the defaults.
 
+mod read;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cloud::Rates;
-use crate::file::{self, Diagnostic, Field, Report, Source, Unusable};
+use crate::file::{self, Reader, Report, Source, Unusable};
 use crate::names::{AccountId, NameError, PolicyName, RoleArn, VpcId};
 
 /// Where the settings are looked for when nobody says; it may be missing.
@@ -161,109 +163,27 @@ pub struct Overrides {
     pub audit: Option<Audit>,
 }
 
-/// The settings file as it is written.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(expecting = "a table")]
-pub struct RawSettings {
-    /// The desired state: a TOML file, or a directory of them. A relative path begins at this file's folder.
-    desired: Option<Field<String>>,
-    /// A ceiling over every entry's mode: "enforce" (default) or "observe".
-    #[schemars(extend("enum" = ["enforce", "observe"]))]
-    mode: Option<Field<String>>,
-    /// Address and port of the metrics and health pages.
-    listen: Option<Field<String>>,
-    /// How often the whole fleet is looked at, such as "5m".
-    resync: Option<Field<String>>,
-    /// How long a function that somebody else just changed is left alone, such as "60s".
-    settle: Option<Field<String>>,
-    /// Whether published versions are listed as well, and those counted and shown that run another network than the file says,
-    /// with the aliases that lead to them: true or false (default).
-    versions: Option<Field<bool>>,
-    /// Where every change is recorded: "stdout", or the path of a file. A relative path begins at this file's folder.
-    audit: Option<Field<String>>,
-    /// How fast, and how much at once.
-    limits: Option<Field<RawLimits>>,
-    /// What no desired file may exceed.
-    guard: Option<Field<RawGuard>>,
-    /// An account that may be written into.
-    account: Option<Field<Vec<Field<RawAccount>>>>,
-    /// What is exported.
-    metrics: Option<Field<RawMetrics>>,
-}
-
-/// `[limits]`
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(expecting = "a table: `[limits]`")]
-struct RawLimits {
-    /// Requests a second to Lambda's control plane, per account and region: more than 0, at most 15.
-    requests_per_second: Option<Field<Number>>,
-    /// Requests a second to GetFunction, per account and region: more than 0, at most 100. With it, states are polled by
-    /// GetFunction, which AWS counts by itself; but whoever may call that can also read a function's code. Left out: states
-    /// are polled by GetFunctionConfiguration, which counts for the control plane.
-    get_function_per_second: Option<Field<Number>>,
-    /// Requests a second to IAM, per account: more than 0, at most 100. AWS does not publish what it grants.
-    iam_requests_per_second: Option<Field<Number>>,
-    /// Reading requests a second to EC2, per account and region: more than 0, at most 20.
-    ec2_requests_per_second: Option<Field<Number>>,
-    /// How many functions of an account and region are worked on at the same time: 1 to 1000.
-    workers: Option<Field<usize>>,
-}
-
-/// `[guard]`
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(expecting = "a table: `[guard]`")]
-struct RawGuard {
-    /// Whether `vpc = "none"` may take a function out of its VPC.
-    allow_detach: Option<Field<bool>>,
-    /// The policies that may be attached, by ARN or by the path and name of one that AWS manages.
-    allowed_policies: Option<Field<Vec<Field<String>>>>,
-    /// The VPCs that functions may be attached to. Left out: any.
-    allowed_vpcs: Option<Field<Vec<Field<String>>>>,
-    /// The most functions of an account and region that the daemon changes in an hour without a person's agreement; ten
-    /// always pass.
-    max_changes: Option<Field<usize>>,
-    /// The same as a share of those that the file lists there, in percent: 0 to 100.
-    max_change_percent: Option<Field<usize>>,
-    /// Plans that a person has looked at, by the ids that `plan` prints. Each is good once.
-    approved: Option<Field<Vec<Field<String>>>>,
-}
-
-/// `[[account]]`
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(expecting = "a table: `[[account]]`")]
-struct RawAccount {
-    /// The name by which the desired state may call it.
-    name: Option<Field<String>>,
-    /// The account's id: twelve digits.
-    id: Option<Field<String>>,
-    /// The role to assume in it.
-    role_arn: Option<Field<String>>,
-    /// What the role's trust policy wants to see.
-    external_id: Option<Field<String>>,
-}
-
-/// `[metrics]`
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(expecting = "a table: `[metrics]`")]
-struct RawMetrics {
-    /// Whether there are series for each function.
-    per_function: Option<Field<bool>>,
-}
-
-/// A number, with or without a point.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "a number")]
-enum Number {
-    Whole(u32),
-    Broken(f64),
-}
-
 /// Parses a duration as people write it: `90s`, `5m`, `1h 30m`.
 pub fn parse_duration(text: &str) -> Result<Duration, NameError> {
     let rule = "write a time like 90s, 5m or 1h30m";
     let wrong = || NameError { expected: "a duration", given: text.to_owned(), rule };
     let parsed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
     Duration::try_from(parsed).map_err(|_| wrong())
+}
+
+/// Parses a resync interval: a duration of a second or more.
+pub fn parse_resync(text: &str) -> Result<Duration, NameError> {
+    let rule = "looking at the fleet more than once a second would only use up AWS's rate limits";
+    let short = || NameError { expected: "a resync interval", given: text.to_owned(), rule };
+    parse_duration(text).and_then(|time| (time >= Duration::from_secs(1)).then_some(time).ok_or_else(short))
+}
+
+/// Parses a plan's id, or enough of its first digits.
+pub fn parse_plan_id(text: &str) -> Result<String, NameError> {
+    let rule = "write the id that `plan` prints: at least its first twelve hexadecimal digits";
+    let wrong = || NameError { expected: "the id of a plan", given: text.to_owned(), rule };
+    let digits = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    ((12..=64).contains(&text.len()) && digits).then(|| text.to_owned()).ok_or_else(wrong)
 }
 
 impl Settings {
@@ -277,7 +197,7 @@ impl Settings {
 
     /// The JSON schema of the settings file.
     pub fn schema() -> serde_json::Value {
-        file::schema::<RawSettings>("The settings of lambda-vpc-controller")
+        file::schema::<read::RawSettings>("The settings of lambda-vpc-controller")
     }
 
     /// The keys that differ and that a daemon cannot take over while it runs.
@@ -313,11 +233,8 @@ impl Settings {
     /// The settings of a file.
     pub fn check(source: &Source, overrides: &Overrides) -> Result<Self, Unusable> {
         let mut report = Report::default();
-        let raw: Option<RawSettings> = file::read(source, &mut report);
         let mut settings = Self::new(&Overrides::default());
-        if let Some(raw) = raw {
-            Reader { source, report: &mut report }.settings(&raw, &mut settings);
-        }
+        read::into(&mut settings, &mut Reader::new(source, &mut report));
         if report.has_errors() {
             return Err(Unusable(report.sorted()));
         }
@@ -365,150 +282,6 @@ impl Settings {
 /// as no file.
 pub fn is_there(path: &Path) -> bool {
     !matches!(path.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
-}
-
-/// Turns what is written into what it means, and collects the mistakes.
-struct Reader<'a> {
-    source: &'a Source,
-    report: &'a mut Report,
-}
-
-impl Reader<'_> {
-    fn settings(&mut self, raw: &RawSettings, into: &mut Settings) {
-        let folder = self.source.path().parent().unwrap_or(Path::new("")).to_owned();
-        if let Some(desired) = self.parse(&raw.desired, |text| not_empty(text)) {
-            into.desired = folder.join(desired);
-        }
-        set(&mut into.mode, self.parse(&raw.mode, |text| Mode::parse(text)));
-        set(&mut into.listen, self.parse(&raw.listen, |text| text.parse::<SocketAddr>().map_err(|_| listen(text))));
-        set(&mut into.resync, self.parse(&raw.resync, |text| parse_resync(text)));
-        set(&mut into.settle, self.parse(&raw.settle, |text| parse_duration(text)));
-        set(&mut into.versions, self.get(&raw.versions).copied());
-        into.audit = self.parse(&raw.audit, |text| Audit::parse(text)).map(|audit| audit.within(&folder));
-        if let Some(limits) = self.get(&raw.limits) {
-            self.rates(limits, &mut into.limits.rates);
-            set(&mut into.limits.workers, self.parse(&limits.workers, |number| workers(*number)));
-        }
-        if let Some(guard) = self.get(&raw.guard) {
-            set(&mut into.guard.allow_detach, self.get(&guard.allow_detach).copied());
-            set(&mut into.guard.allowed_policies, self.list(&guard.allowed_policies, PolicyName::parse));
-            into.guard.allowed_vpcs = self.list(&guard.allowed_vpcs, VpcId::parse);
-            set(&mut into.guard.max_changes, self.get(&guard.max_changes).copied());
-            set(&mut into.guard.max_change_percent, self.parse(&guard.max_change_percent, |number| percent(*number)));
-            set(&mut into.guard.approved, self.list(&guard.approved, parse_plan_id));
-        }
-        if let Some(metrics) = self.get(&raw.metrics) {
-            set(&mut into.metrics.per_function, self.get(&metrics.per_function).copied());
-        }
-        for raw in self.get(&raw.account).into_iter().flatten() {
-            self.account(raw, &mut into.accounts);
-        }
-    }
-
-    fn account(&mut self, field: &Field<RawAccount>, into: &mut Vec<Account>) {
-        let Some(raw) = field.get(self.source, self.report) else { return };
-        let id = self.parse(&raw.id, |text| AccountId::parse(text));
-        let role = self.parse(&raw.role_arn, |text| RoleArn::parse(text));
-        let name = self.parse(&raw.name, |text| not_empty(text));
-        let external_id = self.parse(&raw.external_id, |text| not_empty(text));
-        if raw.id.is_none() {
-            let missing = Diagnostic::error(self.source, field.span(), "this account has no id", "");
-            self.report.push(missing.help("state it: `id = \"123456789012\"`; nothing is written anywhere else"));
-        }
-        let Some(id) = id else { return };
-        let name = name.unwrap_or_else(|| id.to_string());
-        if let (Some(role), Some(field)) = (&role, &raw.role_arn)
-            && role.key().account != id
-        {
-            let text = format!("this role belongs to account {}, not to {id}", role.key().account);
-            self.report.push(Diagnostic::error(self.source, field.span(), text, "the role must be of this account"));
-        }
-        if into.iter().any(|other| other.id == id || other.name == name) {
-            let text = format!("account `{name}` ({id}) is stated twice");
-            self.report.push(Diagnostic::error(self.source, field.span(), text, "name and id must be used once"));
-            return;
-        }
-        into.push(Account { name, id, role, external_id });
-    }
-
-    fn rates(&mut self, limits: &RawLimits, into: &mut Rates) {
-        let lambda =
-            "Lambda's whole control plane grants 15 a second per account and region: write more than 0, at most 15";
-        let get_function = "Lambda grants 100 a second per account and region: write more than 0, at most 100";
-        let iam = "IAM throttles an account long before 100 a second: write more than 0, at most 100";
-        let ec2 = "EC2 grants 20 reads a second per account and region: write more than 0, at most 20";
-        set(&mut into.lambda, self.parse(&limits.requests_per_second, |number| rate(*number, 15.0, lambda)));
-        into.get_function = self.parse(&limits.get_function_per_second, |number| rate(*number, 100.0, get_function));
-        set(&mut into.iam, self.parse(&limits.iam_requests_per_second, |number| rate(*number, 100.0, iam)));
-        set(&mut into.ec2, self.parse(&limits.ec2_requests_per_second, |number| rate(*number, 20.0, ec2)));
-    }
-
-    fn get<'f, T>(&mut self, field: &'f Option<Field<T>>) -> Option<&'f T> {
-        field.as_ref()?.get(self.source, self.report)
-    }
-
-    fn parse<T, U>(&mut self, field: &Option<Field<T>>, parse: impl FnOnce(&T) -> Result<U, NameError>) -> Option<U> {
-        field.as_ref()?.parse(self.source, self.report, parse)
-    }
-
-    fn list<U>(
-        &mut self,
-        field: &Option<Field<Vec<Field<String>>>>,
-        parse: impl Fn(&str) -> Result<U, NameError>,
-    ) -> Option<Vec<U>> {
-        let items = self.get(field)?;
-        Some(items.iter().filter_map(|item| item.parse(self.source, self.report, |text| parse(text))).collect())
-    }
-}
-
-fn set<T>(into: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *into = value;
-    }
-}
-
-fn not_empty(text: &str) -> Result<String, NameError> {
-    let wrong = || NameError { expected: "a text", given: text.to_owned(), rule: "it must not be empty" };
-    (!text.trim().is_empty()).then(|| text.to_owned()).ok_or_else(wrong)
-}
-
-fn listen(text: &str) -> NameError {
-    let rule = "write address and port, like 127.0.0.1:9464, or 0.0.0.0:9464 for all interfaces";
-    NameError { expected: "an address to listen on", given: text.to_owned(), rule }
-}
-
-/// Parses a resync interval: a duration of a second or more.
-pub fn parse_resync(text: &str) -> Result<Duration, NameError> {
-    let rule = "looking at the fleet more than once a second would only use up AWS's rate limits";
-    let short = || NameError { expected: "a resync interval", given: text.to_owned(), rule };
-    parse_duration(text).and_then(|time| (time >= Duration::from_secs(1)).then_some(time).ok_or_else(short))
-}
-
-fn rate(number: Number, most: f64, rule: &'static str) -> Result<f64, NameError> {
-    let value = match number {
-        Number::Whole(value) => f64::from(value),
-        Number::Broken(value) => value,
-    };
-    let wrong = || NameError { expected: "a request rate", given: value.to_string(), rule };
-    (value > 0.0 && value <= most).then_some(value).ok_or_else(wrong)
-}
-
-fn percent(number: usize) -> Result<usize, NameError> {
-    let wrong = || NameError { expected: "a percentage", given: number.to_string(), rule: "write 0 to 100" };
-    (number <= 100).then_some(number).ok_or_else(wrong)
-}
-
-/// Parses a plan's id, or enough of its first digits.
-pub fn parse_plan_id(text: &str) -> Result<String, NameError> {
-    let rule = "write the id that `plan` prints: at least its first twelve hexadecimal digits";
-    let wrong = || NameError { expected: "the id of a plan", given: text.to_owned(), rule };
-    let digits = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    ((12..=64).contains(&text.len()) && digits).then(|| text.to_owned()).ok_or_else(wrong)
-}
-
-fn workers(number: usize) -> Result<usize, NameError> {
-    let wrong = || NameError { expected: "a number of workers", given: number.to_string(), rule: "write 1 to 1000" };
-    (1..=1000).contains(&number).then_some(number).ok_or_else(wrong)
 }
 
 #[cfg(test)]

@@ -21,8 +21,9 @@ use self::text::{one_line, place};
 use super::{Failure, ImportArgs, connect, exit, print};
 use crate::cloud::aws::{Aws, Endpoint};
 use crate::cloud::{Function, Listed, Read, Unobserved};
+use crate::desired::Accounts;
 use crate::live::{self, Facts, Fault, Seen, Surveyed};
-use crate::names::{AccountId, Clock, Region, Scope, fits};
+use crate::names::{AccountId, Clock, Region, Scope};
 use crate::plan::{Limits, Pace, Why};
 use crate::settings::Settings;
 
@@ -35,8 +36,12 @@ pub(super) async fn run(settings: &Settings, args: &ImportArgs) -> Result<ExitCo
     let target = Target::of(&args.output)?;
     let clock = connect::clock();
     let aws = connect::aws(settings, &Endpoint::Environment, Arc::new(Unobserved), Arc::clone(&clock)).await;
-    let regions = regions(args, &aws)?;
-    let account = account(settings, args, &*aws, &regions).await?;
+    let regions = regions(args, &aws);
+    let Some(any) = regions.first() else {
+        let none = "no region is known to look at: pass --region eu-west-1, or set AWS_REGION";
+        return Err(Failure::Other(none.to_owned()));
+    };
+    let account = account(settings, args, &*aws, any).await?;
     let mut facts = Facts::default();
     for region in regions {
         let scope = Scope { account: account.clone(), region };
@@ -55,37 +60,35 @@ pub(super) async fn run(settings: &Settings, args: &ImportArgs) -> Result<ExitCo
     Ok(if unread { exit::ERROR } else { exit::FINE })
 }
 
-fn regions(args: &ImportArgs, aws: &Aws) -> Result<BTreeSet<Region>, Failure> {
-    let regions: BTreeSet<Region> = match args.region.is_empty() {
+fn regions(args: &ImportArgs, aws: &Aws) -> BTreeSet<Region> {
+    match args.region.is_empty() {
         true => aws.region().into_iter().collect(),
         false => args.region.iter().cloned().collect(),
-    };
-    let none = "no region is known to look at: pass --region eu-west-1, or set AWS_REGION";
-    if regions.is_empty() { Err(Failure::Other(none.to_owned())) } else { Ok(regions) }
+    }
 }
 
-/// The account that is meant: by its name in the settings, by its id, or the one of the credentials.
+/// The account that is meant: by its name in the settings, by its id, or the one of the credentials, as any region says.
 async fn account(
     settings: &Settings,
     args: &ImportArgs,
     read: &dyn Read,
-    regions: &BTreeSet<Region>,
+    region: &Region,
 ) -> Result<AccountId, Failure> {
     let Some(text) = &args.account else {
-        let Some(region) = regions.first() else { return Ok(AccountId::nobody()) };
         let identity = read.caller_identity(None, region).await;
         let unknown = |why| Failure::Other(format!("whose the credentials are could not be found out: {why}"));
         return identity.map(|identity| identity.account).map_err(|error| unknown(Why::answered(&error)));
     };
-    if let Some(id) = connect::named_accounts(settings).get(text) {
-        return Ok(id.clone());
-    }
-    AccountId::parse(text).map_err(|_| {
-        Failure::Other(format!("the settings have no account `{text}`; an id of twelve digits works too (--account)"))
+    let accounts = Accounts::without_aws(connect::named_accounts(settings), None);
+    accounts.find(text).map_err(|none| {
+        let help = none.help().map(|help| format!("; {help}")).unwrap_or_default();
+        Failure::Other(format!("{none}{help}"))
     })
 }
 
-/// Looks at a region; again after a while, if something could not be read that may be read then.
+/// Looks at a region; again after a while, if something could not be read that may be read then. All of it is looked at
+/// again, though a single role may have failed: so what is written was seen at one time, and roles of functions that have
+/// gone or changed meanwhile are not mixed up with it.
 async fn look(read: &dyn Read, scope: &Scope, args: &ImportArgs, clock: &Clock) -> Result<Surveyed, Failure> {
     let mut tries = 0;
     loop {
@@ -103,7 +106,7 @@ async fn look(read: &dyn Read, scope: &Scope, args: &ImportArgs, clock: &Clock) 
 /// Whether a function is asked for. One that cannot be understood may be in any VPC.
 fn picked(args: &ImportArgs, Listed { name, version: _, function }: &Listed) -> bool {
     let in_vpc = |function: &Function| function.vpc.as_ref().is_some_and(|vpc| args.vpc.contains(vpc));
-    (args.name.is_empty() || args.name.iter().any(|pattern| fits(pattern, name.as_str())))
+    (args.name.is_empty() || args.name.iter().any(|pattern| pattern.fits(name)))
         && (args.vpc.is_empty() || function.as_ref().map_or(true, in_vpc))
 }
 

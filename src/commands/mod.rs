@@ -23,7 +23,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::file::Unusable;
-use crate::names::{AccountId, FunctionName, Region, VpcId};
+use crate::names::{AccountId, FunctionName, NamePattern, Region, VpcId};
 use crate::plan::Limits;
 use crate::settings::{self, Audit, Mode, Overrides, Settings};
 use crate::telemetry::LogFormat;
@@ -210,8 +210,8 @@ struct ImportArgs {
     #[arg(long, short, value_name = "FILE", default_value = "-")]
     output: PathBuf,
     /// Only functions whose name fits: `orders-*`, with `*` for any text and `?` for one character. May be repeated.
-    #[arg(long, value_name = "PATTERN")]
-    name: Vec<String>,
+    #[arg(long, value_name = "PATTERN", value_parser = NamePattern::parse)]
+    name: Vec<NamePattern>,
     /// Only functions in this VPC. May be repeated.
     #[arg(long, value_name = "ID", value_parser = VpcId::parse)]
     vpc: Vec<VpcId>,

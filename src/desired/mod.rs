@@ -3,19 +3,22 @@
 //! What comes out is a list of entries, each with its place in the file, keyed by account, region and name. Nothing in
 //! here knows what AWS says: whether a subnet exists is found out in `plan`.
 
+mod accounts;
 mod document;
 mod files;
+mod pick;
 mod resolve;
 mod watch;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+pub use accounts::{Accounts, NoAccount};
 pub use files::Files;
-pub use resolve::Accounts;
-pub(crate) use resolve::vpc_name;
 pub use watch::{Nudge, POLL, Watch};
+pub(crate) use words::vpc_name;
 
 use crate::cloud::CloudError;
 use crate::file::{self, Diagnostic, Place, Report, Source, Span, Unusable};

@@ -1,5 +1,6 @@
 //! A value of a TOML file with its place, and the reading of a whole file into a type made of such values.
 
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -8,7 +9,7 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Diagnostic, Report, Source, nearest};
+use super::{Diagnostic, Reader, Report, Source, nearest};
 
 /// A range of bytes in a file.
 pub type Span = Range<usize>;
@@ -58,27 +59,29 @@ impl<T> Field<T> {
     }
 
     /// The value; where it has the wrong type that is reported, and there is none.
-    pub fn get(&self, source: &Source, report: &mut Report) -> Option<&T> {
+    pub fn get(&self, reader: &mut Reader<'_>) -> Option<&T> {
         match &self.value {
             Ok(value) => Some(value),
             Err(error) => {
-                report.push(wrong_type(source, &self.span, error));
+                reader.report.push(wrong_type(reader.source, &self.span, error));
                 None
             }
         }
     }
 
-    /// The value made into something better; an error of that is reported at this place, with its help.
-    pub fn parse<U, E: std::fmt::Display>(
+    /// The value made into something better; an error of that is reported at this place.
+    pub fn parse<B: ?Sized, U, E: std::fmt::Display>(
         &self,
-        source: &Source,
-        report: &mut Report,
-        parse: impl FnOnce(&T) -> Result<U, E>,
-    ) -> Option<U> {
-        match parse(self.get(source, report)?) {
+        reader: &mut Reader<'_>,
+        parse: impl FnOnce(&B) -> Result<U, E>,
+    ) -> Option<U>
+    where
+        T: Borrow<B>,
+    {
+        match parse(self.get(reader)?.borrow()) {
             Ok(value) => Some(value),
             Err(error) => {
-                report.push(Diagnostic::error(source, &self.span, error.to_string(), ""));
+                reader.report.push(reader.error(&self.span, error.to_string(), ""));
                 None
             }
         }

@@ -7,11 +7,13 @@
 
 mod diagnostic;
 mod field;
+mod reader;
 mod schema;
 mod source;
 
 pub use diagnostic::{Diagnostic, Level, Place, Report};
 pub use field::{Field, Span, read};
+pub use reader::Reader;
 pub use schema::schema;
 pub use source::{ReadError, Source};
 

@@ -11,7 +11,7 @@ use crate::cloud::{Exclusion, Function};
 use crate::desired::{Accounts, DesiredState};
 use crate::file::Source;
 use crate::live::{Facts, Seen};
-use crate::names::{FunctionKey, Network, PolicyName, Time};
+use crate::names::{FunctionKey, Network, Time};
 use crate::plan::{Change, Limits, Memory, Outcome, State, Verdict, Why, World, compare};
 
 /// Whether functions in no VPC are listed.
@@ -145,12 +145,10 @@ impl Adopted {
     }
 }
 
-/// Says what is doubtful about the role of a function, and what would come of it.
+/// Says whose role it is that is doubtful.
 fn role_left(facts: &Facts, key: &FunctionKey, doubt: Doubt) -> Doubt {
     let Seen::Present(function) = facts.function(key) else { return doubt };
-    let (role, policy) = (&function.role.key().name, PolicyName::vpc_access().for_role(&function.role));
-    let text = format!("Role {role}: {}. Without the next line, a plan may attach {}.", doubt.text, policy.short());
-    Doubt { text, ..doubt }
+    Doubt { text: format!("Role {}: {}", function.role.key().name, doubt.text), ..doubt }
 }
 
 /// Why the file has no words for where a function is.

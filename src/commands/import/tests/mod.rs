@@ -12,7 +12,7 @@ use crate::cloud::{Class, CloudError, Listing, Operation};
 use crate::desired::{Accounts, AttachPolicy, DesiredState, Pick, Want};
 use crate::engine::{Cadence, Controller, Effect, Event};
 use crate::file::Source;
-use crate::names::{FunctionKey, FunctionName, Network, SecurityGroupId, Time, VpcId};
+use crate::names::{FunctionKey, FunctionName, NamePattern, Network, SecurityGroupId, Time, VpcId};
 use crate::plan::{Admitted, Plan, Reason, Verdict};
 use crate::settings::Overrides;
 use crate::simulator::{
@@ -388,6 +388,7 @@ fn a_function_is_picked_by_name_and_by_vpc_and_one_that_cannot_be_understood_by_
     let mut listed = page.items;
     listed.push(Listed { name: FunctionName::parse("odd").unwrap(), version: None, function: Err(error) });
     let vpcs = |ids: &[&str]| ids.iter().map(|id| VpcId::parse(id).unwrap()).collect::<Vec<_>>();
+    let patterns = |texts: &[&str]| texts.iter().map(|text| NamePattern::parse(text).unwrap()).collect::<Vec<_>>();
     for (name, vpc, expected) in [
         (&[][..], &[][..], &["api", "outside", "provided", "report", "worker", "odd"][..]),
         (&["*r*"], &[], &["provided", "report", "worker"]),
@@ -397,7 +398,7 @@ fn a_function_is_picked_by_name_and_by_vpc_and_one_that_cannot_be_understood_by_
         (&[], &["vpc-2"], &["odd"]),
         (&["API"], &[], &[]),
     ] {
-        let args = ImportArgs { name: texts(name), vpc: vpcs(vpc), ..args() };
+        let args = ImportArgs { name: patterns(name), vpc: vpcs(vpc), ..args() };
         let found = listed.iter().filter(|listed| picked(&args, listed)).map(|listed| &listed.name);
         assert_eq!(texts(found), expected, "{name:?} {vpc:?}");
     }
