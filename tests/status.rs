@@ -1,12 +1,17 @@
 //! `status`, asked of a daemon that stands still.
 
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use lambda_vpc_controller::cloud::{Class, CloudError, Operation};
+use lambda_vpc_controller::desired::LoadFailure;
+use lambda_vpc_controller::engine::Event;
 use lambda_vpc_controller::plan::Limits;
+use lambda_vpc_controller::simulator::World;
 use serde_json::Value;
 
 use crate::support::history::{History, settings};
+use crate::support::installed::installed;
 use crate::support::process::{Process, eventually};
 use crate::support::program;
 use crate::support::window::Window;
@@ -103,6 +108,66 @@ fn programs_get_all_of_it_as_json() {
 }
 
 #[test]
+fn a_pattern_that_fits_many_is_judged_by_all_of_them_and_what_is_wrong_is_explained_first() {
+    let attached_to_none = |number: usize| format!("[[function]]\nname = 'function-{number:05}'\nvpc = 'none'\n");
+    let fleet: String = (0..22).map(attached_to_none).collect();
+    let head = "[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n";
+    let mut history = History::of(World::fleet(22), Limits::of(&settings()));
+    history.load(&format!("{head}{fleet}"));
+    history.until_rest(Duration::from_secs(1200));
+    let mut window = Window::on(history);
+    let output = status(&window.url, &["function-*"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_says(&out(&output), &["and 2 more, 0 of them not as the file says: a narrower pattern"]);
+    assert!(!out(&output).contains("function-00020"));
+
+    // There is none of this name.
+    window.history.load(&format!("{head}{fleet}{}", attached_to_none(99_999)));
+    window.history.until_rest(Duration::from_secs(1200));
+    window.show();
+    let output = status(&window.url, &["function-*"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(out(&output).starts_with("function-99999 "), "{}", out(&output));
+    assert_says(&out(&output), &["and 3 more, 0 of them not as the file says"]);
+    let output = status(&window.url, &["function-000??"]);
+    assert_eq!(output.status.code(), Some(0), "the others are what they were: {output:?}");
+    let output = status(&window.url, &["function-*", "--output", "json"]);
+    let all: Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!((output.status.code(), all.as_array().unwrap().len()), (Some(2), 23));
+
+    let gone: String = (100..125).map(attached_to_none).collect();
+    window.history.load(&format!("{head}{fleet}{gone}"));
+    window.history.until_rest(Duration::from_secs(1200));
+    window.show();
+    let output = status(&window.url, &["function-*"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_says(&out(&output), &["and 27 more, 5 of them not as the file says"]);
+}
+
+#[test]
+fn what_is_in_force_is_not_claimed_where_nothing_is() {
+    let identity = || {
+        let operation = Operation::GetCallerIdentity;
+        let error = CloudError::local(operation, Class::Unreachable, "ConnectTimeout", "no connection");
+        Event::Loaded(Err(LoadFailure::Identity(error)))
+    };
+    let (nothing, older) =
+        ("cannot be used; nothing is in force", "cannot be used; what was in force before stays in force");
+    let mut history = History::new(Limits::of(&settings()));
+    history.feed(identity());
+    let mut window = Window::on(history);
+    let output = status(&window.url, &[]);
+    let text = out(&output);
+    assert!(output.status.code() == Some(2) && text.contains(nothing) && !text.contains(older), "{text}");
+    assert_says(&text, &["no desired state is in force yet"]);
+    window.history.load(FINE);
+    window.history.feed(identity());
+    window.show();
+    let text = out(&status(&window.url, &[]));
+    assert!(text.contains(older) && !text.contains(nothing), "{text}");
+}
+
+#[test]
 fn an_error_is_1_and_says_what_to_do() {
     let window = at_rest(FINE);
     for (url, arguments, words) in [
@@ -130,4 +195,32 @@ fn what_is_watched_is_told_again_when_it_has_changed() {
     eventually("the next one", || watching.output().contains("1 blocked, 1 drifted, 1 in sync").then_some(()));
     assert!(!watching.output().contains('\u{1b}'), "where there is no terminal it is not told what to do");
     assert!(watching.runs());
+}
+
+#[test]
+fn a_terminal_without_colours_is_cleared_as_well_and_one_that_cannot_be_is_told_what_is_new() {
+    let Some(script) = installed("script", "bsdutils") else { return };
+    let mut window = at_rest(FINE);
+    let program = env!("CARGO_BIN_EXE_lambda-vpc-controller");
+    let on_terminal = |kind: &str, colours: &[(&str, &str)]| {
+        let watch = format!("{program} status --watch --url {}", window.url);
+        let mut command = Command::new(&script);
+        command.args(["-qfec", &watch, "/dev/null"]).stdin(Stdio::null()).env_remove("NO_COLOR").env("TERM", kind);
+        Process::start(command.envs(colours.iter().copied()))
+    };
+    let (coloured, plain) = (on_terminal("xterm", &[]), on_terminal("xterm", &[("NO_COLOR", "1")]));
+    let dumb = on_terminal("dumb", &[]);
+    const CLEAR: &str = "\x1b[2J\x1b[H";
+    for (watching, what) in [(&coloured, "with colours"), (&plain, "without")] {
+        eventually(what, || (watching.output().matches(CLEAR).count() > 1).then_some(()));
+    }
+    assert!(coloured.output().contains("\x1b[1m"));
+    assert!(!plain.output().replace(CLEAR, "").contains('\x1b'), "{:?}", plain.output());
+    eventually("one that is dumb", || dumb.output().contains("1 in sync").then_some(()));
+    window.history.load(&format!("{FINE}{NOT_YET}"));
+    window.history.until_rest(Duration::from_secs(1200));
+    window.show();
+    eventually("what is new", || dumb.output().contains("1 blocked, 1 drifted, 1 in sync").then_some(()));
+    let told = dumb.output();
+    assert!(!told.contains('\x1b'), "{told:?}");
 }

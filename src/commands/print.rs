@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
@@ -23,7 +23,15 @@ pub(super) fn colour_on_stderr() -> bool {
 
 /// Writes a result to stdout. A reader that has read enough (`| head`) is no error.
 pub(super) fn out(text: &str) -> Result<(), Failure> {
-    let mut stdout = anstream::stdout().lock();
+    write(anstream::stdout().lock(), text)
+}
+
+/// Clears the terminal, also one that shows no colours.
+pub(super) fn clear() -> Result<(), Failure> {
+    write(std::io::stdout().lock(), "\x1b[2J\x1b[H")
+}
+
+fn write(mut stdout: impl std::io::Write, text: &str) -> Result<(), Failure> {
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Failure::Other(format!("the result cannot be written: {error}")))

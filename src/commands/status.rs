@@ -19,7 +19,7 @@ use crate::plan::State;
 const EVERY: Duration = Duration::from_secs(2);
 /// So many functions that are not in sync are shown to people; a program gets all of them.
 const SHOWN: usize = 50;
-/// So many functions of one name, in several accounts and regions, are explained.
+/// So many functions of one name, or that a pattern fits, are explained to people; a program gets all of them.
 const EXPLAINED: usize = 20;
 
 pub(super) async fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
@@ -41,13 +41,20 @@ pub(super) async fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
 
 /// On a terminal the picture is replaced; elsewhere each that is another one is written.
 fn show_again(text: &str, before: &mut String) -> Result<(), Failure> {
-    match std::io::stdout().is_terminal() {
-        true => print::out(&format!("\x1b[2J\x1b[H{text}"))?,
+    match can_be_cleared() {
+        true => {
+            print::clear()?;
+            print::out(text)?;
+        }
         false if text != before => print::out(text)?,
         false => {}
     }
     text.clone_into(before);
     Ok(())
+}
+
+fn can_be_cleared() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|kind| kind != "dumb")
 }
 
 fn tell(client: &Client, args: &StatusArgs) -> Result<(String, ExitCode), Failure> {
@@ -81,29 +88,39 @@ fn fleet(client: &Client, args: &StatusArgs) -> Result<(String, ExitCode), Failu
 }
 
 fn explain(client: &Client, name: &str, args: &StatusArgs) -> Result<(String, ExitCode), Failure> {
-    let detail = |key: &FunctionKey| client.get(&format!("/api/v1/functions/{key}"));
-    let found: Vec<Details> = match name.split('/').collect::<Vec<_>>()[..] {
+    let status: Status = client.get("/api/v1/status")?;
+    let is_fine = |function: &Function| function.is_in_sync_with(status.desired.digest.as_ref());
+    let detail = |key: &FunctionKey| client.get::<Details>(&format!("/api/v1/functions/{key}"));
+    let (found, left) = match name.split('/').collect::<Vec<_>>()[..] {
         [account, region, name] => {
             let key = FunctionKey::parse(account, region, name).map_err(|error| Failure::Other(error.to_string()))?;
-            vec![detail(&key)?]
+            (vec![detail(&key)?], Vec::new())
         }
         _ => {
             let query: String = form_urlencoded::Serializer::new(String::new()).append_pair("name", name).finish();
-            let found = client.functions(&query, EXPLAINED)?;
-            found.functions.iter().map(|function| detail(&function.key())).collect::<Result<_, _>>()?
+            let mut fitting = client.functions(&query, usize::MAX)?.functions;
+            let left = match args.output {
+                Output::Json => Vec::new(),
+                Output::Human => {
+                    // What is not as it should be is explained first.
+                    fitting.sort_by_key(is_fine);
+                    fitting.split_off(EXPLAINED.min(fitting.len()))
+                }
+            };
+            (fitting.iter().map(|function| detail(&function.key())).collect::<Result<_, _>>()?, left)
         }
     };
     if found.is_empty() {
         return Err(Failure::Other(format!("the desired state at {} lists no function {name}", args.url)));
     }
-    let status: Status = client.get("/api/v1/status")?;
-    let fine = |details: &Details| {
-        details.function.state == State::InSync && details.attempted_digest == status.desired.digest
-    };
-    let code = if status.desired.valid && found.iter().all(fine) { exit::FINE } else { exit::pending() };
+    let all_fine = found.iter().map(|details| &details.function).chain(&left).all(is_fine);
+    let code = if status.desired.valid && all_fine { exit::FINE } else { exit::pending() };
     let text = match args.output {
         Output::Json => print::json(&found)?,
-        Output::Human => text::Page::here(now()).details(&found),
+        Output::Human => {
+            let wrong = left.iter().filter(|function| !is_fine(function)).count();
+            text::Page::here(now()).details(&found, &text::Left { count: left.len(), wrong })
+        }
     };
     Ok((text, code))
 }

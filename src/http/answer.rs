@@ -157,6 +157,8 @@ pub struct Function {
     pub mode: Mode,
     /// How many doubts there are about its entry.
     pub warnings: usize,
+    /// The SHA-256 of the file by which it was last looked at; null before.
+    pub attempted_digest: Option<Digest>,
 }
 
 /// All that is known of a function.
@@ -171,8 +173,6 @@ pub struct Details {
     pub observed_until: Option<Time>,
     /// Why it is only observed, in the file's words.
     pub observed_because: Option<String>,
-    /// The SHA-256 of the file by which it was last looked at; null before.
-    pub attempted_digest: Option<Digest>,
     /// The SHA-256 of the file by which it was last found in sync; null before.
     pub applied_digest: Option<Digest>,
     /// What differs, and so what would be done.
@@ -377,6 +377,11 @@ impl From<&Why> for Reason {
 }
 
 impl Function {
+    /// Whether it is as the file says that has this digest.
+    pub fn is_in_sync_with(&self, file: Option<&Digest>) -> bool {
+        self.state == State::InSync && self.attempted_digest.as_ref() == file
+    }
+
     /// What identifies it.
     pub fn key(&self) -> FunctionKey {
         let scope = Scope { account: self.account.clone(), region: self.region.clone() };
@@ -404,6 +409,7 @@ impl From<&Line> for Function {
             vpc_name,
             mode: line.entry.terms.mode,
             warnings: line.warnings.len(),
+            attempted_digest: line.attempted.clone(),
         }
     }
 }
@@ -416,7 +422,6 @@ impl From<&Line> for Details {
             place: entry.place().to_string(),
             observed_until: entry.terms.until,
             observed_because: entry.terms.reason.clone(),
-            attempted_digest: line.attempted.clone(),
             applied_digest: line.applied.clone(),
             change: line.change.as_ref().map(Change::from),
             live: line

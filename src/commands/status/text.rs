@@ -9,12 +9,20 @@ use anstyle::Style;
 use crate::commands::print::{self, BOLD, DIM, GREEN, RED, YELLOW};
 use crate::http::answer::{Change, Details, Event, Function, Functions, LastChange, Reason, ScopeStatus, Status, What};
 use crate::names::{Network, Time};
-use crate::plan::{Cause, State};
+use crate::plan::{Cause, Evidence, State};
 
 /// Below this width a table of functions has no room.
 const WIDE: usize = 90;
 /// Where nobody says how wide the terminal is, and where there is none.
 const USUAL: usize = 100;
+
+/// The functions that are left out of a page.
+pub(super) struct Left {
+    /// How many they are.
+    pub(super) count: usize,
+    /// How many of them are not as the file says.
+    pub(super) wrong: usize,
+}
 
 /// A page of text, and what it depends on.
 pub(super) struct Page {
@@ -48,7 +56,8 @@ impl Page {
         }
         self.text.push('\n');
         if !wrong.functions.is_empty() {
-            self.functions(&wrong.functions);
+            let label = if status.scopes.len() > 1 { in_full } else { by_name };
+            self.functions(&wrong.functions, label);
             if wrong.total > wrong.functions.len() {
                 let more = wrong.total - wrong.functions.len();
                 self.line(0, &format!("{DIM}and {more} more; `--output json` has all of them{DIM:#}"));
@@ -69,7 +78,12 @@ impl Page {
         };
         self.line(0, &text);
         if let Some(problem) = &desired.problem {
-            self.line(0, &format!("{RED}the file cannot be used; what was in force before stays in force:{RED:#}"));
+            let stays = if desired.digest.is_some() {
+                "what was in force before stays in force"
+            } else {
+                "nothing is in force"
+            };
+            self.line(0, &format!("{RED}the desired state cannot be used; {stays}:{RED:#}"));
             problem.lines().for_each(|line| self.as_is(&format!("  {line}")));
         }
         if status.behind > 0 && status.ready {
@@ -89,10 +103,10 @@ impl Page {
     }
 
     /// A function a line, or two lines with its reason below where there is no room.
-    fn functions(&mut self, functions: &[Function]) {
-        let longest = |text: fn(&Function) -> usize| functions.iter().map(text).max().unwrap_or_default();
-        let name = longest(|function| function.name.as_str().len()).max("FUNCTION".len());
-        let reason = longest(|function| function.why.as_ref().map_or(0, |why| why.reason.len())).max("WHY".len());
+    fn functions(&mut self, functions: &[Function], label: fn(&Function) -> String) {
+        let longest = |text: &dyn Fn(&Function) -> usize| functions.iter().map(text).max().unwrap_or_default();
+        let name = longest(&|function| label(function).len()).max("FUNCTION".len());
+        let reason = longest(&|function| function.why.as_ref().map_or(0, |why| why.reason.len())).max("WHY".len());
         let wide = self.width >= WIDE && name + reason + 40 <= self.width;
         if wide {
             let head =
@@ -106,10 +120,10 @@ impl Page {
             let why = why.as_ref().map_or("", |why| why.reason.as_str());
             let (since, next) = (self.ago(*since), next_try.map_or("–".to_owned(), |at| self.until(at)));
             if wide {
-                let (function, state) = (function.name.as_str(), format!("{style}{word:11}{style:#}"));
+                let (function, state) = (label(function), format!("{style}{word:11}{style:#}"));
                 self.as_is(&format!("{function:name$}  {state}  {why:reason$}  {since:>10}  {next:>10}"));
             } else {
-                self.line(0, &format!("{BOLD}{}{BOLD:#}  {style}{word}{style:#}", function.name));
+                self.line(0, &format!("{BOLD}{}{BOLD:#}  {style}{word}{style:#}", label(function)));
                 self.line(2, &format!("{why}, since {since}, next try {next}"));
             }
         }
@@ -126,13 +140,19 @@ impl Page {
         self.line(0, &text);
     }
 
-    /// Functions in full.
-    pub(super) fn details(mut self, found: &[Details]) -> String {
+    /// Functions in full, and how many more there are.
+    pub(super) fn details(mut self, found: &[Details], left: &Left) -> String {
         for (number, details) in found.iter().enumerate() {
             if number > 0 {
                 self.text.push('\n');
             }
             self.one(details);
+        }
+        if left.count > 0 {
+            let Left { count, wrong } = left;
+            let how = "a narrower pattern explains them, `--output json` has all";
+            self.text.push('\n');
+            self.line(0, &format!("{DIM}and {count} more, {wrong} of them not as the file says: {how}{DIM:#}"));
         }
         self.text
     }
@@ -186,7 +206,8 @@ impl Page {
         for attach in &change.attach {
             self.line(2, &format!("role {} gets {}", attach.role, attach.policy.short()));
         }
-        for attach in &change.attach_if_refused {
+        // Nobody expects that to be needed of which a simulation says that the right is there.
+        for attach in change.attach_if_refused.iter().filter(|attach| attach.evidence != Evidence::Doubted) {
             self.line(2, &format!("role {} gets {} if Lambda refuses without it", attach.role, attach.policy.short()));
         }
         if let (Some(from), Some(to)) = (&change.from, &change.to) {
@@ -262,6 +283,15 @@ fn functions(count: usize) -> String {
     if count == 1 { "1 function".to_owned() } else { format!("{count} functions") }
 }
 
+fn by_name(function: &Function) -> String {
+    function.name.to_string()
+}
+
+/// With account and region, as `status` takes it.
+fn in_full(function: &Function) -> String {
+    function.key().to_string()
+}
+
 /// A time in its largest unit: enough for a person.
 fn span(time: Duration) -> String {
     match time.as_secs() {
@@ -327,7 +357,8 @@ fn colour(state: State) -> Style {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::answer::{Desired, States};
+    use crate::http::answer::{Attach, Desired, States};
+    use crate::names::{AccountId, PolicyArn, Region, RoleName};
 
     fn status() -> Status {
         Status {
@@ -352,15 +383,33 @@ mod tests {
         Functions { total: 7, functions: vec![serde_json::from_value(function).unwrap()], next: None }
     }
 
-    fn page(width: usize) -> String {
-        let ten_minutes_later = Time(1_795_417_200_000) + Duration::from_secs(600);
-        let text = Page::new(ten_minutes_later, width).fleet("http://daemon", &status(), &blocked());
+    fn scope(region: &str) -> ScopeStatus {
+        ScopeStatus {
+            account: AccountId::parse("123456789012").unwrap(),
+            region: Region::parse(region).unwrap(),
+            states: States::default(),
+            held_by_guard: 0,
+            sweeping_since: None,
+            last_sweep: None,
+            last_sweep_seconds: None,
+            last_success: None,
+            fault: None,
+        }
+    }
+
+    fn empty(width: usize) -> Page {
+        Page::new(Time(1_795_417_200_000) + Duration::from_secs(600), width)
+    }
+
+    fn page(width: usize, regions: &[&str]) -> String {
+        let status = Status { scopes: regions.iter().map(|region| scope(region)).collect(), ..status() };
+        let text = empty(width).fleet("http://daemon", &status, &blocked());
         anstream::adapter::strip_str(&text).to_string()
     }
 
     #[test]
     fn a_wide_terminal_has_a_table_and_a_narrow_one_short_lines() {
-        let wide = page(120);
+        let wide = page(120, &["eu-west-1"]);
         assert!(wide.contains("FUNCTION"), "{wide}");
         let row = wide.lines().find(|line| line.starts_with("orders-api")).unwrap();
         assert!(
@@ -369,10 +418,40 @@ mod tests {
         );
         assert!(wide.contains("and 6 more") && wide.ends_with("1 blocked, 2 in sync\n"), "{wide}");
         for width in [30, 40, 60, 80] {
-            let narrow = page(width);
+            let narrow = page(width, &["eu-west-1"]);
             let long: Vec<_> = narrow.lines().filter(|line| line.chars().count() > width.max(44)).collect();
             assert!(long.is_empty() && !narrow.contains("FUNCTION"), "{width}: {long:?}");
             assert!(narrow.contains("PolicyMissing, since"), "{narrow}");
+        }
+    }
+
+    #[test]
+    fn a_name_has_its_account_and_region_where_there_are_several() {
+        for width in [30, 160] {
+            let two = page(width, &["eu-west-1", "us-east-1"]);
+            let in_full = |line: &str| line.starts_with("123456789012/eu-west-1/orders-api-with-quite-a-long-name  ");
+            assert!(two.lines().any(in_full), "{two}");
+            let one = page(width, &["eu-west-1"]);
+            assert!(
+                one.lines().any(|line| line.starts_with("orders-api-with")) && !one.contains("eu-west-1/"),
+                "{one}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_policy_of_which_nobody_expects_that_it_is_needed_is_not_told() {
+        let attach = |evidence| Attach {
+            role: RoleName::parse("orders-role").unwrap(),
+            policy: PolicyArn::parse("arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole").unwrap(),
+            evidence,
+        };
+        for (evidence, told) in [(Evidence::Doubted, false), (Evidence::Unknown, true)] {
+            let mut page = empty(100);
+            let attach_if_refused = vec![attach(evidence)];
+            page.change(&Change { attach: Vec::new(), attach_if_refused, from: None, to: None }, Some(Cause::File));
+            assert!(page.text.contains("what differs"), "{}", page.text);
+            assert_eq!(page.text.contains("if Lambda refuses"), told, "{}", page.text);
         }
     }
 
