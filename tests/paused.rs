@@ -131,7 +131,7 @@ async fn the_daemon_attaches_and_then_rests_for_a_day() {
     assert!(changes.iter().any(|call| call.operation == "UpdateFunctionConfiguration" && call.refused.is_none()));
     sleep(Duration::from_secs(24 * 3600)).await;
     assert_eq!(daemon.door.changes(), changes, "a day without a cause changes nothing");
-    assert!(daemon.telemetry.is_ready() && daemon.telemetry.is_live());
+    assert!(daemon.telemetry.shown().ready && daemon.telemetry.is_live());
     assert!(daemon.metric("lambda_vpc_functions{account=\"123456789012\",region=\"eu-west-1\",state=\"in_sync\"} 1"));
     let controller = daemon.stop().await;
     assert_eq!(controller.board().get(&key("orders-api")).unwrap().outcome, Outcome::InSync);

@@ -61,9 +61,11 @@ async fn livez(State(telemetry): State<Arc<Telemetry>>) -> impl IntoResponse {
 }
 
 async fn readyz(State(telemetry): State<Arc<Telemetry>>) -> impl IntoResponse {
-    match telemetry.is_ready() {
-        true => (StatusCode::OK, "ok\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not every account and region has answered yet\n"),
+    let shown = telemetry.shown();
+    match (shown.ready, &shown.fleet.file.digest) {
+        (true, _) => (StatusCode::OK, "ok\n"),
+        (false, None) => (StatusCode::SERVICE_UNAVAILABLE, "no desired state is in force yet\n"),
+        (false, Some(_)) => (StatusCode::SERVICE_UNAVAILABLE, "not every account and region has answered yet\n"),
     }
 }
 
@@ -113,5 +115,5 @@ fn tagged(asked: &HeaderMap, tag: &str, make: impl FnOnce() -> Response) -> Resp
 
 /// The tag of whatever is made from this picture: another one after each change, and after each start.
 fn tag(telemetry: &Telemetry, shown: &Shown) -> String {
-    format!("{:x}-{:x}", telemetry.begun().0, shown.number)
+    format!("{:x}-{:x}", telemetry.begun().0, shown.fleet.revision)
 }

@@ -7,7 +7,7 @@ mod metrics;
 mod shown;
 mod workqueue;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,7 +33,6 @@ pub struct Telemetry {
     clock: Clock,
     begun: Time,
     turned: AtomicU64,
-    ready: AtomicBool,
 }
 
 impl Telemetry {
@@ -47,7 +46,6 @@ impl Telemetry {
             clock,
             begun,
             turned: AtomicU64::new(begun.0),
-            ready: AtomicBool::new(false),
         })
     }
 
@@ -73,13 +71,7 @@ impl Telemetry {
 
     /// Whether the loop turns.
     pub fn is_live(&self) -> bool {
-        (self.clock)().0.saturating_sub(self.turned.load(Ordering::Relaxed))
-            < u64::try_from(STUCK.as_millis()).unwrap_or(0)
-    }
-
-    /// Whether a desired state is in force, and every scope has answered or been refused once.
-    pub fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Relaxed)
+        (self.clock)().since(Time(self.turned.load(Ordering::Relaxed))) < STUCK
     }
 }
 
@@ -92,7 +84,6 @@ impl Observer for Telemetry {
     fn turned(&self, controller: &Controller) {
         let now = (self.clock)();
         self.turned.store(now.0, Ordering::Relaxed);
-        self.ready.store(controller.ready(), Ordering::Relaxed);
         self.window.turned(controller, now);
         self.metrics.turned(controller, now);
         self.log.lock().unwrap_or_else(PoisonError::into_inner).turned(controller.board());

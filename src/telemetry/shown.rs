@@ -1,9 +1,7 @@
 //! The picture of the board that the loop leaves behind for whoever asks: whole, and never waited for.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use tokio::sync::watch;
 
 use crate::board::Fleet;
 use crate::engine::Controller;
@@ -16,24 +14,21 @@ const EVERY: Duration = Duration::from_millis(250);
 /// What was to be seen at one moment.
 #[derive(Debug, Default)]
 pub struct Shown {
-    /// The number of this picture: another one for each.
-    pub number: u64,
     /// Whether a desired state is in force, and every scope has answered or been refused once.
     pub ready: bool,
-    /// How everything stood.
+    /// How everything stood. Its revision is the picture's number: whatever makes ready, or not ready any more, is a
+    /// change of the board as well.
     pub fleet: Fleet,
 }
 
 /// Takes the pictures.
 #[derive(Debug, Default)]
-pub(super) struct Window {
-    latest: watch::Sender<Arc<Shown>>,
-    taken: Mutex<Taken>,
-}
+pub(super) struct Window(Mutex<Latest>);
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Taken {
-    at: Option<Time>,
+#[derive(Debug, Default)]
+struct Latest {
+    picture: Arc<Shown>,
+    taken: Option<Time>,
     /// Whether something has changed since.
     stale: bool,
 }
@@ -41,27 +36,32 @@ struct Taken {
 impl Window {
     /// The loop has turned. If something has changed, a new picture is taken, now or within [`EVERY`].
     pub(super) fn turned(&self, controller: &Controller, now: Time) {
-        let (ready, board) = (controller.ready(), controller.board());
-        let before = self.latest.borrow().clone();
-        let stale = (before.ready, before.fleet.revision) != (ready, board.revision());
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = taken.at.is_none_or(|at| now.since(at) >= EVERY);
-        if stale && due {
-            let picture = Shown { number: before.number + 1, ready, fleet: board.fleet() };
-            self.latest.send_replace(Arc::new(picture));
-            taken.at = Some(now);
+        let board = controller.board();
+        let mut latest = self.lock();
+        latest.stale = latest.picture.fleet.revision != board.revision();
+        let due = latest.taken.is_none_or(|at| now.since(at) >= EVERY);
+        if !latest.stale || !due {
+            return;
         }
-        taken.stale = stale && !due;
+        // Nobody waits for a picture to be made, or for the one before to be thrown away.
+        drop(latest);
+        let picture = Arc::new(Shown { ready: controller.ready(), fleet: board.fleet() });
+        let before = std::mem::replace(&mut *self.lock(), Latest { picture, taken: Some(now), stale: false });
+        drop(before);
     }
 
     /// When the loop is to turn again, if something has changed that no picture shows.
     pub(super) fn turn_within(&self) -> Option<Duration> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).stale.then_some(EVERY)
+        self.lock().stale.then_some(EVERY)
     }
 
     /// The latest picture.
     pub(super) fn latest(&self) -> Arc<Shown> {
-        self.latest.borrow().clone()
+        Arc::clone(&self.lock().picture)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Latest> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -94,20 +94,22 @@ mod tests {
         let settings = Settings::new(&Overrides::default());
         let mut controller = Controller::new(Limits::of(&settings), Cadence::of(&settings));
         let window = Window::default();
-        let shown = || (window.latest().number, window.latest().fleet.lines.len(), window.turn_within());
+        let shown = || (window.latest().fleet.lines.len(), window.turn_within());
         window.turned(&controller, Time(0));
-        assert_eq!(shown(), (0, 0, None), "there is nothing to show");
+        assert_eq!(shown(), (0, None), "there is nothing to show");
         load(&mut controller, 1, 1_000);
         window.turned(&controller, Time(1_000));
-        assert_eq!(shown(), (1, 1, None));
+        assert_eq!(shown(), (1, None));
+        let before = window.latest();
         window.turned(&controller, Time(9_000));
-        assert_eq!(shown(), (1, 1, None), "nothing has changed");
+        assert_eq!(shown(), (1, None));
+        assert!(Arc::ptr_eq(&window.latest(), &before), "a picture was taken though nothing has changed");
         load(&mut controller, 2, 9_100);
         window.turned(&controller, Time(9_100));
         load(&mut controller, 3, 9_200);
         window.turned(&controller, Time(9_200));
-        assert_eq!(shown(), (2, 2, Some(EVERY)), "the loop is to turn again for it");
+        assert_eq!(shown(), (2, Some(EVERY)), "the loop is to turn again for it");
         window.turned(&controller, Time(9_350));
-        assert_eq!(shown(), (3, 3, None));
+        assert_eq!(shown(), (3, None));
     }
 }
