@@ -4,13 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use lambda_vpc_controller::engine::Observer as _;
+use lambda_vpc_controller::engine::{Event, Observer as _};
 use lambda_vpc_controller::plan::{Cause, Limits, State};
 use lambda_vpc_controller::simulator::World;
 use serde_json::{Value, json};
 
 use crate::schema::check;
-use crate::support::history::{History, settings};
+use crate::support::history::{History, desired, settings};
 use crate::support::program;
 use crate::support::window::Window;
 
@@ -60,6 +60,22 @@ fn the_status_tells_of_the_fleet_at_a_glance() {
 }
 
 #[test]
+fn readiness_says_what_is_waited_for() {
+    let mut window = Window::on(History::new(Limits::of(&settings())));
+    let ready = |window: &Window| {
+        let answer = window.get("/readyz");
+        (answer.status, answer.body)
+    };
+    assert_eq!(ready(&window), (503, "no desired state is in force yet\n".to_owned()));
+    // What the controller wants to have done for it is left undone.
+    let loaded = Event::Loaded(Ok(Some(desired(FILE))));
+    window.history.controller.handle(loaded, window.history.clock.now());
+    window.show();
+    assert_eq!(ready(&window), (503, "not every account and region has answered yet\n".to_owned()));
+    assert_eq!(ready(&at_rest()), (200, "ok\n".to_owned()));
+}
+
+#[test]
 fn functions_are_filtered_sorted_and_paged() {
     let window = at_rest();
     let all = ["billing-report", "legacy-report", "nobody", "orders-api", "orders-worker"];
@@ -68,6 +84,7 @@ fn functions_are_filtered_sorted_and_paged() {
         ("sort=-name", &["orders-worker", "orders-api", "nobody", "legacy-report", "billing-report"]),
         ("state=blocked", &["legacy-report", "nobody"]),
         ("state=blocked&state=in_sync", &["legacy-report", "nobody", "orders-api", "orders-worker"]),
+        ("state=blocked&state=blocked", &["legacy-report", "nobody"]),
         ("reason=FunctionNotFound", &["nobody"]),
         ("vpc=orders", &["billing-report", "orders-api", "orders-worker"]),
         ("vpc=vpc-0a1b2c3d4e5f60718", &["billing-report", "nobody", "orders-api", "orders-worker"]),
@@ -82,6 +99,7 @@ fn functions_are_filtered_sorted_and_paged() {
     ] {
         assert_eq!(window.names(query), expected, "{query}");
     }
+    assert_eq!(window.names(&format!("name={}", "*".repeat(140))), all, "the longest name that may be asked for");
     for sort in ["name", "-name", "state", "-state", "since", "-since", "next_try", "-next_try"] {
         let whole = window.names(&format!("sort={sort}"));
         let mut paged = Vec::new();
@@ -132,6 +150,8 @@ fn a_function_is_told_with_its_difference_its_change_and_its_history() {
 #[test]
 fn what_is_not_understood_is_refused_and_what_would_be_right_is_said() {
     let window = at_rest();
+    let next = window.get("/api/v1/functions?sort=-since&limit=2").json()["next"].as_str().unwrap().to_owned();
+    let cursor = format!("/api/v1/functions?sort=since&cursor={next}");
     for (path, status, words) in [
         ("/nowhere", 404, "there is nothing at /nowhere; there are /, /api/v1/status"),
         ("/api/v1/functions/", 404, "there is nothing at"),
@@ -145,7 +165,20 @@ fn what_is_not_understood_is_refused_and_what_would_be_right_is_said() {
         ("/api/v1/functions?limit=1001", 400, "from 1 to 1000"),
         ("/api/v1/functions?limit=1&limit=2", 400, "`limit` is given twice"),
         ("/api/v1/functions?sort=colour", 400, "it takes name (the default)"),
+        ("/api/v1/functions?sort=name&sort=name", 400, "`sort` is given twice"),
         ("/api/v1/functions?cursor=5", 400, "it takes what the answer before called `next`"),
+        (&cursor, 400, "the `cursor` is one of `sort=-since`, and what is asked for is `sort=since`"),
+        (
+            &cursor.replace("sort=since&", ""),
+            400,
+            "the `cursor` is one of `sort=-since`, and what is asked for is `sort=name`",
+        ),
+        (
+            &format!("/api/v1/functions?name={}", "*".repeat(141)),
+            400,
+            "…` is no value of `name`: it takes a function's name of up to 140",
+        ),
+        (&format!("/api/v1/functions?vpc={}", "x".repeat(60_000)), 400, "of up to 140 characters"),
         ("/api/v1/functions?account=1", 400, "it takes an account id"),
         ("/api/v1/functions/1/eu-west-1/x", 400, "`1` is not an account id"),
         ("/api/v1/functions/123456789012/eu-west-1/a%20b", 400, "is not a function name"),
@@ -156,6 +189,7 @@ fn what_is_not_understood_is_refused_and_what_would_be_right_is_said() {
         let answer = window.get(path);
         let error = answer.json()["error"].as_str().unwrap().to_owned();
         assert!(answer.status == status && error.contains(words), "{path}: {} {error}", answer.status);
+        assert!(error.len() < 1000, "{path}: {} bytes", error.len());
         assert_eq!(answer.header("content-type"), "application/json", "{path}");
     }
     for path in ["/", "/metrics", "/livez", "/api/v1/status", "/api/v1/functions", &format!("{FUNCTION}/orders-api")] {

@@ -1,6 +1,7 @@
 //! Which functions somebody asks for, and in which order. Everything that is not understood is told, with what would be.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::answer::{Function, Functions};
@@ -13,35 +14,37 @@ use crate::plan::{Reason, State};
 const LIMIT: usize = 100;
 /// No answer has more.
 const MOST: usize = 1000;
+/// The longest name or pattern that is looked for, in characters. Names in AWS are shorter, and a long pattern costs much.
+const LONGEST: usize = 140;
 
 /// The parameters, with what each takes.
 pub(super) const PARAMETERS: &[(&str, &str)] = &[
     ("state", "a state: in_sync, progressing, drifted, held, blocked, unknown or excluded; may be repeated"),
     ("reason", "the name of a reason, as in docs/reasons.md"),
-    ("vpc", "a VPC id, or the name of a VPC's entry"),
+    ("vpc", "a VPC id, or the name of a VPC's entry, of up to 140 characters"),
     ("account", "an account id"),
     ("region", "a region"),
-    ("name", "a function's name, with * for any text and ? for one character"),
+    ("name", "a function's name of up to 140 characters, with * for any text and ? for one character"),
     ("sort", "name (the default), state (what needs somebody first), since or next_try; with - before it: reversed"),
     ("limit", "how many at most, from 1 to 1000; 100 if left out"),
-    ("cursor", "what the answer before called `next`"),
+    ("cursor", "what the answer before called `next`, with the same `sort`"),
 ];
 
 /// What is asked for.
 #[derive(Debug, Default)]
 pub(super) struct Query {
-    states: Vec<State>,
+    states: BTreeSet<State>,
     reason: Option<Reason>,
     vpc: Option<String>,
     account: Option<AccountId>,
     region: Option<Region>,
     name: Option<String>,
-    sort: Sort,
+    sort: Option<Sort>,
     limit: Option<usize>,
-    cursor: Option<Place>,
+    cursor: Option<Cursor>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Sort {
     by: By,
     order: Order,
@@ -70,6 +73,13 @@ struct Place {
     key: FunctionKey,
 }
 
+/// Where an answer ended, and in which order: in another one the same place would be among other functions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Cursor {
+    sort: Sort,
+    place: Place,
+}
+
 /// Refuses every parameter, where there is none to be given.
 pub(super) fn none(text: Option<&str>) -> Result<(), String> {
     match form_urlencoded::parse(text.unwrap_or_default().as_bytes()).next() {
@@ -85,58 +95,63 @@ impl Query {
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             query.take(&name, &value)?;
         }
-        Ok(query)
+        let sort = query.sort();
+        match query.cursor.as_ref().map(|cursor| cursor.sort).filter(|other| *other != sort) {
+            Some(other) => {
+                Err(format!("the `cursor` is one of `sort={other}`, and what is asked for is `sort={sort}`"))
+            }
+            None => Ok(query),
+        }
     }
 
     fn take(&mut self, name: &str, value: &str) -> Result<(), String> {
         let Some((_, takes)) = PARAMETERS.iter().find(|(known, _)| *known == name) else {
             let known: Vec<&str> = PARAMETERS.iter().map(|(known, _)| *known).collect();
-            return Err(format!("there is no parameter `{name}`; there are {}", known.join(", ")));
+            return Err(format!("there is no parameter `{}`; there are {}", beginning(name), known.join(", ")));
         };
         let once = match name {
-            "state" => match State::ALL.into_iter().find(|state| state.name() == value) {
-                Some(state) => {
-                    self.states.push(state);
-                    Some(true)
-                }
-                None => None,
-            },
-            "reason" => Reason::ALL.iter().find(|reason| reason.name() == value).map(|it| set(&mut self.reason, *it)),
-            "vpc" => Some(set(&mut self.vpc, value.to_owned())),
-            "account" => AccountId::parse(value).ok().map(|it| set(&mut self.account, it)),
-            "region" => Region::parse(value).ok().map(|it| set(&mut self.region, it)),
-            "name" => Some(set(&mut self.name, value.to_owned())),
-            "sort" => Sort::parse(value).map(|sort| {
-                self.sort = sort;
+            "state" => State::ALL.into_iter().find(|state| state.name() == value).map(|it| {
+                self.states.insert(it);
                 true
             }),
+            "reason" => Reason::ALL.iter().find(|reason| reason.name() == value).map(|it| set(&mut self.reason, *it)),
+            "vpc" => not_too_long(value).map(|it| set(&mut self.vpc, it)),
+            "account" => AccountId::parse(value).ok().map(|it| set(&mut self.account, it)),
+            "region" => Region::parse(value).ok().map(|it| set(&mut self.region, it)),
+            "name" => not_too_long(value).map(|it| set(&mut self.name, it)),
+            "sort" => Sort::parse(value).map(|it| set(&mut self.sort, it)),
             "limit" => value.parse().ok().filter(|it| (1..=MOST).contains(it)).map(|it| set(&mut self.limit, it)),
-            _ => Place::parse(value).map(|it| set(&mut self.cursor, it)),
+            _ => Cursor::parse(value).map(|it| set(&mut self.cursor, it)),
         };
         match once {
             Some(true) => Ok(()),
             Some(false) => Err(format!("`{name}` is given twice")),
-            None => Err(format!("`{value}` is no value of `{name}`: it takes {takes}")),
+            None => Err(format!("`{}` is no value of `{name}`: it takes {takes}", beginning(value))),
         }
+    }
+
+    fn sort(&self) -> Sort {
+        self.sort.unwrap_or_default()
     }
 
     /// The next of those functions that are asked for.
     pub(super) fn answer(&self, lines: &[Arc<Line>]) -> Functions {
+        let sort = self.sort();
         let mut fitting: Vec<&Line> = lines.iter().map(Arc::as_ref).filter(|line| self.wants(line)).collect();
         let total = fitting.len();
-        if let Some(cursor) = &self.cursor {
-            fitting.retain(|line| self.sort.compares_to(line, cursor) == Ordering::Greater);
+        if let Some(Cursor { place, .. }) = &self.cursor {
+            fitting.retain(|line| sort.compares_to(line, place) == Ordering::Greater);
         }
         let limit = self.limit.unwrap_or(LIMIT);
         // Only those that are shown are put into order.
         if fitting.len() > limit {
-            fitting.select_nth_unstable_by(limit, |a, b| self.sort.compare(a, b));
+            fitting.select_nth_unstable_by(limit, |a, b| sort.compare(a, b));
         }
         let more = fitting.len() > limit;
         fitting.truncate(limit);
-        fitting.sort_unstable_by(|a, b| self.sort.compare(a, b));
+        fitting.sort_unstable_by(|a, b| sort.compare(a, b));
         let last = fitting.last().filter(|_| more);
-        let next = last.map(|line| self.sort.place(line).to_string());
+        let next = last.map(|line| Cursor { sort, place: sort.place(line) }.to_string());
         Functions { total, functions: fitting.into_iter().map(Function::from).collect(), next }
     }
 
@@ -155,6 +170,20 @@ impl Query {
     }
 }
 
+/// A text to look for, if it may be so long.
+fn not_too_long(text: &str) -> Option<String> {
+    (text.chars().count() <= LONGEST).then(|| text.to_owned())
+}
+
+/// As much of a text as is repeated to whoever sent it.
+fn beginning(text: &str) -> String {
+    let mut beginning: String = text.chars().take(LONGEST).collect();
+    if beginning.len() < text.len() {
+        beginning.push('…');
+    }
+    beginning
+}
+
 /// Takes a value over. Whether there was none before.
 fn set<T>(into: &mut Option<T>, value: T) -> bool {
     into.replace(value).is_none()
@@ -167,19 +196,26 @@ fn is_in(line: &Line, vpc: &str) -> bool {
     }
 }
 
+impl By {
+    const ALL: [Self; 4] = [Self::Name, Self::State, Self::Since, Self::NextTry];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::State => "state",
+            Self::Since => "since",
+            Self::NextTry => "next_try",
+        }
+    }
+}
+
 impl Sort {
     fn parse(text: &str) -> Option<Self> {
         let (name, order) = match text.strip_prefix('-') {
             Some(name) => (name, Order::Backward),
             None => (text, Order::Forward),
         };
-        let by = match name {
-            "name" => By::Name,
-            "state" => By::State,
-            "since" => By::Since,
-            "next_try" => By::NextTry,
-            _ => return None,
-        };
+        let by = By::ALL.into_iter().find(|by| by.name() == name)?;
         Some(Self { by, order })
     }
 
@@ -223,15 +259,27 @@ fn urgency(state: State) -> u64 {
     place.and_then(|place| u64::try_from(place).ok()).unwrap_or(u64::MAX)
 }
 
-impl Place {
-    fn parse(text: &str) -> Option<Self> {
-        let [rank, account, region, name] = text.split('/').collect::<Vec<_>>()[..] else { return None };
-        Some(Self { rank: rank.parse().ok()?, key: FunctionKey::parse(account, region, name).ok()? })
+impl std::fmt::Display for Sort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sign = match self.order {
+            Order::Forward => "",
+            Order::Backward => "-",
+        };
+        write!(f, "{sign}{}", self.by.name())
     }
 }
 
-impl std::fmt::Display for Place {
+impl Cursor {
+    fn parse(text: &str) -> Option<Self> {
+        let [sort, rank, account, region, name] = text.split('/').collect::<Vec<_>>()[..] else { return None };
+        let place = Place { rank: rank.parse().ok()?, key: FunctionKey::parse(account, region, name).ok()? };
+        Some(Self { sort: Sort::parse(sort)?, place })
+    }
+}
+
+impl std::fmt::Display for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.rank, self.key)
+        let Self { sort, place: Place { rank, key } } = self;
+        write!(f, "{sort}/{rank}/{key}")
     }
 }
