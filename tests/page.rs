@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use lambda_vpc_controller::names::Time;
 use lambda_vpc_controller::plan::Limits;
-use lambda_vpc_controller::simulator::{UpdateFunctionConfiguration, VpcConfigRequest, World};
+use lambda_vpc_controller::simulator::{Fault, Misbehaviour, UpdateFunctionConfiguration, VpcConfigRequest, World};
 use serde_json::json;
 
 use crate::daemon::{FILE, Stage};
@@ -93,6 +93,27 @@ fn the_page_shows_the_fleet_and_is_filtered_sorted_and_read_by_keyboard() {
 }
 
 #[test]
+fn a_policy_of_which_a_simulation_says_that_it_is_not_needed_is_not_announced() {
+    let Some(browser) = Browser::open(1280, 900) else { return };
+    let role = "name = \"billing-role\"\n";
+    let world =
+        include_str!("../src/simulator/world/demo.toml").replace(role, &format!("{role}inline_vpc_access = true\n"));
+    let unsaid = Fault::always(Misbehaviour::Denied).on("SimulatePrincipalPolicy");
+    for (fault, may_be_needed) in [(None, false), (Some(unsaid), true)] {
+        let mut history = History::of(World::parse(&world, "the demo's world").unwrap(), Limits::of(&settings()));
+        history.door.with(|aws, _| fault.into_iter().for_each(|fault| aws.faults.add(fault)));
+        history.load(&format!("{HEAD}{SOME}"));
+        history.pass(Duration::from_secs(1200));
+        let window = Window::on(history);
+        browser.go(&format!("{}/#open=123456789012/eu-west-1/billing-report", window.url));
+        let text = "document.querySelector('dialog').innerText";
+        browser.until(&format!("{text}.includes('What differs')"), true);
+        let announced = format!("{text}.includes(', if Lambda refuses without it')");
+        assert_eq!(browser.value(&announced), may_be_needed, "{}", browser.value(text));
+    }
+}
+
+#[test]
 fn what_comes_from_the_file_and_from_aws_is_never_markup() {
     const EVIL: &str = "<img src=x onerror=\"window.hacked=1\"><script>window.hacked=1</script><b>bold</b>";
     let Some(browser) = Browser::open(1280, 900) else { return };
@@ -148,7 +169,9 @@ fn a_function_that_somebody_changes_is_seen_to_drift_and_to_be_put_right_without
 fn ten_thousand_functions_are_turned_over_page_by_page() {
     const COUNT: usize = 10_000;
     let Some(browser) = Browser::open(1280, 900) else { return };
-    let world = World::fleet(COUNT);
+    let mut world = World::fleet(COUNT);
+    // The role of the last function may make network interfaces.
+    world.roles.last_mut().unwrap().inline_vpc_access = true;
     let mut file = "[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\nmode = 'observe'\n".to_owned();
     for number in 0..COUNT {
         file += &format!("[[function]]\nname = 'function-{number:05}'\nvpc = '{}'\n", world.vpcs[number / 500].id);
@@ -168,7 +191,16 @@ fn ten_thousand_functions_are_turned_over_page_by_page() {
     browser.until(&format!("{NAMES}[0]"), "function-00000");
     browser.press("/9999");
     browser.until(NAMES, json!(["function-09999"]));
-    let to = VpcConfigRequest::none();
+    let state = "document.querySelector('#rows .state')?.textContent";
+    browser.until(state, "drifted");
+    // Somebody attaches it, just as the file says.
+    let function = window.get("/api/v1/functions/123456789012/eu-west-1/function-09999").json();
+    let ids = |list: &str| serde_json::from_value(function["change"]["to"][list].clone()).unwrap();
+    let to = VpcConfigRequest {
+        subnet_ids: Some(ids("subnets")),
+        security_group_ids: Some(ids("security_groups")),
+        ipv6_allowed_for_dual_stack: None,
+    };
     let somebody = UpdateFunctionConfiguration { vpc_config: Some(to), ..UpdateFunctionConfiguration::default() };
     let key = key("function-09999");
     window
@@ -176,9 +208,157 @@ fn ten_thousand_functions_are_turned_over_page_by_page() {
         .door
         .with(|aws, now| aws.update_function_configuration(&key.scope, key.name.as_str(), &somebody, now))
         .unwrap();
-    window.history.pass(Duration::from_secs(301));
+    window.history.pass(Duration::from_secs(601));
     window.show();
+    browser.until(state, "in sync");
     browser.until(NAMES, json!(["function-09999"]));
+    browser.assert_no_complaint();
+}
+
+/// In the page, before its own scripts: answers that are held back while `held` is a list, each until it is released, and
+/// timers that tick when the test says so.
+const BY_HAND: &str = "
+    window.asked = 0;
+    window.held = null;
+    window.ticks = {};
+    window.ask = window.fetch.bind(window);
+    window.fetch = async (path, { cache }) => {
+        asked += 1;
+        const answer = await ask(path, { cache });
+        const body = await answer.text();
+        if (held !== null) await new Promise((release) => held.push(release));
+        return new Response(body, { status: answer.status, headers: answer.headers });
+    };
+    window.setInterval = (tick, every) => { ticks[every] = tick; };";
+const TICK: &str = "ticks[2000]()";
+
+/// A page whose answers and timers are in the test's hands.
+fn by_hand(browser: &Browser, window: &Window) {
+    browser.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": BY_HAND }));
+    browser.go(&window.url);
+    browser.until(NAMES, json!(["nobody", "billing-report", "orders-api", "orders-worker"]));
+    browser.until("document.getElementById('connection').textContent", "live");
+}
+
+fn release(browser: &Browser, which: &str) {
+    browser.value(&format!("held.splice({which}).forEach((release) => release())"));
+    // What was released has been taken up when another answer has come.
+    browser.value("ask('/livez').then((answer) => answer.text())");
+}
+
+#[test]
+fn answers_that_take_longer_than_a_round_are_waited_for_and_drawn() {
+    let Some(browser) = Browser::open(1280, 900) else { return };
+    let mut window = at_rest(SOME);
+    by_hand(&browser, &window);
+    window.history.load(&format!("{HEAD}[[function]]\nname = 'orders-api'\nvpc = 'orders'\n"));
+    window.show();
+    browser.value("held = []");
+    let before = browser.value("asked").as_i64().unwrap();
+    for _ in 0..4 {
+        browser.value(TICK);
+    }
+    assert_eq!(browser.value("asked"), before + 2, "a question is asked again before its answer has come");
+    browser.until("held.length", 2);
+    release(&browser, "0");
+    browser.until(NAMES, json!(["orders-api"]));
+    browser.until("document.getElementById('connection').textContent", "live");
+    browser.value(TICK);
+    assert_eq!(browser.value("asked"), before + 4, "nothing is asked any more");
+}
+
+#[test]
+fn an_answer_that_nobody_waits_for_any_more_changes_nothing() {
+    let Some(browser) = Browser::open(1280, 900) else { return };
+    let mut window = at_rest(SOME);
+    by_hand(&browser, &window);
+    let (blocked, title) = (
+        "document.querySelector('#states .blocked strong').textContent",
+        "document.querySelector('dialog h2').textContent",
+    );
+    let open = |name: &str| {
+        browser.value(&format!("location.hash = 'open=123456789012/eu-west-1/{name}'"));
+    };
+
+    // Of two answers to the same question the older one comes last.
+    browser.value("held = []");
+    browser.value(TICK);
+    browser.until("held.length", 2);
+    window.history.load(&format!("{HEAD}{SOME}").replace("[[function]]\nname = 'nobody'\nvpc = 'orders'\n", ""));
+    window.show();
+    browser.click("#states button.drifted");
+    browser.until("held.length", 4);
+    release(&browser, "2");
+    browser.until(blocked, "0");
+    browser.until(NAMES, json!(["billing-report"]));
+    release(&browser, "0");
+    assert_eq!((browser.value(blocked), browser.value(NAMES)), (json!("0"), json!(["billing-report"])));
+
+    // A function is opened, and something else is pressed before it is there: it opens nevertheless.
+    browser.click("#rows button.link");
+    browser.until("held.length", 3);
+    browser.click("#states button.drifted");
+    browser.until("held.length", 6);
+    release(&browser, "0, 3");
+    assert_eq!(browser.value(OPEN), false);
+    release(&browser, "0");
+    browser.until(OPEN, true);
+    browser.until(title, "billing-report");
+
+    // One that there is not, and one that there is, before it is known that there is not the first.
+    open("else");
+    browser.until("held.length", 3);
+    open("orders-worker");
+    browser.until("held.length", 6);
+    release(&browser, "3");
+    browser.until(title, "orders-worker");
+    release(&browser, "0");
+    assert_eq!(browser.value(title), "orders-worker");
+    browser.value("held = null");
+    open("else");
+    browser.until(title, "Not found");
+}
+
+#[test]
+fn what_is_wrong_as_a_whole_is_read_aloud_once_and_again_only_if_it_is_something_else() {
+    let Some(browser) = Browser::open(1280, 900) else { return };
+    let mut window = Window::on(History::new(Limits::of(&settings())));
+    browser.go(&window.url);
+    let summary = "document.getElementById('scopes').innerText";
+    browser.until(&format!("{summary}.includes('no desired state is in force yet')"), true);
+    assert_eq!(
+        browser.value(&format!("{summary}.includes('not every account')")),
+        false,
+        "only one of the two is true"
+    );
+
+    let denied = Fault::always(Misbehaviour::Denied).on("DescribeVpcs");
+    window.history.door.with(|aws, _| aws.faults.add(denied));
+    window.history.load(&format!("{HEAD}{SOME}"));
+    window.show();
+    let (alert, particulars) =
+        ("document.querySelector('#alerts .alert')", "document.querySelector('#alerts .particulars')?.textContent");
+    browser.until(&format!("{alert}?.innerText.includes('AccessDenied')"), true);
+    browser.until(&format!("{particulars}.includes('(request ')"), true);
+    browser.value(&format!("[window.before, window.said] = [{alert}, {particulars}]"));
+    window.history.pass(Duration::from_secs(3600));
+    window.show();
+    browser.until(&format!("{particulars} !== said"), true);
+    assert_eq!(browser.value(&format!("{alert} === before")), true, "the same fault is told anew");
+    assert_eq!(browser.value(&format!("{alert}.querySelector('.particulars').ariaLive")), "off");
+
+    window.history.door.with(|aws, _| {
+        aws.faults.clear();
+        aws.faults.add(Fault::always(Misbehaviour::ServerError).on("DescribeVpcs"));
+    });
+    window.history.pass(Duration::from_secs(3600));
+    window.show();
+    browser.until(&format!("{alert}?.innerText.includes('ServerError')"), true);
+    assert_eq!(browser.value(&format!("{alert} === before")), false, "another fault is not told");
+    window.history.door.with(|aws, _| aws.faults.clear());
+    window.history.pass(Duration::from_secs(3600));
+    window.show();
+    browser.until(alert, serde_json::Value::Null);
     browser.assert_no_complaint();
 }
 

@@ -2,24 +2,30 @@
 
 import { setClock } from "./dom.js";
 
-/** An answer that is the same as before, when nothing has to be drawn. */
-export const SAME = Symbol("same");
+/** Which answer each place shows: its path and its tag. */
+const shown = new Map();
 
-const seen = new Map();
-
-/** Asks for a path; `place` is what the answer is for, and remembers which one it shows. */
-export async function get(path, place) {
+/**
+ * Asks for a path, and lets `draw` show the answer in its place; `missing`, where there is one, shows a refusal. Nothing is
+ * drawn that the place shows already, and nothing is drawn or remembered that `isWanted` no longer wants when it comes.
+ */
+export async function ask(place, path, { isWanted, draw, missing }) {
   const response = await fetch(path, { cache: "no-cache", signal: AbortSignal.timeout(10_000) });
-  setClock(response.headers.get("date"));
   const body = await response.json();
-  if (!response.ok) throw Object.assign(new Error(body.error), { status: response.status });
+  if (!isWanted()) return;
+  setClock(response.headers.get("date"));
+  if (!response.ok) {
+    forget(place);
+    if (missing !== undefined) return missing(body.error);
+    throw Object.assign(new Error(body.error), { status: response.status });
+  }
   const tag = path + response.headers.get("etag");
-  if (seen.get(place) === tag) return SAME;
-  seen.set(place, tag);
-  return body;
+  if (shown.get(place) === tag) return;
+  draw(body);
+  shown.set(place, tag);
 }
 
 /** The next answer for this place is drawn in any case. */
 export function forget(place) {
-  seen.delete(place);
+  shown.delete(place);
 }

@@ -54,7 +54,9 @@ function difference({ change, cause, live, vpc }) {
   const parts = [];
   if (change !== null) {
     parts.push(el("h3", {}, "What differs"), el("p", {}, `Because ${CAUSES[cause] ?? cause}.`));
-    for (const [attach, when] of [[change.attach, ""], [change.attach_if_refused, ", if Lambda refuses without it"]]) {
+    // Nobody expects that to be needed of which a simulation says that the right is there.
+    const perhaps = change.attach_if_refused.filter(({ evidence }) => evidence !== "doubted");
+    for (const [attach, when] of [[change.attach, ""], [perhaps, ", if Lambda refuses without it"]]) {
       for (const { role, policy } of attach) {
         parts.push(el("p", {}, "Role ", el("code", {}, role), " gets ", el("code", {}, policy), when, "."));
       }

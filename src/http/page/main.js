@@ -1,7 +1,7 @@
 // What is shown is in the address behind `#`, so that it can be passed on; what is true is asked of the daemon again and
 // again. Each change of either draws what has changed.
 
-import { SAME, forget, get } from "./api.js";
+import { ask, forget } from "./api.js";
 import * as details from "./details.js";
 import { refreshTimes, setText } from "./dom.js";
 import * as overview from "./overview.js";
@@ -20,6 +20,8 @@ let cursors = [null];
 let following = null;
 let opener = null;
 let round = 0;
+/** Whether the last round has not ended yet. */
+let underWay = false;
 
 const view = () => new URLSearchParams(location.hash.slice(1));
 
@@ -78,9 +80,11 @@ function mark() {
   overview.mark(wanted.getAll("state"), toggle);
 }
 
-async function drawStatus() {
-  const status = await get("/api/v1/status", "status");
-  if (status === SAME) return;
+function askStatus(isWanted) {
+  return ask("status", "/api/v1/status", { isWanted, draw: drawStatus });
+}
+
+function drawStatus(status) {
   const scopes = status.scopes.map(({ account, region }) => `${account} ${region}`);
   if ([...scope.options].slice(1).map((option) => option.value).join() !== scopes.join()) {
     scope.replaceChildren(scope.options[0], ...scopes.map((text) => new Option(text, text)));
@@ -90,13 +94,15 @@ async function drawStatus() {
   document.title = status.states.blocked > 0 ? `(${status.states.blocked}) lambda-vpc-controller` : "lambda-vpc-controller";
 }
 
-async function drawTable(mine) {
-  const answer = await get(path(), "table");
-  if (mine !== round) return forget("table");
-  if (answer === SAME) return;
+function askTable(isWanted) {
+  return ask("table", path(), { isWanted, draw: drawTable });
+}
+
+function drawTable(answer) {
   if (answer.functions.length === 0 && cursors.length > 1) {
     cursors = [null];
-    return drawTable(mine);
+    refresh();
+    return;
   }
   table.draw(answer, (cursors.length - 1) * PAGE, (key) => show({ open: key }, { keepPage: true }));
   following = answer.next;
@@ -104,52 +110,51 @@ async function drawTable(mine) {
   next.disabled = following === null;
 }
 
-async function drawDetails(mine) {
+async function askDetails(isWanted) {
   const key = view().get("open");
   if (key === null) {
     details.hide();
-    return forget("details");
+    forget("details");
+    return;
   }
   opener = key;
-  try {
-    const path = key.split("/").map(encodeURIComponent).join("/");
-    const fn = await get(`/api/v1/functions/${path}`, "details");
-    if (fn !== SAME && mine === round) details.draw(fn, close);
-  } catch (error) {
-    if (error.status === undefined) throw error;
-    forget("details");
-    details.missing(error.message, close);
-  }
+  const path = key.split("/").map(encodeURIComponent).join("/");
+  const draw = (fn) => details.draw(fn, close);
+  const missing = (error) => details.missing(error, close);
+  await ask("details", `/api/v1/functions/${path}`, { isWanted, draw, missing });
 }
 
 function close() {
   show({ open: null }, { keepPage: true });
 }
 
-/** Asks for everything that is shown; only the last round that was begun is drawn. */
+/** Asks for everything that is shown. What comes when a later round has begun is of no use: that one asks as well. */
 async function refresh() {
   const mine = ++round;
-  try {
-    await Promise.all([drawStatus(), drawTable(mine), drawDetails(mine)]);
-    setText(connection, "live");
-    connection.className = "live";
-  } catch (error) {
-    const why = error.status === undefined ? "the daemon does not answer; trying again" : error.message;
-    setText(connection, why);
-    connection.className = "lost";
-  }
-  document.body.dataset.rounds = String(mine);
+  const isWanted = () => mine === round;
+  underWay = true;
+  const answered = await Promise.allSettled([askStatus(isWanted), askTable(isWanted), askDetails(isWanted)]);
+  if (!isWanted()) return;
+  underWay = false;
+  const failed = answered.find(({ status }) => status === "rejected");
+  setText(connection, failed === undefined ? "live" : inWords(failed.reason));
+  connection.className = failed === undefined ? "live" : "lost";
+}
+
+function inWords(error) {
+  return error.status === undefined ? "the daemon does not answer; trying again" : error.message;
 }
 
 form.addEventListener("input", (event) => show({ [event.target.id]: event.target.value }));
 form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("reset", () => show({ name: null, vpc: null, scope: null, state: null }));
 next.addEventListener("click", () => {
-  cursors.push(following);
+  // Whoever presses twice before the page comes means one page.
+  if (cursors.at(-1) !== following) cursors.push(following);
   refresh();
 });
 previous.addEventListener("click", () => {
-  cursors.pop();
+  if (cursors.length > 1) cursors.pop();
   refresh();
 });
 for (const button of document.querySelectorAll("button[data-sort]")) {
@@ -185,8 +190,9 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) refresh();
 });
+// Where an answer takes longer than that, it is waited for.
 setInterval(() => {
-  if (!document.hidden) refresh();
+  if (!document.hidden && !underWay) refresh();
 }, EVERY);
 setInterval(refreshTimes, 1000);
 

@@ -15,13 +15,21 @@ export function draw(status, chosen, toggle) {
   scopes.replaceChildren(summary(status, open), scopeTable(status));
 }
 
-/** What is read aloud when it changes must not change when a sweep has ended. */
+/** What is read aloud when it changes must stay the same where only the particulars of another try differ. */
 function drawAlerts(status) {
-  const faults = status.scopes.map(({ account, region, fault }) => fault && [account, region, fault]);
-  const told = JSON.stringify([status.desired.problem, faults, status.held_by_guard]);
-  if (alerts.dataset.told === told) return;
+  const all = warnings(status);
+  const told = JSON.stringify(all.map((warning) => warning.told));
+  if (alerts.dataset.told === told) {
+    [...alerts.children].forEach((alert, place) => setText(alert.querySelector(".particulars"), all[place].particulars));
+    return;
+  }
   alerts.dataset.told = told;
-  alerts.replaceChildren(...warnings(status));
+  alerts.replaceChildren(...all.map(drawAlert));
+}
+
+function drawAlert({ title, text, particulars }) {
+  return el("div", { class: "alert" }, title, text === null ? null : el("p", {}, text),
+    el("pre", { class: "particulars", "aria-live": "off" }, particulars));
 }
 
 function drawStates(status, chosen, toggle) {
@@ -46,39 +54,40 @@ export function mark(chosen, toggle) {
   drawStates(null, chosen, toggle);
 }
 
-function alert(title, ...rest) {
-  return el("div", { class: "alert" }, el("strong", {}, title), ...rest);
-}
-
+/** What is wrong as a whole: what makes it news, and how it is shown. The particulars, like the id of a request, are no news. */
 function warnings(status) {
   const { desired } = status;
   const all = [];
   if (desired.problem !== null) {
     const stays = desired.digest === null ? "nothing is in force" : "what was in force before stays in force";
-    all.push(alert(`The desired state cannot be used; ${stays}.`, el("pre", {}, desired.problem)));
+    const title = el("strong", {}, `The desired state cannot be used; ${stays}.`);
+    all.push({ told: title.textContent, title, text: null, particulars: desired.problem });
   }
-  for (const scope of status.scopes.filter((scope) => scope.fault !== null)) {
-    const { reason, sentence, detail, since } = scope.fault;
-    all.push(alert(`${scope.region} in ${scope.account}: ${reason}`, " for ", age(since),
-      el("p", {}, sentence), detail === "" ? null : el("p", { class: "dim" }, detail)));
+  for (const { account, region, fault } of status.scopes.filter((scope) => scope.fault !== null)) {
+    const { reason, sentence, detail, since } = fault;
+    const title = el("span", {}, el("strong", {}, `${region} in ${account}: ${reason}`),
+      el("span", { "aria-live": "off" }, " for ", age(since)));
+    all.push({ told: [account, region, reason, since], title, text: sentence, particulars: detail });
   }
   if (status.held_by_guard > 0) {
-    all.push(alert(`The guard holds the changes of ${status.held_by_guard} functions.`,
-      el("p", {}, "More functions differ than are changed in an hour without a person's agreement. Look at ",
-        el("code", {}, "lambda-vpc-controller plan"), ", then approve it by its id: ",
-        el("code", {}, "lambda-vpc-controller apply --approve ID"), ".")));
+    const title = el("strong", {}, `The guard holds the changes of ${status.held_by_guard} functions.`);
+    const text = ["More functions differ than are changed in an hour without a person's agreement. Look at ",
+      el("code", {}, "lambda-vpc-controller plan"), ", then approve it by its id: ",
+      el("code", {}, "lambda-vpc-controller apply --approve ID"), "."];
+    all.push({ told: title.textContent, title, text, particulars: "" });
   }
   return all;
 }
 
 function summary({ listed, behind, desired, ready }, open) {
-  const digest = desired.digest === null ? "no file is in force yet" : `file ${desired.digest.slice(0, 12)}`;
+  const digest = desired.digest === null ? "no desired state is in force yet" : `file ${desired.digest.slice(0, 12)}`;
+  const waits = desired.digest !== null && !ready;
   return el("p", { class: "summary" },
     el("span", { title: desired.digest ?? "" }, digest),
     desired.since === null ? null : el("span", {}, "in force for ", age(desired.since)),
     el("span", {}, `${listed} functions`),
     behind === 0 ? null : el("span", {}, `${behind} not looked at by this file yet`),
-    ready ? null : el("span", { class: "state unknown" }, "not every account and region has answered yet"),
+    waits ? el("span", { class: "state unknown" }, "not every account and region has answered yet") : null,
     desired.warnings.length === 0 ? null : el("details", { open },
       el("summary", {}, `${desired.warnings.length} doubts about the file`),
       el("ul", {}, desired.warnings.map((warning) => el("li", {}, warning)))));
