@@ -81,6 +81,19 @@ fn promtool_finds_nothing_in_the_metrics() {
 }
 
 #[test]
+fn a_daemon_without_a_desired_state_has_a_version_and_no_digest() {
+    let mut window = Window::on(History::new(Limits::of(&settings())));
+    let there = |window: &Window| {
+        let text = window.get("/metrics").body;
+        ["lambda_vpc_build_info{", "lambda_vpc_desired_info{"].map(|series| text.contains(series))
+    };
+    assert_eq!(there(&window), [true, false]);
+    window.history.load(FILE);
+    window.show();
+    assert_eq!(there(&window), [true, true]);
+}
+
+#[test]
 fn the_series_of_an_account_and_region_and_of_a_function_vanish_with_their_entries() {
     let entry = |region: &str| {
         format!(
