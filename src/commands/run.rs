@@ -114,7 +114,7 @@ pub(super) async fn daemon(
     following.spawn(follow::desired(at, send.clone()));
     following.spawn(follow::settings(file, desired, send));
     let controller = Controller::new(Limits::of(settings), Cadence::of(settings));
-    engine::run(controller, &ports, first, signals, |_| false).await;
+    engine::run(controller, &ports, vec![first], signals, |_| false).await;
     following.abort_all();
     drop(stop_http);
     stopped(serving).await;
@@ -122,12 +122,12 @@ pub(super) async fn daemon(
     Ok(())
 }
 
-/// What happens first: the desired state that was read is in force, unless its account is yet to be found out. Then the file
-/// is looked at, which may have changed before anybody watched it.
-fn first(state: DesiredState) -> Vec<Event> {
-    let known = state.region_of_nobody().is_none().then_some(state);
-    let loaded = known.map(|state| Event::Loaded(Ok(Some(state))));
-    loaded.into_iter().chain([Event::Signal(Signal::Look)]).collect()
+/// What happens first: the desired state that was read is in force, unless its account is yet to be found out.
+fn first(state: DesiredState) -> Event {
+    match state.region_of_nobody() {
+        None => Event::Loaded(Ok(Some(state))),
+        Some(_) => Event::Signal(Signal::Look),
+    }
 }
 
 /// Waits a moment for requests in hand; a client that stalls must not keep the daemon.
@@ -178,9 +178,9 @@ mod tests {
             first(DesiredState::check(&source, &Accounts::without_aws(BTreeMap::new(), None)).unwrap())
         };
         let stated = begins_with("account = '123456789012'");
-        let [Event::Loaded(Ok(Some(state))), Event::Signal(Signal::Look)] = &stated[..] else { panic!("{stated:?}") };
+        let Event::Loaded(Ok(Some(state))) = &stated else { panic!("{stated:?}") };
         assert_eq!(state.entries.len(), 1);
         let left_open = begins_with("");
-        assert!(matches!(left_open[..], [Event::Signal(Signal::Look)]), "{left_open:?}");
+        assert!(matches!(left_open, Event::Signal(Signal::Look)), "{left_open:?}");
     }
 }

@@ -42,9 +42,12 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Begins to watch. Where the system has no events to give, that is told, and the poll alone remains.
+    /// Begins to watch. Where the system has no events to give, that is told, and the poll alone remains. What happened
+    /// before has made no event, so the beginning counts as a change.
     pub fn new(path: &Path) -> Self {
         let (send, events) = mpsc::unbounded_channel();
+        // The other end is right here.
+        let _ = send.send(());
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if may_be_a_change(&event) {
                 // Nobody listens any more when the program ends.
@@ -199,6 +202,16 @@ mod tests {
         symlink(root.join("unrelated/b.md"), root.join("repo/rev1/desired/b.md")).unwrap();
         let expected = ["repo", "repo/rev1", "repo/rev1/desired", "elsewhere"].map(|name| root.join(name));
         assert_eq!(wanted(&root.join("repo/current/desired")), BTreeSet::from(expected));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_changed_before_the_watch_began_is_not_missed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut watch = Watch::new(&folder.path().join("f.toml"));
+        let begun = Instant::now();
+        assert_eq!(watch.changed_or_due().await, Nudge::Changed);
+        assert_eq!(begun.elapsed(), QUIET);
+        assert_eq!(watch.changed_or_due().await, Nudge::Due, "it counts once");
     }
 
     #[tokio::test(start_paused = true)]
