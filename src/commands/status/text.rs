@@ -429,7 +429,7 @@ mod tests {
     fn a_name_has_its_account_and_region_where_there_are_several() {
         for width in [30, 160] {
             let two = page(width, &["eu-west-1", "us-east-1"]);
-            let in_full = |line: &str| line.starts_with("123456789012/eu-west-1/orders-api-with-quite-a-long-name  ");
+            let in_full = |line: &str| line.starts_with("123456789012/eu-west-1/orders-api-with-quite-a-long-name");
             assert!(two.lines().any(in_full), "{two}");
             let one = page(width, &["eu-west-1"]);
             assert!(
