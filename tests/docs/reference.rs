@@ -14,37 +14,50 @@ use serde_json::Value;
 use super::page::root;
 use crate::support::program;
 
-/// The pages with a part that is made, the part's name, and what makes it.
-pub(super) const PARTS: [(&str, &str, fn() -> String); 3] = [
-    ("docs/file.md", "desired", desired),
-    ("docs/settings.md", "settings", settings),
-    ("docs/commands.md", "commands", commands),
-];
-
-/// The page with its part as it should be.
-pub(super) fn with_part(page: &str, name: &str, part: &str) -> String {
-    let (begin, end) = (format!("<!-- generated: {name} -->\n"), "<!-- end -->");
-    let (before, rest) = page.split_once(&begin).unwrap_or_else(|| panic!("no part {name}"));
-    let (_, after) = rest.split_once(end).unwrap_or_else(|| panic!("{name} has no end"));
-    format!("{before}{begin}\n{}\n\n{end}{after}", part.trim())
+/// A part of a page that is made from the program.
+pub(super) struct Part {
+    pub(super) page: &'static str,
+    name: &'static str,
+    make: fn() -> String,
 }
 
-/// The sections of a file: the heading, where its keys stand in the schema, and how they are written.
-type Section = (&'static str, &'static str, &'static str);
+pub(super) const PARTS: [Part; 3] = [
+    Part { page: "docs/file.md", name: "desired", make: desired },
+    Part { page: "docs/settings.md", name: "settings", make: settings },
+    Part { page: "docs/commands.md", name: "commands", make: commands },
+];
+
+impl Part {
+    /// The page as it stands, and with this part as it should be.
+    pub(super) fn stands_and_should(&self) -> (String, String) {
+        let page = fs::read_to_string(root().join(self.page)).unwrap();
+        let (begin, end) = (format!("<!-- generated: {} -->\n", self.name), "<!-- end -->");
+        let (before, rest) = page.split_once(&begin).unwrap_or_else(|| panic!("no part {}", self.name));
+        let (_, after) = rest.split_once(end).unwrap_or_else(|| panic!("{} has no end", self.name));
+        let should = format!("{before}{begin}\n{}\n\n{end}{after}", (self.make)().trim());
+        (page, should)
+    }
+}
+
+/// A table of a file: its heading, and where its keys stand in the schema.
+struct Section {
+    heading: &'static str,
+    at: &'static str,
+}
 
 const OF_DESIRED: [Section; 4] = [
-    ("`[defaults]`", "/$defs/Defaults", ""),
-    ("`[[vpc]]`", "/$defs/Vpc", ""),
-    ("`[[function]]`", "/$defs/Function", ""),
-    ("Selectors", "/$defs/Selector", ""),
+    Section { heading: "`[defaults]`", at: "/$defs/Defaults" },
+    Section { heading: "`[[vpc]]`", at: "/$defs/Vpc" },
+    Section { heading: "`[[function]]`", at: "/$defs/Function" },
+    Section { heading: "Selectors", at: "/$defs/Selector" },
 ];
 
 const OF_SETTINGS: [Section; 5] = [
-    ("The file itself", "", ""),
-    ("`[limits]`", "/$defs/RawLimits", "limits"),
-    ("`[guard]`", "/$defs/RawGuard", "guard"),
-    ("`[metrics]`", "/$defs/RawMetrics", "metrics"),
-    ("`[[account]]`", "/$defs/RawAccount", "account"),
+    Section { heading: "The file itself", at: "" },
+    Section { heading: "`[limits]`", at: "/$defs/RawLimits" },
+    Section { heading: "`[guard]`", at: "/$defs/RawGuard" },
+    Section { heading: "`[metrics]`", at: "/$defs/RawMetrics" },
+    Section { heading: "`[[account]]`", at: "/$defs/RawAccount" },
 ];
 
 /// The keys of a table of a schema that are no tables themselves, with what the schema says of them.
@@ -53,7 +66,7 @@ fn keys<'a>(schema: &'a Value, at: &str, sections: &'a [Section]) -> Vec<(&'a st
     let properties = properties.unwrap_or_else(|| panic!("the schema has nothing at {at}"));
     let is_section = |about: &Value| {
         let target = about["$ref"].as_str().or_else(|| about["items"]["$ref"].as_str()).unwrap_or_default();
-        sections.iter().any(|(_, at, _)| !at.is_empty() && target == format!("#{at}") && !at.ends_with("Selector"))
+        sections.iter().any(|section| target == format!("#{}", section.at) && section.heading.starts_with('`'))
     };
     properties.iter().filter(|(_, about)| !is_section(about)).map(|(key, about)| (key.as_str(), about)).collect()
 }
@@ -85,7 +98,7 @@ fn meaning(about: &Value) -> String {
 fn desired() -> String {
     let schema = DesiredState::schema();
     let mut text = String::new();
-    for (heading, at, _) in OF_DESIRED {
+    for Section { heading, at } in OF_DESIRED {
         let about = schema.pointer(at).map(meaning).unwrap_or_default();
         let about = if about.starts_with('`') { String::new() } else { format!("{about}\n\n") };
         write!(text, "### {heading}\n\n{about}| key | value | meaning |\n|---|---|---|\n").unwrap();
@@ -101,13 +114,19 @@ fn settings() -> String {
     let schema = Settings::schema();
     let defaults: toml::Table = fs::read_to_string(root().join("config/controller.toml")).unwrap().parse().unwrap();
     let mut text = String::new();
-    for (heading, at, table) in OF_SETTINGS {
+    for Section { heading, at } in OF_SETTINGS {
+        let table = heading.trim_matches(['`', '[', ']']);
+        let table = if at.is_empty() { "" } else { table };
         write!(text, "### {heading}\n\n| key | value | default | meaning | in force |\n|---|---|---|---|---|\n")
             .unwrap();
         for (key, about) in keys(&schema, at, &OF_SETTINGS) {
             let of_table =
                 if table.is_empty() { Some(&defaults) } else { defaults.get(table).and_then(|it| it.as_table()) };
-            let default = of_table.and_then(|table| table.get(key)).map(|value| format!("`{value}`"));
+            let default = match key {
+                // The example names its own.
+                "desired" => Some(format!("`{:?}`", Settings::new(&Overrides::default()).desired)),
+                key => of_table.and_then(|table| table.get(key)).map(|value| format!("`{value}`")),
+            };
             let restart = if needs_restart(table, key) { "after a restart" } else { "at once" };
             let (kind, default, meaning) = (kind(about), default.unwrap_or_default(), meaning(about));
             writeln!(text, "| `{key}` | {kind} | {default} | {meaning} | {restart} |").unwrap();
