@@ -7,6 +7,7 @@ mod shell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::process::Command;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
@@ -17,6 +18,7 @@ use lambda_vpc_controller::names::AccountId;
 use lambda_vpc_controller::settings::{Overrides, Settings};
 
 use self::page::{Block, Page, of_the_book, root};
+use crate::served::aws_environment;
 use crate::support::process::{Process, eventually};
 use crate::support::program;
 
@@ -275,61 +277,90 @@ fn the_parts_made_from_the_program_are_written() {
     }
 }
 
-/// The page for beginners, step by step, on a simulated account in which all goes thirty times as fast.
+/// The page for beginners, step by step, on a simulated account in which all goes thirty times as fast. From the step on in
+/// which the daemon's policy is printed, the account allows what that policy allows, and nothing else.
 #[test]
 fn the_first_ten_minutes_go_as_they_are_told() {
-    let desk = tempfile::tempdir().unwrap();
-    let simulated = Process::start(program().args(["simulate", "--listen", "127.0.0.1:0", "--time-scale", "30"]));
-    let aws = simulated.told("is served at ", '\n');
-    let ready = |arguments: &[String]| {
-        let mut program = program();
-        program.args(arguments).current_dir(desk.path()).envs(crate::served::aws_environment(&aws));
-        program
-    };
+    let desk = Desk::new();
     let page = Page::read("docs/getting-started.md");
-    let (mut files, mut steps, mut daemon) = (0, Vec::new(), None);
-    for block in page.blocks() {
-        match (block.info.as_str(), files) {
-            ("toml", 0 | 1) => {
-                let name = if is_desired(&block.body) { "functions.toml" } else { "controller.toml" };
-                fs::write(desk.path().join(name), &block.body).unwrap();
-                files += 1;
+    let mut steps = Vec::new();
+    let mut files = BTreeSet::new();
+    for Block { info, body, .. } in page.blocks() {
+        match info.as_str() {
+            "toml" => {
+                let name = if is_desired(&body) { "functions.toml" } else { "controller.toml" };
+                // The last block is about other accounts, and belongs to neither.
+                if files.insert(name) {
+                    fs::write(desk.folder.path().join(name), &body).unwrap();
+                }
             }
-            ("sh", _) => steps.extend(shell::commands(&block.body).unwrap().iter().filter_map(|words| ours(words))),
+            "sh" => steps.extend(shell::commands(&body).unwrap().iter().filter_map(|words| ours(words))),
             _ => {}
         }
     }
-    let (mut url, mut gone) = (String::new(), Vec::new());
-    for step in steps.iter().map(|step| step[1..].to_vec()) {
-        let command = step[0].clone();
-        let more: Vec<String> = match command.as_str() {
-            "apply" => vec!["--yes".to_owned()],
-            "run" => vec!["--listen".to_owned(), "127.0.0.1:0".to_owned()],
-            "status" => vec!["--url".to_owned(), url.clone()],
-            // Another account than the simulated one: its entry is not in the files.
-            _ if step.iter().any(|word| word == "--account") => continue,
-            _ => Vec::new(),
-        };
-        let mut program = ready(&[step.clone(), more].concat());
-        if command == "run" {
-            let running = daemon.insert(Process::start(&mut program));
-            let at = eventually("the daemon's address", || {
-                let output = running.output();
-                let (_, rest) = output.split_once("\"at\":\"")?;
-                rest.split('"').next().map(str::to_owned)
-            });
-            url = format!("http://{at}");
-            eventually("the daemon to have looked", || {
-                let status = ready(&["status".to_owned(), "--url".to_owned(), url.clone()]).output().unwrap();
-                (status.status.code() == Some(0)).then_some(())
-            });
-        } else {
-            let output = program.output().unwrap();
-            let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
-            let expected = if command == "plan" { 2 } else { 0 };
-            assert_eq!(output.status.code(), Some(expected), "{}: {said}", step.join(" "));
+    let mut simulated = desk.simulated(&[]);
+    let (mut daemon, mut url) = (None, String::new());
+    let mut gone = Vec::new();
+    // What is printed for another account is not of these files.
+    for step in steps.iter().filter(|step| !step.contains(&"--account".to_owned())) {
+        let arguments: Vec<&str> = step[1..].iter().map(String::as_str).collect();
+        let aws = &simulated.1;
+        match arguments[0] {
+            "run" => {
+                let run = [&arguments[..], &["--listen", "127.0.0.1:0"]].concat();
+                let running = daemon.insert(Process::start(&mut desk.program(&run, aws)));
+                url = format!("http://{}", running.told("\"at\":\"", '"'));
+                eventually("the daemon to have looked", || {
+                    let ready = desk.program(&["status", "--url", &url], aws).output().unwrap();
+                    (ready.status.code() == Some(0)).then_some(())
+                });
+            }
+            "status" => drop(desk.goes(&[&arguments[..], &["--url", &url]].concat(), aws, 0)),
+            "apply" => drop(desk.goes(&[&arguments[..], &["--yes"]].concat(), aws, 0)),
+            "plan" => drop(desk.goes(&arguments, aws, 2)),
+            "iam-policy" => {
+                let policy = desk.goes(&arguments, aws, 0);
+                fs::write(desk.folder.path().join("policy.json"), policy).unwrap();
+                simulated = desk.simulated(&["--policy", "policy.json"]);
+            }
+            _ => drop(desk.goes(&arguments, aws, 0)),
         }
-        gone.push(command);
+        gone.push(arguments[0].to_owned());
     }
     assert_eq!(gone, ["--version", "validate", "plan", "iam-policy", "apply", "run", "status", "status"]);
+}
+
+/// A folder in which the steps of a page are gone.
+struct Desk {
+    folder: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// A simulated account, and its address.
+    fn simulated(&self, more: &[&str]) -> (Process, String) {
+        let mut simulate = program();
+        simulate.args(["simulate", "--listen", "127.0.0.1:0", "--time-scale", "30"]).args(more);
+        let simulated = Process::start(simulate.current_dir(self.folder.path()));
+        let at = simulated.told("is served at ", '\n');
+        (simulated, at)
+    }
+
+    fn program(&self, arguments: &[&str], aws: &str) -> Command {
+        let mut program = program();
+        program.args(arguments).current_dir(self.folder.path()).envs(aws_environment(aws));
+        program
+    }
+
+    /// Runs a step; what it prints.
+    #[track_caller]
+    fn goes(&self, arguments: &[&str], aws: &str, expected: i32) -> Vec<u8> {
+        let output = self.program(arguments, aws).output().unwrap();
+        let said = [&output.stdout, &output.stderr].map(|said| String::from_utf8_lossy(said).into_owned()).concat();
+        assert_eq!(output.status.code(), Some(expected), "{}: {said}", arguments.join(" "));
+        output.stdout
+    }
 }
