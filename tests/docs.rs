@@ -190,6 +190,35 @@ fn every_variable_metric_and_setting_that_is_spoken_of_is_there() {
     }
 }
 
+/// The rights that the page about security lists, and those that the program prints for settings that want the most.
+#[test]
+fn the_rights_that_are_listed_are_those_that_are_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut printed = BTreeSet::new();
+    for settings in ["versions = true", "[limits]\nget_function_per_second = 9"] {
+        fs::write(folder.path().join("controller.toml"), settings).unwrap();
+        let output = program().args(["iam-policy", "--config", "controller.toml"]).current_dir(folder.path()).output();
+        let policy: serde_json::Value = serde_json::from_slice(&output.unwrap().stdout).unwrap();
+        let statements = policy["Statement"].as_array().unwrap();
+        let actions = statements.iter().flat_map(|statement| statement["Action"].as_array().unwrap());
+        printed.extend(actions.map(|action| action.as_str().unwrap().to_owned()));
+    }
+    // Nobody needs a right for the first; the second is one of Lambda's own checks, not a call of this program.
+    let further = ["sts:GetCallerIdentity", "ec2:GetSecurityGroupsForVpc"].map(str::to_owned);
+    let code = Page::read("docs/security.md").code();
+    let is_right = |code: &&String| {
+        let service = code.split(':').next().unwrap_or_default();
+        let action = code.split(':').nth(1).and_then(|action| action.chars().next());
+        ["sts", "lambda", "iam", "ec2"].contains(&service) && action.is_some_and(char::is_uppercase)
+    };
+    // What follows a colon in these is a key of a condition.
+    let keys = ["iam:PolicyARN", "lambda:VpcIds"];
+    let listed: BTreeSet<String> =
+        code.iter().filter(is_right).filter(|it| !keys.contains(&it.as_str())).cloned().collect();
+    printed.extend(further);
+    assert_eq!(listed, printed);
+}
+
 /// A path without `.` and `..`.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
