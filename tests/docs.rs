@@ -98,6 +98,8 @@ fn ours(words: &[String]) -> Option<Vec<String>> {
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [OURS, ..] => Some(words.to_vec()),
         ["cargo", "run", "--", ..] => Some([program(), words[3..].to_vec()].concat()),
+        // The image begins the program by itself.
+        ["docker", "run", ..] => Some(words.iter().skip_while(|word| *word != OURS).cloned().collect()),
         _ => None,
     }
 }
@@ -120,7 +122,7 @@ fn every_command_that_is_shown_is_understood() {
     }
     assert!(own >= 20, "{own}");
     // What other programs are asked for is not checked here.
-    assert_eq!(others.into_iter().collect::<Vec<_>>(), ["aws", "cargo"]);
+    assert_eq!(others.into_iter().collect::<Vec<_>>(), ["aws", "cargo", "docker"]);
 }
 
 /// In the prose: whole commands, commands without the program's name, and flags alone.
