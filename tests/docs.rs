@@ -64,7 +64,7 @@ fn every_block_of_json_is_json() {
 }
 
 /// A block of another kind would be checked by nobody. The two without a kind are pictures of the architecture, and the text
-/// is the help of the commands, which is made from the program.
+/// is the help of the commands, which is made from the program; two lines for an image of one's own are left to the reader.
 #[test]
 fn no_block_goes_unchecked() {
     let mut kinds: BTreeMap<(String, String), usize> = BTreeMap::new();
@@ -76,9 +76,15 @@ fn no_block_goes_unchecked() {
         }
     }
     let helps = 1 + reference::names().len();
-    let expected = [("ARCHITECTURE.md", "", 2), ("docs/commands.md", "text", helps), ("docs/design.md", "", 2)];
+    let expected = [
+        ("ARCHITECTURE.md", "", 2),
+        ("docs/commands.md", "text", helps),
+        ("docs/design.md", "", 2),
+        ("deploy/ecs/README.md", "dockerfile", 1),
+    ];
+    let expected = expected.iter().filter(|(page, ..)| root().join(page).exists());
     let expected: BTreeMap<_, _> =
-        expected.map(|(page, info, times)| ((page.to_owned(), info.to_owned()), times)).into();
+        expected.map(|(page, info, times)| (((*page).to_owned(), (*info).to_owned()), *times)).collect();
     assert_eq!(kinds, expected, "blocks that nobody checks");
 }
 

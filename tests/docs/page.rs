@@ -35,10 +35,14 @@ impl Page {
         Self { path, text }
     }
 
-    /// Every page: those of the book, and those at the root.
+    /// Every page: those of the book, those at the root, and those beside what is deployed.
     pub(super) fn all() -> Vec<Self> {
         let at_root = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(PathBuf::from);
-        at_root.into_iter().chain(of_the_book()).map(Self::read).collect()
+        let folders = fs::read_dir(root().join("deploy")).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut deployed: Vec<_> = folders.map(|name| Path::new("deploy").join(name).join("README.md")).collect();
+        deployed.retain(|path| root().join(path).exists());
+        deployed.sort();
+        at_root.into_iter().chain(of_the_book()).chain(deployed).map(Self::read).collect()
     }
 
     /// Whether it is a chapter of the book.
