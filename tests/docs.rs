@@ -320,15 +320,15 @@ fn the_parts_made_from_the_program_are_written() {
 fn the_first_ten_minutes_go_as_they_are_told() {
     let desk = Desk::new();
     let page = Page::read("docs/getting-started.md");
-    let mut steps = Vec::new();
-    let mut files = BTreeSet::new();
+    let (mut steps, mut files, mut further) = (Vec::new(), BTreeSet::new(), String::new());
     for Block { info, body, .. } in page.blocks() {
         match info.as_str() {
             "toml" => {
                 let name = if is_desired(&body) { "functions.toml" } else { "controller.toml" };
-                // The last block is about other accounts, and belongs to neither.
-                if files.insert(name) {
-                    fs::write(desk.folder.path().join(name), &body).unwrap();
+                match files.insert(name) {
+                    true => fs::write(desk.folder.path().join(name), &body).unwrap(),
+                    // The account that is to be added at the end.
+                    false => further += &body,
                 }
             }
             "sh" => steps.extend(shell::commands(&body).unwrap().iter().filter_map(|words| ours(words))),
@@ -338,8 +338,7 @@ fn the_first_ten_minutes_go_as_they_are_told() {
     let mut simulated = desk.simulated(&[]);
     let (mut daemon, mut url) = (None, String::new());
     let mut gone = Vec::new();
-    // What is printed for another account is not of these files.
-    for step in steps.iter().filter(|step| !step.contains(&"--account".to_owned())) {
+    for step in steps {
         let arguments: Vec<&str> = step[1..].iter().map(String::as_str).collect();
         let aws = &simulated.1;
         match arguments[0] {
@@ -355,6 +354,15 @@ fn the_first_ten_minutes_go_as_they_are_told() {
             "status" => drop(desk.goes(&[&arguments[..], &["--url", &url]].concat(), aws, 0)),
             "apply" => drop(desk.goes(&[&arguments[..], &["--yes"]].concat(), aws, 0)),
             "plan" => drop(desk.goes(&arguments, aws, 2)),
+            "iam-policy" if arguments.contains(&"--account") => {
+                let settings = desk.folder.path().join("controller.toml");
+                let stated = fs::read_to_string(&settings).unwrap() + &std::mem::take(&mut further);
+                fs::write(&settings, stated).unwrap();
+                let policy = String::from_utf8(desk.goes(&arguments, aws, 0)).unwrap();
+                let expected =
+                    if arguments.contains(&"--trust") { "sts:ExternalId" } else { "arn:aws:iam::210987654321:" };
+                assert!(policy.contains(expected), "{policy}");
+            }
             "iam-policy" => {
                 let policy = desk.goes(&arguments, aws, 0);
                 fs::write(desk.folder.path().join("policy.json"), policy).unwrap();
@@ -364,7 +372,8 @@ fn the_first_ten_minutes_go_as_they_are_told() {
         }
         gone.push(arguments[0].to_owned());
     }
-    assert_eq!(gone, ["--version", "validate", "plan", "iam-policy", "apply", "run", "status", "status"]);
+    assert_eq!(gone[..8], ["--version", "validate", "plan", "iam-policy", "apply", "run", "status", "status"]);
+    assert_eq!(gone[8..], ["iam-policy", "iam-policy"]);
 }
 
 /// A folder in which the steps of a page are gone.
