@@ -105,7 +105,7 @@ fn about(operation: Operation, settings: &Settings) -> Option<About> {
     match operation {
         // Nobody needs a right to learn who he is.
         Operation::GetCallerIdentity => None,
-        // AWS defines no resource for these; which policy the roles have may be asked about any.
+        // AWS defines no resource for these, but for ListEntitiesForPolicy, which is asked about any policy that a file names.
         Operation::ListFunctions
         | Operation::ListEntitiesForPolicy
         | Operation::DescribeVpcs

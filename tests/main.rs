@@ -30,6 +30,7 @@ mod simulator_cli;
 mod simulator_doors;
 mod simulator_faults;
 mod simulator_wire;
+mod soak;
 mod status;
 mod structure;
 mod support;

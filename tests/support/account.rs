@@ -19,11 +19,16 @@ pub(crate) struct Account {
 impl Account {
     /// Serves what this world file says.
     pub(crate) fn serve(world: &str) -> Self {
+        Self::serve_at(world, "1")
+    }
+
+    /// The same, where everything happens so many times as fast.
+    pub(crate) fn serve_at(world: &str, time_scale: &str) -> Self {
         let (file, policy) = (tempfile::NamedTempFile::new().unwrap(), tempfile::NamedTempFile::new().unwrap());
         std::fs::write(file.path(), world).unwrap();
         std::fs::write(policy.path(), serde_json::to_vec(&rights::of_controller(&widest(), "aws")).unwrap()).unwrap();
         let mut command = program();
-        command.args(["simulate", "--listen", "127.0.0.1:0", "--world"]).arg(file.path());
+        command.args(["simulate", "--listen", "127.0.0.1:0", "--time-scale", time_scale, "--world"]).arg(file.path());
         let process = Process::start(command.arg("--policy").arg(policy.path()));
         // It has read the file when it says where it is.
         let url = process.told("is served at ", ' ');
@@ -38,10 +43,25 @@ impl Account {
 
     /// Somebody takes a function out of its VPC.
     pub(crate) fn detach(&self, function: &str) {
+        self.try_detach(function).unwrap();
+    }
+
+    /// The same, where it may be refused.
+    pub(crate) fn try_detach(&self, function: &str) -> Result<(), ureq::Error> {
         let none = json!({"SubnetIds": [], "SecurityGroupIds": [], "Ipv6AllowedForDualStack": false});
         let body = json!({ "VpcConfig": none }).to_string();
         let url = self.configuration_url(function);
-        ureq::put(url).header("authorization", &signed("lambda")).send(body).unwrap();
+        ureq::put(url).header("authorization", &signed("lambda")).send(body).map(|_| ())
+    }
+
+    /// Something goes wrong from now on, as a world file would say it.
+    pub(crate) fn fault(&self, fault: &Value) {
+        ureq::post(format!("{}/_simulator/faults", self.url)).send(fault.to_string()).unwrap();
+    }
+
+    /// Nothing goes wrong any more.
+    pub(crate) fn no_faults(&self) {
+        ureq::delete(format!("{}/_simulator/faults", self.url)).call().unwrap();
     }
 
     /// The ARNs of the managed policies on a role.

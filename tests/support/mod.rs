@@ -1,6 +1,7 @@
 //! What several tests use.
 
 pub(crate) mod account;
+pub(crate) mod announced;
 pub(crate) mod between;
 pub(crate) mod browser;
 pub(crate) mod history;

@@ -59,6 +59,11 @@ impl Process {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has written so far, to stdout and stderr.
     pub(crate) fn output(&self) -> String {
         self.lines.lock().unwrap().join("\n")
