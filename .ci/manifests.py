@@ -9,6 +9,8 @@ import tomllib
 
 import yaml
 
+from cloudformation import load
+
 ROOT = pathlib.Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
 VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
@@ -138,15 +140,6 @@ def manifest(path):
         demand("functions.toml" not in maps["lambda-vpc-controller"], where, "two desired states")
 
 
-class Template(yaml.SafeLoader):
-    """YAML with CloudFormation's short functions."""
-
-
-Template.add_multi_constructor("!", lambda loader, tag, node: {f"!{tag}": loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode)
-                               else loader.construct_sequence(node, deep=True) if isinstance(node, yaml.SequenceNode)
-                               else loader.construct_mapping(node, deep=True)})
-
-
 def every(value, key):
     """What stands below this key, at any depth."""
     if isinstance(value, dict):
@@ -173,6 +166,7 @@ def strings(value):
 def operations():
     """The actions behind the calls that the program makes, from its own list."""
     source = text("src/cloud/mod.rs")
+    source = source[source.index("impl Operation {"):]
     listed = re.findall(r"Self::(\w+)", re.search(r"pub const ALL: \[Self; \d+\] = \[(.*?)\];", source, re.S)[1])
     services = re.search(r"pub fn service\(self\) -> Service \{\s*match self \{(.*?)\n        \}", source, re.S)[1]
     prefix = {}
@@ -184,7 +178,7 @@ def operations():
 
 def ecs():
     where = "deploy/ecs/template.yml"
-    resources = yaml.load(text(where), Template)["Resources"]
+    resources = load(where)["Resources"]
     statements = resources["TaskRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
     actions = {action for value in every(statements, "Action") for action in strings(value) if re.fullmatch(r"\w+:\w+", action)}
     # GetCallerIdentity needs no permission; Lambda asks for the groups in the caller's name; member roles are assumed.
