@@ -118,6 +118,9 @@ def manifest(path):
 
     # ConfigMaps by the names that they are mounted by: a digest in the name would be a restart for every edit.
     maps = {one_map["metadata"]["name"]: one_map["data"] for one_map in kinds["ConfigMap"]}
+    if "lambda-vpc-controller" not in maps:
+        demand(False, where, f"no ConfigMap has the name lambda-vpc-controller, but {sorted(maps)}")
+        return
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     for volume in volumes.values():
         if "configMap" in volume:
