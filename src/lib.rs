@@ -15,7 +15,7 @@
 //! - [`file`](mod@file): reading TOML so that every mistake is reported at once, in its place
 //! - [`cloud`]: the only door to AWS: [`cloud::Read`], [`cloud::Write`], and the one table of errors
 //! - [`settings`]: what the operator decides
-//! - [`desired`] and [`live`]: the file becomes entries, AWS becomes facts
+//! - [`desired`] and [`live`]: the file becomes entries, AWS becomes facts; [`rights`]: what IAM must allow for all this
 //! - [`plan`]: every decision, pure
 //! - [`apply`]: a step becomes a call, behind a journal
 //! - [`board`]: how every function stands, and what happened to it
@@ -38,6 +38,7 @@ pub mod http;
 pub mod live;
 pub mod names;
 pub mod plan;
+pub mod rights;
 pub mod settings;
 pub mod simulator;
 pub mod telemetry;

@@ -9,6 +9,7 @@ use lambda_vpc_controller::simulator::UpdateFunctionConfiguration;
 use serde_json::Value;
 
 use crate::served::{Served, aws_environment};
+use crate::support::permitted::{permit, widest};
 use crate::support::program;
 
 const ORDERS: &str = "[defaults]\nregion = 'eu-west-1'\n\
@@ -27,6 +28,7 @@ struct Desk {
 impl Desk {
     fn new(desired: &str) -> Self {
         let desk = Self { folder: tempfile::tempdir().unwrap(), account: Served::demo() };
+        permit(&desk.account.door, &widest());
         desk.write("functions.toml", desired);
         desk
     }
@@ -464,4 +466,20 @@ fn validate_points_at_what_the_settings_will_not_let_through_if_there_are_settin
     let both = "[guard]\nallow_detach = true\nallowed_vpcs = ['vpc-0a1b2c3d4e5f60718']\n";
     assert_eq!(validate(Some(both)), ["elsewhere", "else-*"]);
     assert_eq!(validate(Some("[guard]\nallow_detach = true\n")), [] as [&str; 0]);
+}
+
+#[test]
+fn completions_are_scripts_that_the_shells_accept() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = program().args(["completions", shell]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        assert_says(&out(&output), &["lambda-vpc-controller", "validate", "iam-policy"]);
+        if shell == "bash" {
+            let folder = tempfile::tempdir().unwrap();
+            let script = folder.path().join("completions");
+            fs::write(&script, &output.stdout).unwrap();
+            assert!(std::process::Command::new("bash").arg("-n").arg(&script).status().unwrap().success());
+        }
+    }
+    assert_eq!(program().args(["completions", "cmd"]).output().unwrap().status.code(), Some(1));
 }

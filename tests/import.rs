@@ -7,6 +7,7 @@ use std::process::Output;
 use lambda_vpc_controller::simulator::{Fault, Misbehaviour, World};
 
 use crate::served::{Served, aws_environment};
+use crate::support::permitted::{permit, widest};
 use crate::support::program;
 
 /// The demo's world and more: a second network in its VPC, a second region, a role that lacks the right.
@@ -70,7 +71,9 @@ impl Desk {
         world.security_groups.extend(more.security_groups);
         world.roles.extend(more.roles);
         world.functions.extend(more.functions);
-        Self { folder: tempfile::tempdir().unwrap(), account: Served::world(&world) }
+        let account = Served::world(&world);
+        permit(&account.door, &widest());
+        Self { folder: tempfile::tempdir().unwrap(), account }
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -22,6 +22,7 @@ mod page;
 mod paused;
 mod prometheus;
 mod python;
+mod rights;
 mod schema;
 mod served;
 mod simulator_cli;

@@ -224,3 +224,35 @@ fn a_terminal_without_colours_is_cleared_as_well_and_one_that_cannot_be_is_told_
     let told = dumb.output();
     assert!(!told.contains('\x1b'), "{told:?}");
 }
+
+#[test]
+fn a_probe_asks_the_daemon_of_its_settings_and_needs_no_good_ones_where_the_address_is_said() {
+    let mut window = Window::on(History::new(Limits::of(&settings())));
+    let listen = window.url.strip_prefix("http://").unwrap().to_owned();
+    let probe = |arguments: &[&str], listen: Option<&str>| {
+        let mut program = program();
+        program.arg("probe").args(arguments).envs(listen.map(|listen| ("LAMBDA_VPC_LISTEN", listen)));
+        let output = program.output().unwrap();
+        (output.status.code(), out(&output), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(probe(&[], Some(&listen)), (Some(0), "ok\n".to_owned(), String::new()));
+    let (code, said, _) = probe(&["readyz"], Some(&listen));
+    assert_eq!((code, said.as_str()), (Some(1), "no desired state is in force yet\n"));
+    window.history.load(FINE);
+    window.history.until_rest(Duration::from_secs(1200));
+    window.show();
+    assert_eq!(probe(&["readyz"], Some(&listen)).0, Some(0));
+
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("controller.toml");
+    let by_settings = ["--config", config.to_str().unwrap()];
+    std::fs::write(&config, format!("listen = '{listen}'\n")).unwrap();
+    assert_eq!(probe(&by_settings, None).0, Some(0));
+    std::fs::write(&config, "listen = 'now").unwrap();
+    assert_eq!(probe(&by_settings, Some(&listen)).0, Some(0), "the daemon lives on with the last good settings");
+    assert_eq!(probe(&by_settings, None).0, Some(1));
+
+    let (code, _, error) = probe(&[], Some("127.0.0.1:9"));
+    assert_eq!(code, Some(1));
+    assert_says(&error, &["no daemon answers at http://127.0.0.1:9/livez", "--listen"]);
+}

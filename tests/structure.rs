@@ -14,7 +14,7 @@ const ORDER: &[&[&str]] = &[
     &["file"],
     &["cloud"],
     &["settings"],
-    &["desired", "live"],
+    &["desired", "live", "rights"],
     &["plan"],
     &["apply"],
     &["board"],

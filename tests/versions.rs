@@ -15,7 +15,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// The demo's functions, published: `legacy-report` once before it was attached and once after, `orders-api` before the file
 /// wanted it in a VPC, and `billing-report` as it is.
-fn published() -> World {
+pub(crate) fn published() -> World {
     let attached = "subnets = ['subnet-0a1a1a1a1a1a1a1a1', 'subnet-0b2b2b2b2b2b2b2b2'], security_groups = ['sg-0d0d0d0d0d0d0d0d1']";
     let rows = [
         (
@@ -35,7 +35,7 @@ fn published() -> World {
     world
 }
 
-const FILE: &str = "[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n\
+pub(crate) const FILE: &str = "[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n\
     [[vpc]]\nname = 'orders'\nid = 'vpc-0a1b2c3d4e5f60718'\n\
     [[function]]\nname = 'legacy-report'\nvpc = 'orders'\n\
     subnets = { ids = ['subnet-0a1a1a1a1a1a1a1a1', 'subnet-0b2b2b2b2b2b2b2b2'] }\n\

@@ -2,12 +2,15 @@
 
 mod apply;
 mod audit;
+mod completions;
 mod connect;
 mod demo;
 mod follow;
+mod iam_policy;
 mod import;
 mod plan;
 mod print;
+mod probe;
 mod run;
 mod schema;
 mod simulate;
@@ -18,12 +21,13 @@ mod validate;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::file::Unusable;
-use crate::names::{AccountId, FunctionName, NamePattern, Region, VpcId};
+use crate::names::{AccountId, FunctionName, NamePattern, Region, RoleArn, VpcId};
 use crate::plan::Limits;
 use crate::settings::{self, Audit, Mode, Overrides, Settings};
 use crate::telemetry::LogFormat;
@@ -34,7 +38,7 @@ use crate::telemetry::LogFormat;
 /// that a function's role needs to be in a VPC, and sets the function's VPC configuration. It changes nothing else, and
 /// nothing that the file does not list.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, propagate_version = true, after_help = FIRST_STEPS)]
+#[command(version = VERSION.as_str(), max_term_width = 100, propagate_version = true, after_help = FIRST_STEPS)]
 pub struct Cli {
     /// The settings file [default: config/controller.toml, if it is there].
     #[arg(long, global = true, value_name = "FILE", env = "LAMBDA_VPC_CONFIG", hide_env_values = true)]
@@ -86,8 +90,19 @@ enum Command {
     ///
     /// Exit code: 0 if everything that was asked for is as the file says, 2 if not yet, 1 on an error.
     Status(StatusArgs),
+    /// Ask the daemon of these settings whether it is alive, or ready: for the health check of a container.
+    ///
+    /// Exit code: 0 if it is, 1 if not.
+    Probe(ProbeArgs),
     /// Print the JSON schema of a file of the desired state: for completion in editors.
     Schema(SchemaArgs),
+    /// Print the policy that IAM must give the controller's role for these settings: the least, as JSON.
+    ///
+    /// What the settings forbid becomes a condition: policies that may not be attached, VPCs that may not be attached to, and
+    /// taking functions out of their VPC. With a mode of `observe` it allows reading alone.
+    IamPolicy(IamPolicyArgs),
+    /// Print a script that completes commands and flags in a shell.
+    Completions(CompletionsArgs),
     /// Print the entry that takes back a function's last change, as an audit trail has it. Changes nothing.
     ///
     /// Put the entry into the desired file in place of the function's present one: what is done in AWS is done by `run`
@@ -204,6 +219,74 @@ struct StatusArgs {
     output: Output,
 }
 
+/// What a daemon can be asked about its health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Health {
+    /// Whether its loop turns.
+    Livez,
+    /// Whether a desired state is in force, and every account and region has answered or been refused once.
+    Readyz,
+}
+
+impl Health {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Livez => "livez",
+            Self::Readyz => "readyz",
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+struct ProbeArgs {
+    /// What is asked.
+    #[arg(default_value = "livez")]
+    health: Health,
+    /// Where the daemon listens [default: what the settings say].
+    #[arg(long, value_name = "ADDR", env = "LAMBDA_VPC_LISTEN", hide_env_values = true)]
+    listen: Option<SocketAddr>,
+}
+
+/// Where the accounts are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Partition {
+    /// The regions that are open to all.
+    Aws,
+    /// China.
+    AwsCn,
+    /// The government of the USA.
+    AwsUsGov,
+}
+
+impl Partition {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::AwsCn => "aws-cn",
+            Self::AwsUsGov => "aws-us-gov",
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+struct IamPolicyArgs {
+    /// The policy of the role that is assumed in this account of the settings, by its name or id, instead.
+    #[arg(long, value_name = "NAME|ID")]
+    account: Option<String>,
+    /// That role's trust policy instead: who may assume it. This is the ARN of the role that the controller runs under.
+    #[arg(long, value_name = "ARN", requires = "account", value_parser = RoleArn::parse)]
+    trust: Option<RoleArn>,
+    /// The partition of AWS that the accounts are in.
+    #[arg(long, value_name = "NAME", default_value = "aws")]
+    partition: Partition,
+}
+
+#[derive(Debug, clap::Args)]
+struct CompletionsArgs {
+    /// The shell.
+    shell: clap_complete::Shell,
+}
+
 #[derive(Debug, clap::Args)]
 struct ImportArgs {
     /// The file to write; one that is there is never overwritten. `-` is stdout.
@@ -272,10 +355,19 @@ struct SimulateArgs {
     /// How many times as fast everything happens, so that minutes of AWS are seconds. Its clock shows the time of day.
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=3600))]
     time_scale: u32,
+    /// All that its callers may do: a policy as `iam-policy` prints it [default: anything].
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// A large world instead, with this many functions: a role for each 20, a VPC for each 500.
     #[arg(long, value_name = "N")]
     functions: Option<usize>,
 }
+
+/// The version, and where the build was told it, the revision that it was made from.
+static VERSION: LazyLock<String> = LazyLock::new(|| match option_env!("LAMBDA_VPC_REVISION") {
+    Some(revision) if !revision.is_empty() => format!("{} ({revision})", env!("CARGO_PKG_VERSION")),
+    _ => env!("CARGO_PKG_VERSION").to_owned(),
+});
 
 /// What `--help` ends with.
 const FIRST_STEPS: &str = "\
@@ -322,6 +414,9 @@ impl Cli {
             | Command::Schema(_)
             | Command::Status(_)
             | Command::Import(_)
+            | Command::Probe(_)
+            | Command::IamPolicy(_)
+            | Command::Completions(_)
             | Command::Undo(_) => "error,lambda_vpc_controller=warn",
             Command::Run(_) | Command::Simulate(_) => "error,lambda_vpc_controller=info",
         }
@@ -352,6 +447,13 @@ impl Cli {
                 Err(failure) => Err(failure),
             },
             Command::Status(args) => status::run(&args).await,
+            // The settings may have become bad while the daemon runs on: they are read where nothing else says the address.
+            Command::Probe(args) => match args.listen {
+                Some(listen) => probe::run(listen, args.health),
+                None => settings(&overrides).and_then(|settings| probe::run(settings.listen, args.health)),
+            },
+            Command::IamPolicy(args) => settings(&overrides).and_then(|settings| iam_policy::run(&settings, &args)),
+            Command::Completions(args) => completions::run(args.shell),
             Command::Schema(args) => schema::run(&args),
             Command::Undo(args) => undo::run(&args),
             Command::Demo(args) => demo::run(&args).await,

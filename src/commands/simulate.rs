@@ -1,5 +1,6 @@
 //! `simulate`: the simulated account alone, for any AWS client.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use super::connect::clock;
 use super::{Failure, SimulateArgs, exit, run};
 use crate::names::{Clock, Time};
-use crate::simulator::{Door, World, WorldError, http};
+use crate::simulator::{Door, IdentityPolicy, World, WorldError, http};
 
 /// A simulated world is this old when it is first seen, so that nothing in it looks freshly changed.
 const AGE: Duration = Duration::from_secs(24 * 3600);
@@ -20,12 +21,24 @@ pub(super) async fn run(args: &SimulateArgs) -> Result<ExitCode, Failure> {
     };
     let listener = run::listen(args.listen).await?;
     let door = world.and_then(|world| open(&world, args.time_scale, clock())).map_err(wrong)?;
+    if let Some(file) = &args.policy {
+        let policy = permissions(file)?;
+        door.with(|aws, _| aws.permissions = Some(policy));
+    }
     let at = listener.local_addr().map_err(|error| Failure::Other(format!("no address to listen on: {error}")))?;
     super::print::out(&format!("a simulated AWS account is served at http://{at}\n"))?;
     anstream::eprintln!("{}", how_to_use(&format!("http://{at}")));
     let served = http::serve(listener, door, run::told_to_stop()?).await;
     served.map_err(|error| Failure::Other(format!("serving at {at} failed: {error}")))?;
     Ok(exit::FINE)
+}
+
+fn permissions(file: &Path) -> Result<IdentityPolicy, Failure> {
+    let shown = file.display();
+    let text =
+        std::fs::read_to_string(file).map_err(|error| Failure::Other(format!("cannot read {shown}: {error}")))?;
+    IdentityPolicy::parse(&text)
+        .map_err(|error| Failure::Other(format!("{shown} is no policy as `iam-policy` prints them: {error}")))
 }
 
 /// The door to a world that was built a while ago, and in which everything happens so many times as fast.

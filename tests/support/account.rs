@@ -1,7 +1,9 @@
 //! A simulated account in a process of its own, asked over HTTP as any client would.
 
+use lambda_vpc_controller::rights;
 use serde_json::{Value, json};
 
+use super::permitted::widest;
 use super::process::Process;
 use super::program;
 
@@ -17,10 +19,12 @@ pub(crate) struct Account {
 impl Account {
     /// Serves what this world file says.
     pub(crate) fn serve(world: &str) -> Self {
-        let file = tempfile::NamedTempFile::new().unwrap();
+        let (file, policy) = (tempfile::NamedTempFile::new().unwrap(), tempfile::NamedTempFile::new().unwrap());
         std::fs::write(file.path(), world).unwrap();
+        std::fs::write(policy.path(), serde_json::to_vec(&rights::of_controller(&widest(), "aws")).unwrap()).unwrap();
         let mut command = program();
-        let process = Process::start(command.args(["simulate", "--listen", "127.0.0.1:0", "--world"]).arg(file.path()));
+        command.args(["simulate", "--listen", "127.0.0.1:0", "--world"]).arg(file.path());
+        let process = Process::start(command.arg("--policy").arg(policy.path()));
         // It has read the file when it says where it is.
         let url = process.told("is served at ", ' ');
         Self { process, url }

@@ -22,6 +22,7 @@ use lambda_vpc_controller::simulator::{Door, StillClock, World};
 use lambda_vpc_controller::telemetry::audit::Record;
 use tokio::runtime::Runtime;
 
+use super::permitted::{permit, settings_of};
 use crate::served::{self, Served};
 
 /// The moment at which every history begins.
@@ -112,6 +113,7 @@ impl History {
             listing: Listing::Latest,
             seed: 1,
         };
+        permit(&door, &settings_of(&limits, Listing::Latest));
         let controller = Controller::new(limits, cadence);
         let (notices, alter, read) = (Vec::new(), (|_| {}) as fn(&mut Surveyed), way);
         Self { clock, door, controller, notices, alter, read, applier, trail, runtime }
@@ -129,6 +131,7 @@ impl History {
 
     /// The operator decides otherwise, also about published versions.
     pub(crate) fn list(&mut self, limits: Limits, listing: Listing) {
+        permit(&self.door, &settings_of(&limits, listing));
         let cadence = Cadence { resync: Some(Duration::from_secs(300)), poll: None, workers: 16, listing, seed: 3 };
         self.signal(Signal::Settle(Box::new(limits), cadence));
     }
@@ -142,6 +145,7 @@ impl History {
             listing: Listing::Latest,
             seed: 2,
         };
+        permit(&self.door, &settings_of(&limits, Listing::Latest));
         self.controller = Controller::new(limits, cadence);
     }
 

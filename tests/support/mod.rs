@@ -5,6 +5,7 @@ pub(crate) mod between;
 pub(crate) mod browser;
 pub(crate) mod history;
 pub(crate) mod installed;
+pub(crate) mod permitted;
 pub(crate) mod process;
 pub(crate) mod server;
 pub(crate) mod stage;

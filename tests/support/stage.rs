@@ -16,6 +16,8 @@ use lambda_vpc_controller::plan::{Limits, Step};
 use lambda_vpc_controller::simulator::{Door, StillClock};
 use lambda_vpc_controller::telemetry::LogJournal;
 
+use super::permitted::{permit, settings_of};
+
 /// How long a call is on its way to AWS, and its answer on the way back, at most.
 const ON_THE_WAY: Duration = Duration::from_millis(1500);
 
@@ -46,6 +48,7 @@ enum Coming {
 impl Stage {
     pub(crate) fn new(door: Door, clock: StillClock, limits: Limits, resync: Duration, seed: u64) -> Self {
         let applier = Applier::new(Arc::new(door.clone()), Arc::new(LogJournal::alone()), clock.clock());
+        permit(&door, &settings_of(&limits, Listing::Latest));
         let controller = Self::fresh(&limits, resync, seed);
         Self {
             clock,

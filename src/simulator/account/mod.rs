@@ -15,6 +15,7 @@ mod function;
 mod iam;
 mod lambda;
 mod meddler;
+mod permissions;
 mod policies;
 mod quotas;
 mod sts;
@@ -33,6 +34,7 @@ pub use function::{Configuration, Function, VpcConfig};
 pub use iam::{Attachment, Overruler, Role, SimulatedAction, Summary};
 pub use lambda::{CreateFunction, Environment, UpdateFunctionConfiguration};
 pub use meddler::{Meddler, Meddling};
+pub use permissions::{Goal, IdentityPolicy};
 pub use policies::Policy;
 pub use quotas::{Quotas, Rate};
 pub use sts::{AssumeRole, AssumedRole, Caller};
@@ -101,6 +103,8 @@ pub struct Aws {
     pub quotas: Quotas,
     /// Operations, by AWS's names, that no caller has the right to make.
     pub denied: BTreeSet<String>,
+    /// What callers may do; none for anything.
+    pub permissions: Option<IdentityPolicy>,
     /// What goes wrong on purpose.
     pub faults: Faults,
     /// Runtimes, such as `nodejs12.x`, whose functions AWS no longer updates.
@@ -160,6 +164,7 @@ impl Aws {
             timings: Timings::default(),
             quotas: Quotas::default(),
             denied: BTreeSet::new(),
+            permissions: None,
             faults: Faults::default(),
             retired_runtimes: BTreeSet::new(),
             refused_zones: BTreeSet::new(),
@@ -241,12 +246,12 @@ impl Aws {
     }
 
     /// Whether a call is within the quotas of requests and the rights of its caller.
-    pub(super) fn admit(&mut self, asked: &Asked<'_>, now: Time) -> Result<(), AwsError> {
+    pub(super) fn admit(&mut self, asked: &Asked<'_>, goal: Goal<'_>, now: Time) -> Result<(), AwsError> {
         let Asked { service, operation, account, region, .. } = *asked;
         if self.buckets.take(&self.quotas, (service, operation), (account, region), now) == Taken::Refused {
             return Err(AwsError::throttled(service, None));
         }
-        if self.denied.contains(operation) {
+        if self.denied.contains(operation) || !self.may(asked, goal) {
             return Err(AwsError::denied(service, operation, account, &asked.resource()));
         }
         Ok(())

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Door, Incoming, Target};
+use super::{Change, Door, Incoming, Target};
 use crate::cloud::{
     Alias, Class, CloudError, Function, Identity, Interface, Listed, Listing, Marker, Operation, Overruler, Page, Read,
     Receipt, Reply, RouteTable, SecurityGroup, Simulated, Subnet, Vpc, Write,
@@ -12,7 +12,7 @@ use crate::cloud::{
 use crate::names::{
     AccountId, FunctionKey, Network, Pair, PolicyArn, Region, RevisionId, RoleArn, RoleName, Scope, Time, VpcId,
 };
-use crate::simulator::account::{self, Aws, AwsError, Describe, UpdateFunctionConfiguration, VpcConfigRequest};
+use crate::simulator::account::{self, Aws, AwsError, Describe, Goal, UpdateFunctionConfiguration, VpcConfigRequest};
 use crate::simulator::faults::Delivery;
 
 /// The page size that is asked for, where it is allowed.
@@ -35,12 +35,12 @@ impl Door {
         self.asked(operation, of, None, carry_out).map(|(answer, _)| answer)
     }
 
-    /// A call that changes a subject, in one line.
+    /// A call that changes something.
     fn change<'a>(
         &self,
         operation: Operation,
         of: impl Into<Target<'a>>,
-        change: (String, String),
+        change: Change<'a>,
         carry_out: impl FnOnce(&mut Aws, Time) -> Result<(), AwsError>,
     ) -> Result<Receipt, CloudError> {
         let ((), id) = self.asked(operation, of, Some(change), carry_out)?;
@@ -52,7 +52,7 @@ impl Door {
         &self,
         operation: Operation,
         of: impl Into<Target<'a>>,
-        change: Option<(String, String)>,
+        change: Option<Change<'a>>,
         carry_out: impl FnOnce(&mut Aws, Time) -> Result<T, AwsError>,
     ) -> Result<(T, String), CloudError> {
         let request_id = self.fresh_request_id();
@@ -283,7 +283,8 @@ impl Write for Door {
     fn attach_policy<'a>(&'a self, role: &'a RoleArn, policy: &'a PolicyArn) -> Reply<'a, Receipt> {
         Box::pin(async move {
             let (account, name) = (&role.key().account, role.key().name.as_str());
-            let change = (name.to_owned(), policy.to_string());
+            let goal = Goal::Policy(policy.as_str());
+            let change = Change { subject: name, detail: policy.to_string(), goal };
             self.change(Operation::AttachRolePolicy, role, change, |aws, now| {
                 aws.attach_role_policy(account, name, policy.as_str(), now)
             })
@@ -302,7 +303,8 @@ impl Write for Door {
                 ..UpdateFunctionConfiguration::default()
             };
             let name = key.name.as_str();
-            let change = (name.to_owned(), request.in_one_line());
+            let goal = Goal::Settings(&request);
+            let change = Change { subject: name, detail: request.in_one_line(), goal };
             self.change(Operation::UpdateFunctionConfiguration, key, change, |aws, now| {
                 aws.update_function_configuration(&key.scope, name, &request, now).map(|_| ())
             })

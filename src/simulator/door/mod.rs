@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
-use super::account::{Aws, AwsError, uuid};
+use super::account::{Aws, AwsError, Goal, uuid};
 use super::faults::{Asked, Delivery, Misbehaviour};
 use crate::cloud::Service;
 use crate::names::{AccountId, Clock, Digest, FunctionKey, Region, RoleArn, Scope, Time};
@@ -57,8 +57,18 @@ pub(super) struct Incoming<'a> {
     pub(super) operation: &'static str,
     /// What it is about.
     pub(super) of: Target<'a>,
-    /// Subject and detail, if it changes something.
-    pub(super) change: Option<(String, String)>,
+    /// If it changes something.
+    pub(super) change: Option<Change<'a>>,
+}
+
+/// A change as it comes.
+pub(super) struct Change<'a> {
+    /// The name of the function or role that is to be changed.
+    pub(super) subject: &'a str,
+    /// To what, in one line.
+    pub(super) detail: String,
+    /// The same, as a policy of the caller may look at it.
+    pub(super) goal: Goal<'a>,
 }
 
 /// What a call is about: the account, and where it is narrower than that, the region and the function or role.
@@ -145,17 +155,19 @@ impl Door {
     ) -> (Result<T, AwsError>, Delivery) {
         let now = self.now();
         let mut inner = self.lock();
-        let Incoming { service, operation, of: Target { account, region, subject }, change } = incoming;
+        let Incoming { service, operation, of: Target { account: owner, region, subject }, change } = incoming;
         *inner.counts.entry(operation).or_default() += 1;
         inner.aws.advance(now);
-        let asked = Asked { service, operation, account, region, subject };
-        let (answer, delivery) = match inner.aws.admit(&asked, now) {
+        let asked = Asked { service, operation, account: owner, region, subject };
+        let goal = change.as_ref().map_or(Goal::Nothing, |change| change.goal);
+        let (answer, delivery) = match inner.aws.admit(&asked, goal, now) {
             Ok(()) => inner.aws.misbehave(&asked, now, carry_out),
             Err(error) => (Err(error), Delivery::Whole),
         };
-        if let Some((subject, detail)) = change {
+        if let Some(Change { subject, detail, goal: _ }) = change {
             let refused = answer.as_ref().err().map(|error| error.code.to_string());
-            inner.remember(Call { at: now, account: account.clone(), operation, subject, detail, refused });
+            let subject = subject.to_owned();
+            inner.remember(Call { at: now, account: owner.clone(), operation, subject, detail, refused });
         }
         (answer, delivery)
     }

@@ -4,7 +4,8 @@ use super::form::Form;
 use super::xml::{Xml, query_answer};
 use super::{Session, invalid_action};
 use crate::cloud::Marker;
-use crate::simulator::account::{AwsError, Overruler, Role, Summary};
+use crate::simulator::account::{AwsError, Goal, Overruler, Role, Summary};
+use crate::simulator::door::Change;
 
 /// The namespace of IAM's answers; it holds the version of the API.
 pub(super) const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
@@ -69,7 +70,8 @@ fn truncation(xml: &mut Xml, next: Option<Marker>) {
 
 fn attach_role_policy(session: &Session<'_>, form: &Form) -> Result<String, AwsError> {
     let (role, policy) = (form.required("RoleName")?, form.required("PolicyArn")?);
-    session.change("AttachRolePolicy", role, policy.to_owned(), |aws, now| {
+    let change = Change { subject: role, detail: policy.to_owned(), goal: Goal::Policy(policy) };
+    session.change("AttachRolePolicy", change, |aws, now| {
         aws.attach_role_policy(&session.at.account, role, policy, now)
     })?;
     Ok(done(session, "AttachRolePolicy"))
@@ -77,9 +79,8 @@ fn attach_role_policy(session: &Session<'_>, form: &Form) -> Result<String, AwsE
 
 fn detach_role_policy(session: &Session<'_>, form: &Form) -> Result<String, AwsError> {
     let (role, policy) = (form.required("RoleName")?, form.required("PolicyArn")?);
-    session.change("DetachRolePolicy", role, policy.to_owned(), |aws, _| {
-        aws.detach_role_policy(&session.at.account, role, policy)
-    })?;
+    let change = Change { subject: role, detail: policy.to_owned(), goal: Goal::Policy(policy) };
+    session.change("DetachRolePolicy", change, |aws, _| aws.detach_role_policy(&session.at.account, role, policy))?;
     Ok(done(session, "DetachRolePolicy"))
 }
 
@@ -97,7 +98,8 @@ fn get_role(session: &Session<'_>, form: &Form) -> Result<String, AwsError> {
 fn create_role(session: &Session<'_>, form: &Form) -> Result<String, AwsError> {
     let (name, path) = (form.required("RoleName")?, form.text("Path").unwrap_or("/"));
     let account = &session.at.account;
-    let (role, arn) = session.change("CreateRole", name, path.to_owned(), |aws, now| {
+    let change = Change { subject: name, detail: path.to_owned(), goal: Goal::Nothing };
+    let (role, arn) = session.change("CreateRole", change, |aws, now| {
         let role = aws.create_role(account, name, path, now)?;
         let arn = aws.role_arn(account, &role);
         Ok((role, arn))

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use super::{Answer, Session, function_arn};
 use crate::cloud::{Alias, Exclusion, Failure, Listing, Page, State, Update};
 use crate::names::{Scope, Time, Version};
-use crate::simulator::account::{AwsError, CreateFunction, Function, UpdateFunctionConfiguration, VpcConfig};
+use crate::simulator::account::{AwsError, CreateFunction, Function, Goal, UpdateFunctionConfiguration, VpcConfig};
+use crate::simulator::door::Change;
 
 /// The version of the API, the first segment of every path here.
 const VERSION: &str = "2015-03-31";
@@ -126,24 +127,25 @@ fn get(session: &Session<'_>, name: &str) -> Result<Answer, AwsError> {
 
 fn create(session: &Session<'_>, body: &[u8]) -> Result<Answer, AwsError> {
     let request: CreateFunction = parse(body)?;
-    let detail = request.settings.in_one_line();
-    let function = session.change("CreateFunction", &request.function_name, detail, |aws, now| {
-        aws.create_function(&session.at, &request, now)
-    })?;
+    let (subject, settings) = (request.function_name.as_str(), &request.settings);
+    let change = Change { subject, detail: settings.in_one_line(), goal: Goal::Settings(settings) };
+    let function =
+        session.change("CreateFunction", change, |aws, now| aws.create_function(&session.at, &request, now))?;
     Ok(Answer { status: 201, ..Answer::ok(whole(&session.at, &function).to_string()) })
 }
 
 fn update(session: &Session<'_>, name: &str, body: &[u8]) -> Result<Answer, AwsError> {
     let request: UpdateFunctionConfiguration = parse(body)?;
-    let detail = request.in_one_line();
-    let function = session.change("UpdateFunctionConfiguration", name, detail, |aws, now| {
+    let change = Change { subject: name, detail: request.in_one_line(), goal: Goal::Settings(&request) };
+    let function = session.change("UpdateFunctionConfiguration", change, |aws, now| {
         aws.update_function_configuration(&session.at, name, &request, now)
     })?;
     Ok(Answer::ok(whole(&session.at, &function).to_string()))
 }
 
 fn delete(session: &Session<'_>, name: &str) -> Result<Answer, AwsError> {
-    session.change("DeleteFunction", name, String::new(), |aws, now| aws.delete_function(&session.at, name, now))?;
+    let change = Change { subject: name, detail: String::new(), goal: Goal::Nothing };
+    session.change("DeleteFunction", change, |aws, now| aws.delete_function(&session.at, name, now))?;
     Ok(Answer { status: 204, ..Answer::ok(String::new()) })
 }
 

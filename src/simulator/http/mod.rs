@@ -26,7 +26,7 @@ use axum::response::Response;
 use self::credential::Credential;
 use self::form::Form;
 use super::account::{Aws, AwsError, Caller, function_arn};
-use super::door::{Door, Incoming, Target};
+use super::door::{Change, Door, Incoming, Target};
 use super::faults::Delivery;
 use crate::cloud::Service;
 use crate::names::{Scope, Time};
@@ -126,22 +126,21 @@ impl Session<'_> {
         self.call(operation, Some(subject), None, carry_out)
     }
 
-    /// A call that changes a subject.
+    /// A call that changes something.
     fn change<T>(
         &self,
         operation: &'static str,
-        subject: &str,
-        detail: String,
+        change: Change<'_>,
         carry_out: impl FnOnce(&mut Aws, Time) -> Result<T, AwsError>,
     ) -> Result<T, AwsError> {
-        self.call(operation, Some(subject), Some((subject.to_owned(), detail)), carry_out)
+        self.call(operation, Some(change.subject), Some(change), carry_out)
     }
 
     fn call<T>(
         &self,
         operation: &'static str,
         subject: Option<&str>,
-        change: Option<(String, String)>,
+        change: Option<Change<'_>>,
         carry_out: impl FnOnce(&mut Aws, Time) -> Result<T, AwsError>,
     ) -> Result<T, AwsError> {
         let Self { at: Scope { account, region }, service, .. } = self;

@@ -1,0 +1,47 @@
+//! `iam-policy`: what IAM must allow, for whoever sets up the controller's roles.
+
+use std::process::ExitCode;
+
+use super::print::out_json;
+use super::{Failure, IamPolicyArgs, exit};
+use crate::rights;
+use crate::settings::{Account, Settings};
+
+pub(super) fn run(settings: &Settings, args: &IamPolicyArgs) -> Result<ExitCode, Failure> {
+    let partition = args.partition.name();
+    let policy = match (&args.account, &args.trust) {
+        (None, _) => rights::of_controller(settings, partition),
+        (Some(name), None) => rights::of_account(settings, account(settings, name)?, partition),
+        (Some(name), Some(controller)) => {
+            let account = account(settings, name)?;
+            if account.external_id.is_none() {
+                let name = &account.name;
+                tracing::warn!(
+                    "account {name} has no external_id: whoever can use the controller's role can become this one"
+                );
+            }
+            rights::trust(account, controller)
+        }
+    };
+    out_json(&policy)?;
+    Ok(exit::FINE)
+}
+
+/// An account of the settings with a role, by its name or id.
+fn account<'a>(settings: &'a Settings, name: &str) -> Result<&'a Account, Failure> {
+    let found = settings.accounts.iter().find(|account| account.name == name || account.id.as_str() == name);
+    let account = found.ok_or_else(|| {
+        let known: Vec<&str> = settings.accounts.iter().map(|account| account.name.as_str()).collect();
+        let known = match known.is_empty() {
+            true => "they have no [[account]]; pass the settings with --config".to_owned(),
+            false => format!("they have {}", known.join(", ")),
+        };
+        Failure::Other(format!("the settings have no account `{name}`: {known}"))
+    })?;
+    match account.role {
+        Some(_) => Ok(account),
+        None => Err(Failure::Other(format!(
+            "account `{name}` has no role_arn, so the controller's own role is used there: leave --account out"
+        ))),
+    }
+}

@@ -1,0 +1,180 @@
+//! The least that IAM must allow a controller with these settings: made from the operations that it makes, with what the
+//! settings forbid as conditions, so that a defect of the program or a hostile file could not do more either.
+//!
+//! What can be said by conditions is AWS's: the policies that may be attached (`iam:PolicyARN`) and the VPCs that a function
+//! may be attached to (`lambda:VpcIds`), which is missing from a request that takes a function out of its VPC. What cannot be
+//! said: an update of a function's configuration may carry other settings beside its VPC, and no condition looks at those.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::cloud::Operation;
+use crate::names::{AccountId, PolicyName, RoleArn};
+use crate::settings::{Account, Mode, Settings};
+
+/// A policy document of IAM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Policy {
+    version: &'static str,
+    statement: Vec<Statement>,
+}
+
+/// A statement of a policy, which allows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Statement {
+    sid: &'static str,
+    effect: &'static str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    principal: BTreeMap<&'static str, String>,
+    action: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    resource: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    condition: Condition,
+}
+
+/// Operators, their keys, and the values of each.
+type Condition = BTreeMap<&'static str, BTreeMap<&'static str, Vec<String>>>;
+
+/// Where a policy is to be: the partition, and the account if it is known.
+#[derive(Clone, Copy, Debug)]
+struct Place<'a> {
+    partition: &'a str,
+    account: Option<&'a AccountId>,
+}
+
+/// The policy of the role that the controller runs under: what it needs in the account of its own credentials, unless the
+/// settings state roles for all accounts, and to become those roles. `partition` is `aws`, `aws-cn` or `aws-us-gov`.
+pub fn of_controller(settings: &Settings, partition: &str) -> Policy {
+    let (own, others): (Vec<_>, Vec<_>) = settings.accounts.iter().partition(|account| account.role.is_none());
+    let mut statement = Vec::new();
+    if !own.is_empty() || others.is_empty() {
+        // The credentials belong to one account: where several are stated, all but one are mistaken.
+        let account = own.first().filter(|_| own.len() == 1).map(|account| &account.id);
+        statement = in_account(settings, Place { partition, account });
+    }
+    let roles: BTreeSet<_> = others.iter().filter_map(|account| account.role.as_ref()).map(RoleArn::as_str).collect();
+    if !roles.is_empty() {
+        let resource = roles.into_iter().map(str::to_owned).collect();
+        let action = vec!["sts:AssumeRole".to_owned()];
+        statement.push(Statement { resource, ..allow("BecomeTheRolesOfOtherAccounts", action) });
+    }
+    document(statement)
+}
+
+/// The policy of the role that the controller assumes in one of the accounts.
+pub fn of_account(settings: &Settings, account: &Account, partition: &str) -> Policy {
+    document(in_account(settings, Place { partition, account: Some(&account.id) }))
+}
+
+/// The trust policy of that role: who may assume it, and what must be known for it.
+pub fn trust(account: &Account, controller: &RoleArn) -> Policy {
+    let knows = |id: &String| BTreeMap::from([("sts:ExternalId", vec![id.clone()])]);
+    document(vec![Statement {
+        principal: BTreeMap::from([("AWS", controller.as_str().to_owned())]),
+        condition: account.external_id.iter().map(|id| ("StringEquals", knows(id))).collect(),
+        ..allow("TheControllerAlone", vec!["sts:AssumeRole".to_owned()])
+    }])
+}
+
+/// What a right is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum About {
+    /// Nothing that a policy could name.
+    Anything,
+    /// Functions, which are read.
+    Functions,
+    /// Roles, which are read.
+    Roles,
+    /// Functions, which are changed.
+    Network,
+    /// Roles, which are changed.
+    Attachments,
+}
+
+/// What the right to an operation is about; none where it is not needed.
+fn about(operation: Operation, settings: &Settings) -> Option<About> {
+    let writes = settings.mode == Mode::Enforce;
+    match operation {
+        // Nobody needs a right to learn who he is.
+        Operation::GetCallerIdentity => None,
+        // AWS defines no resource for these; which policy the roles have may be asked about any.
+        Operation::ListFunctions
+        | Operation::ListEntitiesForPolicy
+        | Operation::DescribeVpcs
+        | Operation::DescribeSubnets
+        | Operation::DescribeRouteTables
+        | Operation::DescribeSecurityGroups
+        | Operation::DescribeNetworkInterfaces => Some(About::Anything),
+        // One function is read in one of two ways. Whoever may call GetFunction can also read its code.
+        Operation::GetFunctionConfiguration => settings.limits.rates.get_function.is_none().then_some(About::Functions),
+        Operation::GetFunction => settings.limits.rates.get_function.map(|_| About::Functions),
+        Operation::ListAliases => settings.versions.then_some(About::Functions),
+        Operation::ListAttachedRolePolicies | Operation::SimulatePrincipalPolicy => Some(About::Roles),
+        Operation::UpdateFunctionConfiguration => writes.then_some(About::Network),
+        Operation::AttachRolePolicy => writes.then_some(About::Attachments),
+    }
+}
+
+fn in_account(settings: &Settings, place: Place<'_>) -> Vec<Statement> {
+    let mut actions: BTreeMap<About, Vec<String>> = BTreeMap::new();
+    for operation in Operation::ALL {
+        if let Some(about) = about(operation, settings) {
+            actions.entry(about).or_default().push(operation.to_string());
+        }
+    }
+    actions.into_iter().map(|(about, actions)| statement(about, actions, settings, place)).collect()
+}
+
+fn statement(about: About, actions: Vec<String>, settings: &Settings, place: Place<'_>) -> Statement {
+    let Place { partition, account } = place;
+    let account = account.map_or("*", AccountId::as_str);
+    let functions = || vec![format!("arn:{partition}:lambda:*:{account}:function:*")];
+    let roles = || vec![format!("arn:{partition}:iam::{account}:role/*")];
+    match about {
+        About::Anything => Statement { resource: vec!["*".to_owned()], ..allow("ReadWhatHasNoResource", actions) },
+        About::Functions => Statement { resource: functions(), ..allow("ReadFunctions", actions) },
+        About::Roles => Statement { resource: roles(), ..allow("ReadRoles", actions) },
+        About::Network => {
+            Statement { resource: functions(), condition: vpcs(settings), ..allow("SetTheNetworkOfFunctions", actions) }
+        }
+        About::Attachments => {
+            let arns = settings.guard.allowed_policies.iter().map(|policy| arn(policy, partition)).collect();
+            let condition = BTreeMap::from([("ArnEquals", BTreeMap::from([("iam:PolicyARN", arns)]))]);
+            Statement { resource: roles(), condition, ..allow("AttachAllowedPolicies", actions) }
+        }
+    }
+}
+
+/// A request that takes a function out of its VPC names none.
+fn vpcs(settings: &Settings) -> Condition {
+    const VPC: &str = "lambda:VpcIds";
+    let guard = &settings.guard;
+    let allowed = guard.allowed_vpcs.as_ref().map(|vpcs| vpcs.iter().map(ToString::to_string).collect());
+    let (operator, values) = match (allowed, guard.allow_detach) {
+        (Some(vpcs), false) => ("StringEquals", vpcs),
+        (Some(vpcs), true) => ("StringEqualsIfExists", vpcs),
+        (None, false) => ("Null", vec!["false".to_owned()]),
+        (None, true) => return BTreeMap::new(),
+    };
+    BTreeMap::from([(operator, BTreeMap::from([(VPC, values)]))])
+}
+
+fn arn(policy: &PolicyName, partition: &str) -> String {
+    match policy {
+        PolicyName::Arn(arn) => arn.to_string(),
+        PolicyName::AwsManaged(path) => format!("arn:{partition}:iam::aws:policy/{path}"),
+    }
+}
+
+fn allow(sid: &'static str, action: Vec<String>) -> Statement {
+    let (principal, condition) = (BTreeMap::new(), BTreeMap::new());
+    Statement { sid, effect: "Allow", principal, action, resource: Vec::new(), condition }
+}
+
+fn document(statement: Vec<Statement>) -> Policy {
+    Policy { version: "2012-10-17", statement }
+}

@@ -1,0 +1,188 @@
+//! What the callers of this world may do, where an identity policy says so.
+//!
+//! Of IAM's language it knows what policies for this controller need: allowing statements, with actions, resources and a
+//! few conditions on single values. A document with anything else is refused, and never half understood.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::policies::matches;
+use super::{Aws, UpdateFunctionConfiguration};
+use crate::cloud::Service;
+use crate::names::{RoleKey, RoleName, Scope};
+use crate::simulator::faults::Asked;
+
+/// A policy that allows, as IAM writes it in JSON.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct IdentityPolicy {
+    #[serde(rename = "Version")]
+    _version: String,
+    statement: Vec<Statement>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Statement {
+    #[serde(rename = "Sid", default)]
+    _sid: String,
+    #[serde(rename = "Effect")]
+    _effect: Effect,
+    action: OneOrMore,
+    resource: OneOrMore,
+    #[serde(default)]
+    condition: BTreeMap<Operator, BTreeMap<String, OneOrMore>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+enum Effect {
+    Allow,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+enum Operator {
+    StringEquals,
+    StringEqualsIfExists,
+    ArnEquals,
+    Null,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+impl OneOrMore {
+    fn each(&self) -> &[String] {
+        match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::More(texts) => texts,
+        }
+    }
+}
+
+/// What a change is to, as a condition of a policy can look at it.
+#[derive(Clone, Copy, Debug)]
+pub enum Goal<'a> {
+    /// Nothing that a condition looks at.
+    Nothing,
+    /// The ARN of a managed policy.
+    Policy(&'a str),
+    /// New settings of a function.
+    Settings(&'a UpdateFunctionConfiguration),
+}
+
+impl IdentityPolicy {
+    /// Reads a policy.
+    pub fn parse(json: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    fn allows(&self, action: &str, resource: &str, keys: &BTreeMap<&str, String>) -> bool {
+        self.statement.iter().any(|statement| {
+            statement.action.each().iter().any(|pattern| matches(pattern, action))
+                && statement.resource.each().iter().any(|pattern| crate::names::fits(pattern, resource))
+                && statement.condition.iter().all(|(operator, tests)| {
+                    tests.iter().all(|(key, values)| operator.holds(keys.get(key.as_str()), values.each()))
+                })
+        })
+    }
+}
+
+impl Operator {
+    fn holds(self, value: Option<&String>, wanted: &[String]) -> bool {
+        let fits = |value: &String| wanted.contains(value);
+        match self {
+            Self::StringEquals => value.is_some_and(fits),
+            Self::StringEqualsIfExists => value.is_none_or(fits),
+            Self::ArnEquals => value.is_some_and(|value| wanted.iter().any(|arn| crate::names::fits(arn, value))),
+            Self::Null => wanted.iter().any(|wanted| *wanted == value.is_none().to_string()),
+        }
+    }
+}
+
+impl Aws {
+    /// Whether the callers may make this call. Who calls needs no right to learn who it is.
+    pub(super) fn may(&self, asked: &Asked<'_>, goal: Goal<'_>) -> bool {
+        let Some(policy) = &self.permissions else { return true };
+        let Asked { service, operation, account, region, subject } = *asked;
+        if operation == "GetCallerIdentity" {
+            return true;
+        }
+        let scope = region.map(|region| Scope { account: account.clone(), region: region.clone() });
+        let role = subject.and_then(|name| RoleName::parse(name).ok()).and_then(|name| {
+            let role = self.role(&RoleKey { account: account.clone(), name })?;
+            Some(self.role_arn(account, role))
+        });
+        let resource = match service {
+            Service::Iam => role.unwrap_or_else(|| "*".to_owned()),
+            _ => asked.resource(),
+        };
+        let keys = match (goal, scope) {
+            (Goal::Policy(arn), _) => BTreeMap::from([("iam:PolicyARN", arn.to_owned())]),
+            (Goal::Settings(settings), Some(scope)) => {
+                let vpc = self.vpc_of(&scope, settings).map(|vpc| ("lambda:VpcIds", vpc));
+                vpc.into_iter().collect()
+            }
+            _ => BTreeMap::new(),
+        };
+        policy.allows(&format!("{}:{operation}", service.name()), &resource, &keys)
+    }
+
+    /// The VPC that new settings name by a subnet of it.
+    fn vpc_of(&self, at: &Scope, settings: &UpdateFunctionConfiguration) -> Option<String> {
+        let subnets = settings.vpc_config.as_ref()?.subnet_ids.as_ref()?;
+        let region = self.accounts.get(&at.account)?.regions.get(&at.region)?;
+        let found = region.subnets.iter().find(|(id, _)| Some(id.as_str()) == subnets.first().map(String::as_str));
+        found.map(|(_, subnet)| subnet.vpc.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_hold_as_iam_says() {
+        let policy = |condition: &str| {
+            IdentityPolicy::parse(&format!(
+                r#"{{"Version": "2012-10-17", "Statement": [
+                    {{"Effect": "Allow", "Action": "lambda:Update*", "Resource": ["arn:*:function:orders-*"]{condition}}}]}}"#
+            ))
+        };
+        let allows = |condition: &str, vpc: Option<&str>| {
+            let keys = vpc.map(|vpc| ("lambda:VpcIds", vpc.to_owned())).into_iter().collect();
+            let arn = "arn:aws:lambda:eu-west-1:1:function:orders-api";
+            policy(condition).unwrap().allows("lambda:UpdateFunctionConfiguration", arn, &keys)
+        };
+        let equals = r#", "Condition": {"StringEquals": {"lambda:VpcIds": ["vpc-1", "vpc-2"]}}"#;
+        let if_exists = r#", "Condition": {"StringEqualsIfExists": {"lambda:VpcIds": "vpc-1"}}"#;
+        let there = r#", "Condition": {"Null": {"lambda:VpcIds": "false"}}"#;
+        for (condition, vpc, expected) in [
+            ("", None, true),
+            (equals, Some("vpc-2"), true),
+            (equals, Some("vpc-3"), false),
+            (equals, None, false),
+            (if_exists, None, true),
+            (if_exists, Some("vpc-1"), true),
+            (if_exists, Some("vpc-2"), false),
+            (there, Some("vpc-9"), true),
+            (there, None, false),
+        ] {
+            assert_eq!(allows(condition, vpc), expected, "{condition} {vpc:?}");
+        }
+        let all = BTreeMap::new();
+        let allowed = policy("").unwrap();
+        assert!(!allowed.allows(
+            "lambda:UpdateFunctionConfiguration",
+            "arn:aws:lambda:eu-west-1:1:function:other",
+            &all
+        ));
+        assert!(!allowed.allows("lambda:DeleteFunction", "arn:aws:lambda:eu-west-1:1:function:orders-api", &all));
+        assert!(policy(r#", "NotResource": "*""#).is_err(), "what is not understood is refused");
+        assert!(policy(r#", "Condition": {"StringLike": {"lambda:VpcIds": "*"}}"#).is_err());
+    }
+}
