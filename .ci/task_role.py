@@ -1,6 +1,6 @@
 """Prints the policy of the task role in deploy/ecs/template.yml as CloudFormation would make it of the given parameters
 (NAME=VALUE; the others have their defaults), or, with `-`, a policy from stdin. Both in the same order and form, so that diff can
-compare them. The one right that Lambda and not the controller asks for is left out."""
+compare them."""
 
 import json
 import sys
@@ -18,12 +18,10 @@ def as_list(value):
 def normal(policy):
     statements = []
     for statement in policy["Statement"]:
-        if statement["Sid"] == "LetLambdaCheckTheGroups":
-            continue
-        condition = {
-            operator: {key: as_list(value) for key, value in keys.items()} for operator, keys in statement.get("Condition", {}).items()
-        }
-        statements.append({**statement, "Action": as_list(statement["Action"]), "Resource": as_list(statement["Resource"]), "Condition": condition})
+        lists = {key: as_list(statement[key]) for key in ("Action", "Resource")}
+        conditions = statement.get("Condition", {}).items()
+        condition = {operator: {key: as_list(value) for key, value in keys.items()} for operator, keys in conditions}
+        statements.append({**statement, **lists, "Condition": condition})
     return {"Version": policy["Version"], "Statement": sorted(statements, key=lambda statement: statement["Sid"])}
 
 
