@@ -67,7 +67,7 @@ pub struct Found<'a> {
     /// When it is looked at again, beside the sweeps.
     pub next: Option<Time>,
     /// The VPC and the network that it has, as far as they were seen.
-    pub live: Option<(Option<&'a VpcId>, &'a Network)>,
+    pub live: Option<(Option<&'a VpcId>, &'a Arc<Network>)>,
     /// The digest of the file by which this was decided.
     pub digest: Digest,
 }

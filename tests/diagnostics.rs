@@ -110,32 +110,16 @@ fn the_documented_defaults_are_the_defaults() {
     assert_eq!(format!("{documented:?}"), format!("{defaults:?}"));
 }
 
-/// Every TOML block of the README is a file that is valid.
+/// Every JSON block of the page about the audit trail is a record of it.
 #[test]
-fn the_toml_of_the_readme_is_valid() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let blocks: Vec<&str> = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert!(!blocks.is_empty());
-    for block in blocks {
-        if block.contains("[[function]]") {
-            check(block).unwrap_or_else(|said| panic!("{said}"));
-        } else {
-            let source = Source::from_bytes(Path::new("README.md"), block.as_bytes().to_vec()).unwrap();
-            Settings::check(&source, &Overrides::default()).unwrap_or_else(|said| panic!("{}", said.render(false)));
-        }
-    }
-}
-
-/// Every JSON block of the README is a record of the audit trail.
-#[test]
-fn the_audit_record_of_the_readme_is_one() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let blocks: Vec<&str> = readme.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+fn the_audit_record_of_the_docs_is_one() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/audit.md")).unwrap();
+    let blocks: Vec<&str> = page.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     assert!(!blocks.is_empty());
     for block in blocks {
         let Line::Record(record) = Line::parse(block.as_bytes()) else { panic!("no record: {block}") };
         let (shown, written): (Value, Value) =
             (serde_json::from_str(block).unwrap(), serde_json::from_str(&record.line().unwrap()).unwrap());
-        assert_eq!(shown, written, "the README shows exactly the fields that are written");
+        assert_eq!(shown, written, "the page shows exactly the fields that are written");
     }
 }

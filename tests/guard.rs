@@ -205,7 +205,7 @@ fn an_entry_that_leaves_the_file_is_told_with_what_it_has_and_left_as_it_is() {
             _ => None,
         })
         .collect();
-    assert_eq!(released, [("function-00002".to_owned(), Some(history.network("function-00002")))]);
+    assert_eq!(released, [("function-00002".to_owned(), Some(history.function("function-00002").network))]);
     let before = updated(&history);
     history.pass(60 * MINUTE);
     assert_eq!(updated(&history), before);

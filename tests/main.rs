@@ -8,6 +8,7 @@ mod cli;
 mod daemon;
 mod desired_directory;
 mod diagnostics;
+mod docs;
 mod fault_matrix;
 mod fleet;
 mod following;

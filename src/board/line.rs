@@ -104,18 +104,14 @@ impl Line {
             && self.has(*live)
     }
 
-    fn has(&self, live: Option<(Option<&VpcId>, &Network)>) -> bool {
-        self.live.as_ref().map(|live| (live.vpc.as_ref(), &*live.network)) == live
+    fn has(&self, live: Option<(Option<&VpcId>, &Arc<Network>)>) -> bool {
+        self.live.as_ref().map(|live| (live.vpc.as_ref(), &live.network)) == live
     }
 
     /// It is known how it stands.
     pub(super) fn concluded(&mut self, entry: &Arc<Entry>, found: Found<'_>, now: Time) {
         if !self.has(found.live) {
-            let live = |(vpc, network): (Option<&VpcId>, &Network)| Live {
-                vpc: vpc.cloned(),
-                network: Arc::new(network.clone()),
-            };
-            self.live = found.live.map(live);
+            self.live = found.live.map(|(vpc, network)| Live { vpc: vpc.cloned(), network: Arc::clone(network) });
         }
         let Found { outcome, change, next, live: _, digest } = found;
         let reason = |outcome: &Outcome| outcome.why().map(|why| why.reason);

@@ -1,6 +1,7 @@
 //! What AWS answers, reduced to what this controller looks at. Environment values never get this far.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::error::classify_failure;
 use super::{Class, CloudError};
@@ -69,7 +70,7 @@ pub struct Function {
     /// Its execution role.
     pub role: RoleArn,
     /// Its VPC configuration; absent, empty and null are the same.
-    pub network: Network,
+    pub network: Arc<Network>,
     /// The VPC that Lambda derived from the subnets; none if it is in none.
     pub vpc: Option<VpcId>,
     /// The revision to send with an update. Some emulators have none.

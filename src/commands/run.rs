@@ -131,10 +131,9 @@ fn first(state: DesiredState) -> Event {
 }
 
 /// Waits a moment for requests in hand; a client that stalls must not keep the daemon.
-async fn stopped(mut serving: JoinHandle<std::io::Result<()>>) {
+async fn stopped(mut serving: JoinHandle<()>) {
     match tokio::time::timeout(LAST_REQUESTS, &mut serving).await {
-        Ok(Ok(Ok(()))) => {}
-        Ok(Ok(Err(error))) => tracing::error!(%error, "the HTTP server failed"),
+        Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(%error, "the HTTP server ended"),
         Err(_) => serving.abort(),
     }

@@ -191,7 +191,7 @@ impl<'a> Change<'a> {
     }
 
     fn entry(&self, scope: &Scope) -> String {
-        let (name, Network { ipv6, .. }) = (&self.record.function, &self.before.network);
+        let (name, Network { ipv6, .. }) = (&self.record.function, &*self.before.network);
         let function = format!(
             "[[function]]\nname = \"{name}\"\naccount = \"{}\"\nregion = \"{}\"\n",
             scope.account, scope.region
@@ -211,7 +211,7 @@ impl<'a> Change<'a> {
 
     /// The VPC's id, and the lines of subnets and groups that follow it.
     fn network(&self, vpc: &VpcId) -> String {
-        let Network { subnets, security_groups, .. } = &self.before.network;
+        let Network { subnets, security_groups, .. } = &*self.before.network;
         format!(
             "\"{vpc}\"\nsubnets = {{ ids = [{}] }}\nsecurity_groups = {{ ids = [{}] }}\n",
             quoted(subnets.iter()),

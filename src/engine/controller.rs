@@ -25,7 +25,7 @@ use crate::cloud::Listing;
 use crate::desired::{DesiredState, Entry};
 use crate::live::Facts;
 use crate::names::{FunctionKey, Scope, Time};
-use crate::plan::{self, Change, Limits, Memory, Reason, World};
+use crate::plan::{self, Bindings, Change, Limits, Memory, Reason, World};
 use crate::settings::{self, Settings};
 
 /// The file is looked at this often even if nothing tells of a change.
@@ -259,7 +259,14 @@ impl Controller {
 
     fn world(&self, now: Time) -> Option<World<'_>> {
         let desired = self.desired.as_ref()?;
-        Some(World { desired, facts: &self.facts, memory: &self.memory, limits: &self.limits, now })
+        Some(World {
+            desired,
+            facts: &self.facts,
+            memory: &self.memory,
+            limits: &self.limits,
+            now,
+            bound: Bindings::default(),
+        })
     }
 
     fn begin_what_is_due(&mut self, now: Time, effects: &mut Vec<Effect>) -> Begun {

@@ -81,7 +81,7 @@ pub enum Notice {
         /// The function.
         key: FunctionKey,
         /// What it has, as far as that was seen.
-        network: Option<Network>,
+        network: Option<Arc<Network>>,
     },
     /// A function that a pattern listed is not there any more.
     Gone(Arc<Entry>),

@@ -1,6 +1,8 @@
 //! The answers of the API, as programs read them. `docs/openapi.json` is made from these types; what is taken away or
 //! means something else gets another version in the path, what is added does not.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -195,9 +197,9 @@ pub struct Change {
     /// The policies that its role gets if Lambda refuses without them.
     pub attach_if_refused: Vec<Attach>,
     /// The network that it has; null where that does not differ.
-    pub from: Option<Network>,
+    pub from: Option<Arc<Network>>,
     /// The network that it has to get; null where that does not differ.
-    pub to: Option<Network>,
+    pub to: Option<Arc<Network>>,
 }
 
 /// A policy for a role.
@@ -218,7 +220,7 @@ pub struct Placed {
     pub vpc: Option<VpcId>,
     /// The network.
     #[serde(flatten)]
-    pub network: Network,
+    pub network: Arc<Network>,
 }
 
 /// A change that AWS has accepted.
@@ -235,9 +237,9 @@ pub struct LastChange {
     /// The SHA-256 of the file that asked for it.
     pub file_digest: Digest,
     /// The network before; null for a policy.
-    pub from: Option<Network>,
+    pub from: Option<Arc<Network>>,
     /// The network after; null for a policy.
-    pub to: Option<Network>,
+    pub to: Option<Arc<Network>>,
     /// The role that got the policy; null for a network.
     pub role: Option<RoleName>,
     /// The policy; null for a network.
@@ -424,10 +426,7 @@ impl From<&Line> for Details {
             observed_because: entry.terms.reason.clone(),
             applied_digest: line.applied.clone(),
             change: line.change.as_ref().map(Change::from),
-            live: line
-                .live
-                .as_ref()
-                .map(|live| Placed { vpc: live.vpc.clone(), network: Network::clone(&live.network) }),
+            live: line.live.as_ref().map(|live| Placed { vpc: live.vpc.clone(), network: Arc::clone(&live.network) }),
             doubts: line.warnings.to_vec(),
             last_change: line.last_change.as_deref().map(LastChange::from),
             history: line.history.events().iter().rev().map(Event::from).collect(),

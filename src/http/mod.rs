@@ -6,6 +6,7 @@
 
 pub mod answer;
 mod api;
+mod connections;
 mod page;
 mod query;
 mod schema;
@@ -26,12 +27,8 @@ pub use self::schema::openapi;
 use crate::telemetry::{Shown, Telemetry};
 
 /// Serves until `stop` is done, and lets requests in hand end.
-pub async fn serve(
-    listener: TcpListener,
-    telemetry: Arc<Telemetry>,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    axum::serve(listener, app(telemetry)).with_graceful_shutdown(stop).await
+pub async fn serve(listener: TcpListener, telemetry: Arc<Telemetry>, stop: impl Future<Output = ()>) {
+    connections::serve(listener, app(telemetry), stop).await;
 }
 
 fn app(telemetry: Arc<Telemetry>) -> Router {

@@ -5,6 +5,7 @@
 
 mod facts;
 mod fleet;
+mod kept;
 mod look;
 mod published;
 mod roles;

@@ -1,6 +1,6 @@
 //! Published versions, which no update reaches: what networks they run in, and which aliases lead to them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use futures_util::stream;
 
 use super::look::{AT_ONCE, all_pages, seen};
 use super::{Fault, Needs, Seen};
-use crate::cloud::{Alias, CloudError, Function, Operation, Read};
+use crate::cloud::{Alias, Function, Operation, Read};
 use crate::names::{FunctionKey, FunctionName, Network, Scope, Time, Version};
 
 /// An answer about aliases is used again for this long.
@@ -32,17 +32,14 @@ pub type PublishedByName = BTreeMap<FunctionName, Arc<Published>>;
 /// Collects the versions that a listing shows.
 #[derive(Default)]
 pub(super) struct Versions {
-    networks: BTreeSet<Arc<Network>>,
     by_name: BTreeMap<FunctionName, BTreeMap<Version, Arc<Network>>>,
 }
 
 impl Versions {
     /// Takes one in. Of one that cannot be understood nobody knows where it runs.
-    pub(super) fn take(&mut self, name: FunctionName, version: Version, function: Result<Function, CloudError>) {
+    pub(super) fn take(&mut self, name: FunctionName, version: Version, network: Option<Arc<Network>>) {
         let versions = self.by_name.entry(name).or_default();
-        if let Ok(Function { network, .. }) = function {
-            let network = self.networks.get(&network).cloned().unwrap_or_else(|| Arc::new(network));
-            self.networks.insert(Arc::clone(&network));
+        if let Some(network) = network {
             versions.insert(version, network);
         }
     }
@@ -77,7 +74,7 @@ impl Versions {
 /// Whether a version runs another network than `$LATEST`.
 fn lags(versions: &BTreeMap<Version, Arc<Network>>, latest: Option<&Seen<Function>>) -> bool {
     match latest {
-        Some(Seen::Present(latest)) => versions.values().any(|network| **network != latest.network),
+        Some(Seen::Present(latest)) => versions.values().any(|network| *network != latest.network),
         Some(Seen::Absent | Seen::Unknown(_)) | None => false,
     }
 }

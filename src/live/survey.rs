@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
+use super::kept::Kept;
 use super::look::{AT_ONCE, Pages, all_pages, seen};
 use super::published::Versions;
 use super::roles::roles;
@@ -167,16 +168,21 @@ impl Functions {
     async fn list(&mut self, cloud: &dyn Read, scope: &Scope, needs: &Needs, most: usize) {
         let (by_name, versions) = (&mut self.by_name, &mut self.versions);
         let mut missing = by_name.len();
+        let mut kept = Kept::default();
         let listing = list(cloud, scope, needs.listing, most, |Listed { name, version, function }| {
-            match (version, by_name.get_mut(&name)) {
-                (Some(version), _) if needs.mean(&name) => versions.take(name, version, function),
+            match (version, needs.functions.get_key_value(&name)) {
+                (Some(version), _) if needs.mean(&name) => {
+                    versions.take(name, version, function.ok().map(|function| kept.network(function.network)));
+                }
                 (Some(_), _) => {}
-                (None, Some(place)) => {
-                    missing -= usize::from(*place == Seen::Unknown(Fault::Unread));
-                    *place = seen(function);
+                (None, Some((name, _))) => {
+                    let found = seen(function.map(|function| kept.function(function, name)));
+                    let before = by_name.insert(name.clone(), found);
+                    missing -= usize::from(before == Some(Seen::Unknown(Fault::Unread)));
                 }
                 (None, None) if needs.mean(&name) => {
-                    by_name.insert(name, seen(function));
+                    let found = seen(function.map(|function| kept.function(function, &name)));
+                    by_name.insert(name, found);
                 }
                 (None, None) => {}
             }

@@ -1,20 +1,50 @@
 //! From the words of the file to subnets and groups that EC2 has.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::reason::{Reason, Why};
 use crate::cloud::SecurityGroup;
 use crate::desired::{Intent, Pick};
 use crate::live::{SubnetFacts, VpcFacts};
-use crate::names::{AccountId, Network, SecurityGroupId, SubnetId};
+use crate::names::{AccountId, Network, Scope, SecurityGroupId, SubnetId};
 
 /// An intent, bound: the exact configuration, and what is doubtful about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
     /// What to set.
-    pub network: Network,
+    pub network: Arc<Network>,
     /// Sentences for people.
     pub warnings: Vec<String>,
+}
+
+/// What the file's words mean at one moment. Thousands of functions share an intent, so it is bound once.
+#[derive(Debug, Default)]
+pub struct Bindings(RefCell<HashMap<*const Intent, Binding>>);
+
+#[derive(Debug)]
+struct Binding {
+    /// Alive, so that its address is not another one's.
+    _intent: Arc<Intent>,
+    scope: Scope,
+    bound: Result<Bound, Why>,
+}
+
+impl Bindings {
+    /// Binds an intent of a scope, if that was not done before; `facts` are those of its VPC there.
+    pub(super) fn bind(&self, intent: &Arc<Intent>, facts: &VpcFacts, scope: &Scope) -> Result<Bound, Why> {
+        let mut all = self.0.borrow_mut();
+        match all.get(&Arc::as_ptr(intent)) {
+            Some(binding) if binding.scope == *scope => binding.bound.clone(),
+            _ => {
+                let bound = bind(intent, facts, &scope.account);
+                let binding = Binding { _intent: Arc::clone(intent), scope: scope.clone(), bound: bound.clone() };
+                all.insert(Arc::as_ptr(intent), binding);
+                bound
+            }
+        }
+    }
 }
 
 /// The zones, by id, in which Lambda makes no interfaces. No call tells them, and AWS publishes no list; this one is known
@@ -59,7 +89,7 @@ fn bind_own(intent: &Intent, facts: &VpcFacts) -> Result<Bound, Why> {
         let detail = format!("the entry means {} security groups", network.security_groups.len());
         return Err(Why::new(Reason::TooManySecurityGroups, detail));
     }
-    Ok(Bound { network, warnings })
+    Ok(Bound { network: Arc::new(network), warnings })
 }
 
 fn subnets<'a>(intent: &Intent, facts: &'a VpcFacts, warnings: &mut Vec<String>) -> Result<Vec<&'a SubnetFacts>, Why> {

@@ -1,11 +1,13 @@
 //! What differs between the file and AWS for one function.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::reason::{Outcome, Reason, Why};
 use super::rollout::new_pairs;
-use super::{Behind, Limits, World, behind, bind, preflight};
+use super::{Behind, Limits, World, behind, preflight};
 use crate::cloud::{Exclusion, Function, Simulated, State};
 use crate::desired::{AttachPolicy, Entry, Want};
 use crate::live::{Fault, RoleFacts, Seen};
@@ -60,12 +62,12 @@ pub enum Evidence {
 }
 
 /// A function's network before and after.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct NetworkChange {
     /// What it has.
-    pub from: Network,
+    pub from: Arc<Network>,
     /// What it gets.
-    pub to: Network,
+    pub to: Arc<Network>,
 }
 
 /// Why live differs from desired.
@@ -141,7 +143,7 @@ pub fn compare(w: &World<'_>, entry: &Entry) -> Comparison {
 }
 
 /// The function as it is, the network that the entry means now, and what is doubtful about that.
-fn wanted<'a>(w: &World<'a>, entry: &Entry) -> Result<(&'a Function, Network, Vec<String>), Outcome> {
+fn wanted<'a>(w: &World<'a>, entry: &Entry) -> Result<(&'a Function, Arc<Network>, Vec<String>), Outcome> {
     if let Want::Disputed(patterns) = &entry.terms.want {
         let all: Vec<String> = patterns.iter().map(|pattern| format!("`{pattern}`")).collect();
         return Err(Outcome::blocked(Reason::AmbiguousPattern, all.join(" and ")));
@@ -158,7 +160,7 @@ fn differing(
     w: &World<'_>,
     entry: &Entry,
     function: &Function,
-    to: Network,
+    to: Arc<Network>,
     warnings: &mut Vec<String>,
 ) -> Result<(Verdict, Vec<Pair>), Outcome> {
     let attaching = function.network != to;
@@ -221,12 +223,11 @@ fn manageable(entry: &Entry, function: &Function) -> Result<(), Outcome> {
 }
 
 /// The network that the entry means now.
-fn target(w: &World<'_>, entry: &Entry) -> Result<(Network, Vec<String>), Outcome> {
-    let Want::Attached(intent) = &entry.terms.want else { return Ok((Network::none(), Vec::new())) };
+fn target(w: &World<'_>, entry: &Entry) -> Result<(Arc<Network>, Vec<String>), Outcome> {
+    let Want::Attached(intent) = &entry.terms.want else { return Ok((Arc::default(), Vec::new())) };
     let vpc = w.facts.vpc(&entry.key.scope, &intent.vpc);
     let vpc = known(vpc, || Why::new(Reason::VpcNotFound, format!("{} in {}", intent.vpc, entry.key.scope)))?;
-    let bound =
-        bind::bind(intent, vpc, &entry.key.scope.account).map_err(|why| Outcome::Blocked { why, until: None })?;
+    let bound = w.bound.bind(intent, vpc, &entry.key.scope).map_err(|why| Outcome::Blocked { why, until: None })?;
     Ok((bound.network, bound.warnings))
 }
 

@@ -55,7 +55,7 @@ pub struct Memory {
     role_works: BTreeMap<RoleKey, Time>,
     sent: BTreeMap<FunctionKey, Sent>,
     refusals: BTreeMap<FunctionKey, Refused>,
-    agreed: BTreeMap<FunctionKey, (Arc<Entry>, Network)>,
+    agreed: BTreeMap<FunctionKey, (Arc<Entry>, Arc<Network>)>,
     set_backs: SetBacks,
     /// Who goes first.
     pub rollouts: Rollouts,
@@ -74,7 +74,7 @@ struct Attached {
 /// An update that Lambda has accepted from us.
 #[derive(Clone, Debug)]
 struct Sent {
-    to: Network,
+    to: Arc<Network>,
     at: Time,
     /// Whether it has not been seen to end.
     open: bool,
@@ -95,7 +95,7 @@ struct RoleRefused {
 /// A network that was refused for a function as it was then.
 #[derive(Clone, Debug)]
 struct Refused {
-    to: Network,
+    to: Arc<Network>,
     revision: Option<RevisionId>,
     refusal: Refusal,
 }
@@ -195,7 +195,14 @@ impl Memory {
     }
 
     /// An update of ours was accepted, and then given up by Lambda.
-    fn update_failed(&mut self, key: &FunctionKey, function: &Function, to: Network, failure: &Failure, now: Time) {
+    fn update_failed(
+        &mut self,
+        key: &FunctionKey,
+        function: &Function,
+        to: Arc<Network>,
+        failure: &Failure,
+        now: Time,
+    ) {
         let why = Why::failed(failure);
         let (why, passing) = match failure.class() {
             Class::Server | Class::Ec2Throttled => (why, true),
@@ -262,7 +269,7 @@ impl Memory {
     }
 
     /// A function was found in sync.
-    pub fn agreed(&mut self, entry: &Arc<Entry>, network: &Network) {
+    pub fn agreed(&mut self, entry: &Arc<Entry>, network: &Arc<Network>) {
         self.role_refused.remove(&entry.key);
         self.refusals.remove(&entry.key);
         self.agreed.insert(entry.key.clone(), (Arc::clone(entry), network.clone()));
@@ -367,7 +374,7 @@ impl Memory {
         now: Time,
     ) -> Option<&Refusal> {
         let refused = self.refusals.get(key)?;
-        let same = refused.to == *to && refused.revision.as_ref() == revision;
+        let same = *refused.to == *to && refused.revision.as_ref() == revision;
         (same && now < refused.refusal.until).then_some(&refused.refusal)
     }
 
@@ -380,7 +387,7 @@ impl Memory {
     pub(super) fn cause(&self, entry: &Entry, to: &Network) -> Cause {
         match self.agreed.get(&entry.key) {
             Some((seen, _)) if !seen.asks_the_same(entry) => Cause::File,
-            Some((_, network)) if network != to => Cause::Network,
+            Some((_, network)) if **network != *to => Cause::Network,
             Some(_) => Cause::Live,
             None => Cause::File,
         }

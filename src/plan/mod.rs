@@ -33,7 +33,7 @@ mod rollout;
 mod setbacks;
 
 pub use behind::Behind;
-pub use bind::{Bound, bind};
+pub use bind::{Bindings, Bound, bind};
 pub use change::{Attach, Cause, Change, Comparison, Evidence, NetworkChange, Verdict, compare, refused};
 pub use decide::{Decision, conclude, decide, gate, may_be_unfinished, mode, needs_look};
 pub use guard::{GuardLimits, Ledger};
@@ -44,6 +44,7 @@ pub use reason::{Outcome, Pace, Reason, State, Why, not_loaded};
 pub use rollout::{Rollouts, turn};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ use crate::names::{Digest, FunctionKey, Network, PolicyArn, PolicyName, Revision
 use crate::settings::{Mode, Settings};
 
 /// All that a decision is made from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct World<'a> {
     /// What the file says.
     pub desired: &'a DesiredState,
@@ -65,6 +66,8 @@ pub struct World<'a> {
     pub limits: &'a Limits,
     /// The moment.
     pub now: Time,
+    /// What the words of the file mean, as far as somebody has asked.
+    pub bound: Bindings,
 }
 
 /// What the operator decided, as far as decisions depend on it. No file can widen it.
@@ -144,9 +147,9 @@ pub enum Step {
         /// The function.
         key: FunctionKey,
         /// What it has.
-        from: Network,
+        from: Arc<Network>,
         /// What it shall have.
-        to: Network,
+        to: Arc<Network>,
         /// The revision that `from` was read at.
         revision: Option<RevisionId>,
     },
@@ -244,10 +247,19 @@ pub fn plan(w: &World<'_>) -> Plan {
 /// The digest of what would be changed and from what; why it differs, and how that is known, makes no difference.
 fn plan_id<'a>(changes: impl Iterator<Item = &'a Change>) -> Digest {
     let mut text = String::new();
+    // Thousands of functions have both networks in common, which are written out where they are first seen.
+    let mut networks: BTreeMap<&NetworkChange, usize> = BTreeMap::new();
     for Change { key, cause: _, attach, attach_if_refused, network } in changes {
         let policies = attach.iter().chain(attach_if_refused).map(|attach| (attach.role.as_str(), &attach.policy));
-        // Debug output of names is the names themselves.
-        text += &format!("{key} {:?} {network:?}\n", policies.collect::<BTreeSet<_>>());
+        let number = network.as_ref().map(|network| {
+            let next = networks.len();
+            *networks.entry(network).or_insert_with(|| {
+                // Debug output of names is the names themselves. Writing into a string cannot fail.
+                let _ = writeln!(text, "{next} {network:?}");
+                next
+            })
+        });
+        let _ = writeln!(text, "{key} {:?} {number:?}", policies.collect::<BTreeSet<_>>());
     }
     Digest::of(text.as_bytes())
 }

@@ -41,6 +41,8 @@ pub(crate) struct History {
     trail: Arc<Trail>,
     /// What answers that come over a wire are awaited with.
     runtime: Option<Runtime>,
+    /// How often functions are read by GetFunction, if they are.
+    get_function: Option<f64>,
 }
 
 /// An audit trail in memory.
@@ -95,7 +97,10 @@ impl History {
     pub(crate) fn over_the_wire(served: &Served, deadlines: Deadlines, rates: Rates, limits: Limits) -> Self {
         let runtime = served::runtime();
         let aws = Arc::new(runtime.block_on(served.sdk_with(HashMap::new(), deadlines, rates)));
-        Self::by(aws, Some(runtime), (served.door.clone(), served.clock.clone()), limits)
+        let history = Self::by(aws, Some(runtime), (served.door.clone(), served.clock.clone()), limits.clone());
+        let history = Self { get_function: rates.get_function, ..history };
+        history.permit(&limits, Listing::Latest);
+        history
     }
 
     fn by<C: Cloud + 'static>(
@@ -113,10 +118,12 @@ impl History {
             listing: Listing::Latest,
             seed: 1,
         };
-        permit(&door, &settings_of(&limits, Listing::Latest));
-        let controller = Controller::new(limits, cadence);
+        let controller = Controller::new(limits.clone(), cadence);
         let (notices, alter, read) = (Vec::new(), (|_| {}) as fn(&mut Surveyed), way);
-        Self { clock, door, controller, notices, alter, read, applier, trail, runtime }
+        let history =
+            Self { clock, door, controller, notices, alter, read, applier, trail, runtime, get_function: None };
+        history.permit(&limits, Listing::Latest);
+        history
     }
 
     /// The limits of a person at a terminal: no settling, any account.
@@ -131,7 +138,6 @@ impl History {
 
     /// The operator decides otherwise, also about published versions.
     pub(crate) fn list(&mut self, limits: Limits, listing: Listing) {
-        permit(&self.door, &settings_of(&limits, listing));
         let cadence = Cadence { resync: Some(Duration::from_secs(300)), poll: None, workers: 16, listing, seed: 3 };
         self.signal(Signal::Settle(Box::new(limits), cadence));
     }
@@ -145,7 +151,7 @@ impl History {
             listing: Listing::Latest,
             seed: 2,
         };
-        permit(&self.door, &settings_of(&limits, Listing::Latest));
+        self.permit(&limits, Listing::Latest);
         self.controller = Controller::new(limits, cadence);
     }
 
@@ -154,7 +160,17 @@ impl History {
         self.feed(Event::Loaded(Ok(Some(desired(text)))));
     }
 
+    /// The controller may do what these limits need, and nothing else.
+    fn permit(&self, limits: &Limits, listing: Listing) {
+        let mut settings = settings_of(limits, listing);
+        settings.limits.rates.get_function = self.get_function;
+        permit(&self.door, &settings);
+    }
+
     pub(crate) fn signal(&mut self, signal: Signal) {
+        if let Signal::Settle(limits, cadence) = &signal {
+            self.permit(limits, cadence.listing);
+        }
         self.feed(Event::Signal(signal));
     }
 
@@ -227,11 +243,15 @@ impl History {
 
     /// What a function really has.
     pub(crate) fn network(&self, name: &str) -> Network {
-        self.function(name).network
+        Network::clone(&self.function(name).network)
     }
 
     pub(crate) fn function(&self, name: &str) -> Function {
-        self.door.get_function(&key(name)).now_or_never().unwrap().unwrap()
+        // It is not the controller who looks.
+        let permissions = self.door.with(|aws, _| aws.permissions.take());
+        let function = self.door.get_function(&key(name)).now_or_never().unwrap().unwrap();
+        self.door.with(|aws, _| aws.permissions = permissions);
+        function
     }
 
     /// The audit trail so far.

@@ -155,7 +155,7 @@ impl Stage {
         let accepted =
             self.door.changes().get(before..).is_some_and(|new| new.iter().any(|call| call.refused.is_none()));
         if let (Step::SetVpc { key, to, .. }, Some(live), true) = (&order.step, &live, accepted)
-            && live == to
+            && *live == **to
         {
             self.broken.push(format!("{key} got an update that is identical to what it had"));
         }

@@ -45,7 +45,10 @@ impl Window {
     pub(crate) fn on(history: History) -> Self {
         let telemetry = Arc::new(Telemetry::new(true, history.clock.clock()).unwrap());
         let serving = Arc::clone(&telemetry);
-        let server = Server::start(move |listener| http::serve(listener, serving, std::future::pending()));
+        let server = Server::start(async move |listener| {
+            http::serve(listener, serving, std::future::pending()).await;
+            Ok(())
+        });
         let mut window = Self { history, telemetry, url: server.url.clone(), _server: server };
         window.show();
         window

@@ -69,7 +69,7 @@ fn attached(stage: &Stage, entry: &Entry, intent: &Intent, function: &Function, 
     let arn = &function.configuration.role;
     let role = stage.door.with(|aws, _| aws.role(arn.key()).cloned()).expect("nobody deletes roles");
     let policies = Policies::of(stage, entry, arn, &role);
-    if *live == to {
+    if *live == *to {
         return policies.where_the_network_is_right();
     }
     if !has_addresses(stage, vpc, &to) {

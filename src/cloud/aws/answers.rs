@@ -1,6 +1,7 @@
 //! The SDK's types, reduced to ours. Nothing of a function but its network, role and life cycle gets past this file.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use aws_sdk_ec2::types as ec2;
 use aws_sdk_iam::types as iam;
@@ -29,7 +30,7 @@ macro_rules! function {
         Ok(Function {
             name: FunctionName::parse(from.function_name().unwrap_or_default()).map_err(wrong(operation))?,
             role: RoleArn::parse(from.role().unwrap_or_default()).map_err(wrong(operation))?,
-            network: network(operation, from.vpc_config())?,
+            network: Arc::new(network(operation, from.vpc_config())?),
             vpc: from.vpc_config().and_then(|config| VpcId::parse(config.vpc_id()?).ok()),
             revision: from.revision_id().and_then(|id| RevisionId::parse(id).ok()),
             modified: from.last_modified().and_then(moment),

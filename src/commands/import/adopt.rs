@@ -12,7 +12,7 @@ use crate::desired::{Accounts, DesiredState};
 use crate::file::Source;
 use crate::live::{Facts, Seen};
 use crate::names::{FunctionKey, Network, Time};
-use crate::plan::{Change, Limits, Memory, Outcome, State, Verdict, Why, World, compare};
+use crate::plan::{Bindings, Change, Limits, Memory, Outcome, State, Verdict, Why, World, compare};
 
 /// Whether functions in no VPC are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub(super) fn adopt(facts: &Facts, outside: Outside, limits: &Limits, now: Time)
         let Adopted { listed, left_out, outside, .. } = &adopted;
         adopted.text = text::write(&Fleet { facts, listed, left_out, outside: *outside });
         let desired = read_back(&adopted.text)?;
-        let world = World { desired: &desired, facts, memory: &memory, limits, now };
+        let world = World { desired: &desired, facts, memory: &memory, limits, now, bound: Bindings::default() };
         let verdicts = desired.entries.iter().map(|entry| (&entry.key, compare(&world, entry).verdict));
         let to_do: Vec<_> = verdicts.filter(|(_, verdict)| *verdict != Verdict::InSync).collect();
         if to_do.is_empty() {
@@ -172,7 +172,7 @@ fn beyond_words(function: &Function) -> Option<Doubt> {
     if vpc.is_none() {
         return Some(Doubt { text: "Lambda does not say in which VPC it is".to_owned(), unread: true });
     }
-    let Network { subnets, security_groups, ipv6: _ } = network;
+    let Network { subnets, security_groups, ipv6: _ } = &**network;
     let fine = (1..=Network::MOST_SUBNETS).contains(&subnets.len())
         && (1..=Network::MOST_SECURITY_GROUPS).contains(&security_groups.len());
     let odd = || format!("it has {} subnets and {} security groups", subnets.len(), security_groups.len());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::adopt::Doubt;
 use super::naming::named;
@@ -27,7 +28,7 @@ pub(super) struct Fleet<'a> {
 pub(super) struct Place {
     pub(super) scope: Scope,
     pub(super) vpc: VpcId,
-    pub(super) network: Network,
+    pub(super) network: Arc<Network>,
 }
 
 const HEADER: &str = "\
@@ -115,7 +116,8 @@ fn common<'a>(mut values: impl Iterator<Item = &'a str>) -> Option<&'a str> {
 }
 
 fn write_vpc(text: &mut String, name: &str, place: &Place, facts: &Facts, shared: &Shared<'_>) {
-    let Place { scope, vpc, network: Network { subnets, security_groups, ipv6 } } = place;
+    let Place { scope, vpc, network } = place;
+    let Network { subnets, security_groups, ipv6 } = &**network;
     let names = print::known_vpc(facts, scope, vpc).map(print::names_in).unwrap_or_default();
     let _ = writeln!(text, "\n[[vpc]]\nname = {}\nid = \"{vpc}\"", quoted(name));
     shared.write_rest(text, scope);

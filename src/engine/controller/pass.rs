@@ -30,7 +30,7 @@ impl Controller {
     /// What is to be done about a function, by what is known of it now.
     pub(super) fn decide(&mut self, key: FunctionKey, now: Time, effects: &mut Vec<Effect>) {
         let world = self.world(now);
-        let listed = world.and_then(|world| Some((world, world.desired.get(&key).cloned()?)));
+        let listed = world.and_then(|world| world.desired.get(&key).cloned().map(|entry| (world, entry)));
         let Some((world, entry)) = &listed else {
             self.queue.done(&key);
             return;

@@ -15,7 +15,7 @@ fn publish(scene: &mut Scene, versions: &str, aliases: Option<Aliases<'_>>) {
         name: AliasName::parse(name).unwrap(),
         versions: versions.iter().copied().map(Version).collect(),
     };
-    let networks = versions.chars().map(|at| Arc::new(if at == 'h' { home() } else { Network::none() }));
+    let networks = versions.chars().map(|at| if at == 'h' { home() } else { Arc::default() });
     let published = Published {
         versions: (1..).map(Version).zip(networks).collect(),
         aliases: aliases.map_or(Seen::Unknown(Fault::Unread), |all| Seen::Present(all.iter().map(alias).collect())),

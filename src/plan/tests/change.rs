@@ -104,7 +104,7 @@ fn what_shall_be_outside_every_vpc_is_in_sync_there_and_needs_no_right() {
 fn what_shall_be_outside_every_vpc_loses_its_network_and_keeps_its_policy() {
     check("vpc = 'none'", Scene::at_home, "set subnet-a,subnet-b/sg-default -> none");
     check("vpc = 'none'", home_without(no()), "set subnet-a,subnet-b/sg-default -> none");
-    let dual = |scene: &mut Scene| scene.api().network = Network { ipv6: true, ..home() };
+    let dual = |scene: &mut Scene| scene.api().network = Arc::new(Network { ipv6: true, ..(*home()).clone() });
     check("vpc = 'none'", dual, "set subnet-a,subnet-b/sg-default+ipv6 -> none");
 }
 
@@ -139,7 +139,7 @@ fn lists_are_compared_as_sets() {
 
 #[test]
 fn the_ipv6_flag_alone_is_a_difference() {
-    let dual = |scene: &mut Scene| scene.api().network = Network { ipv6: true, ..home() };
+    let dual = |scene: &mut Scene| scene.api().network = Arc::new(Network { ipv6: true, ..(*home()).clone() });
     check(ORDERS, dual, "set subnet-a,subnet-b/sg-default+ipv6 -> subnet-a,subnet-b/sg-default");
     let text = format!(
         "defaults = {{ region = 'eu-west-1', account = '{ACCOUNT}' }}\n\
@@ -428,7 +428,7 @@ fn a_change_covers_what_is_the_same_or_less() {
     let on_refusal = Change { attach: Vec::new(), attach_if_refused: agreed.attach.clone(), ..agreed.clone() };
     assert!(on_refusal.covers(&agreed), "who agreed to it on refusal agreed to it");
     assert!(agreed.covers(&on_refusal) && !network_only.covers(&on_refusal));
-    let elsewhere = NetworkChange { from: Network::none(), to: network(&["subnet-a"], &["sg-default"]) };
+    let elsewhere = NetworkChange { from: Arc::default(), to: network(&["subnet-a"], &["sg-default"]) };
     assert!(!agreed.covers(&Change { network: Some(elsewhere), ..agreed.clone() }));
     let other_before = NetworkChange { from: network(&["subnet-a"], &["sg-default"]), to: home() };
     assert!(!agreed.covers(&Change { network: Some(other_before), ..agreed.clone() }));

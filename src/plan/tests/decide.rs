@@ -37,7 +37,7 @@ fn a_function_that_the_file_does_not_list_is_not_decided_about() {
 #[test]
 fn a_difference_becomes_a_step_that_carries_what_was_read() {
     let revision = Some(RevisionId::parse("r1").unwrap());
-    let step = Step::SetVpc { key: key("api"), from: Network::none(), to: home(), revision };
+    let step = Step::SetVpc { key: key("api"), from: Arc::default(), to: home(), revision };
     assert_eq!(scene(ORDERS).decide(), Some(Decision::Do(step)));
     let mut lacking = scene(ORDERS);
     lacking.without_policy(Some(Simulated::Missing));
@@ -191,7 +191,7 @@ fn a_function_that_somebody_else_changed_is_left_alone_until_that_has_settled() 
 #[test]
 fn a_change_of_our_own_needs_no_settling() {
     let mut scene = scene(ORDERS);
-    let elsewhere = Step::SetVpc { key: key("api"), from: home(), to: Network::none(), revision: None };
+    let elsewhere = Step::SetVpc { key: key("api"), from: home(), to: Arc::default(), revision: None };
     scene.answer(&elsewhere, Answer::Done);
     scene.api().modified = Some(NOW);
     decides(&scene, TO_HOME);

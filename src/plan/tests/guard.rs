@@ -33,7 +33,7 @@ impl Scene {
         for number in names {
             let name = format!("f{number:02}");
             self.takes_in_hand(&name);
-            let step = Step::SetVpc { key: key(&name), from: Network::none(), to: home(), revision: None };
+            let step = Step::SetVpc { key: key(&name), from: Arc::default(), to: home(), revision: None };
             self.memory.begin(&step);
         }
     }

@@ -110,7 +110,7 @@ fn reading(text: &str) -> DesiredState {
 impl Scene {
     fn world(&self) -> World<'_> {
         let Self { desired, facts, memory, limits, now } = self;
-        World { desired, facts, memory, limits, now: *now }
+        World { desired, facts, memory, limits, now: *now, bound: Bindings::default() }
     }
 
     /// Puts a function into AWS, with a role that has the policy.
@@ -245,15 +245,15 @@ fn vpc_id(id: &str) -> VpcId {
     VpcId::parse(id).unwrap()
 }
 
-fn network(subnets: &[&str], groups: &[&str]) -> Network {
-    Network {
+fn network(subnets: &[&str], groups: &[&str]) -> Arc<Network> {
+    Arc::new(Network {
         subnets: subnets.iter().map(|id| SubnetId::parse(id).unwrap()).collect(),
         security_groups: groups.iter().map(|id| SecurityGroupId::parse(id).unwrap()).collect(),
         ipv6: false,
-    }
+    })
 }
 
-fn home() -> Network {
+fn home() -> Arc<Network> {
     network(&["subnet-a", "subnet-b"], &["sg-default"])
 }
 
@@ -261,7 +261,7 @@ fn function(name: &str, role: RoleArn) -> Function {
     Function {
         name: FunctionName::parse(name).unwrap(),
         role,
-        network: Network::none(),
+        network: Arc::default(),
         vpc: None,
         revision: Some(RevisionId::parse("r1").unwrap()),
         modified: Some(ago(24 * 60 * 60)),
@@ -327,7 +327,7 @@ fn attach_step() -> Step {
 }
 
 fn set_step() -> Step {
-    Step::SetVpc { key: key("api"), from: Network::none(), to: home(), revision: RevisionId::parse("r1").ok() }
+    Step::SetVpc { key: key("api"), from: Arc::default(), to: home(), revision: RevisionId::parse("r1").ok() }
 }
 
 /// `none`, or subnets and groups: `subnet-a,subnet-b/sg-default`, with `+ipv6` where that is allowed.

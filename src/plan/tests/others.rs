@@ -11,7 +11,7 @@ impl Scene {
         self.looks();
         self.wait(60);
         let now = self.now;
-        (self.api().network, self.api().modified) = (Network::none(), Some(now));
+        (self.api().network, self.api().modified) = (Arc::default(), Some(now));
         self.looks();
         self.wait(100);
     }
@@ -101,7 +101,7 @@ fn a_listing_shows_who_sets_back_what_had_come_about() {
         scene.looks();
         scene.wait(60);
         let now = scene.now;
-        (scene.api().network, scene.api().modified) = (Network::none(), Some(now));
+        (scene.api().network, scene.api().modified) = (Arc::default(), Some(now));
         let listed = Function { life: None, ..scene.api().clone() };
         scene.memory.seen(&key("api"), &listed, scene.now);
         scene.wait(100);

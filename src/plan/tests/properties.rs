@@ -89,11 +89,11 @@ fn world(dice: &mut Dice<'_>) -> Scene {
 fn live(function: &mut Function, dice: &mut Dice<'_>) {
     let lone = network(&["subnet-a"], &["sg-default"]);
     function.network = dice.one_of(&[
-        Network::none(),
+        Arc::default(),
         home(),
         lone,
         network(&["subnet-x"], &["sg-x"]),
-        Network { ipv6: true, ..home() },
+        Arc::new(Network { ipv6: true, ..(*home()).clone() }),
     ]);
     function.modified = dice.one_of(&[Some(Time(0)), Some(ago(59)), Some(ago(61)), Some(NOW), None]);
     let update = dice.one_of(&[
@@ -130,7 +130,7 @@ fn past(scene: &mut Scene, dice: &mut Dice<'_>) {
             role: role_arn(dice.one_of(&NAMES)),
             policy: policy(dice.one_of(&[POLICY, OTHER_POLICY])),
         },
-        _ => Step::SetVpc { key: key(name), from: Network::none(), to: home(), revision: None },
+        _ => Step::SetVpc { key: key(name), from: Arc::default(), to: home(), revision: None },
     };
     scene.memory.begin(&step);
     let answer = dice.one_of(&[

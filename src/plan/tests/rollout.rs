@@ -57,7 +57,7 @@ impl Scene {
 
     /// The update of this function is accepted.
     fn sends(&mut self, name: &str) {
-        let step = Step::SetVpc { key: key(name), from: Network::none(), to: home(), revision: None };
+        let step = Step::SetVpc { key: key(name), from: Arc::default(), to: home(), revision: None };
         self.answer(&step, Answer::Done);
     }
 }
@@ -227,7 +227,7 @@ fn a_leader_that_is_blocked_or_refused_for_long_or_not_heard_of_is_replaced() {
     assert_eq!(silent.go(names(2..12)), names(2..3));
 
     let mut refused = wave_of_ten();
-    let step = Step::SetVpc { key: key("f01"), from: Network::none(), to: home(), revision: None };
+    let step = Step::SetVpc { key: key("f01"), from: Arc::default(), to: home(), revision: None };
     refused.answer(&step, failed(Class::RoleDenied));
     refused.wait(29);
     refused.answer(&step, failed(Class::RoleDenied));
@@ -244,7 +244,7 @@ fn a_leader_that_is_blocked_or_refused_for_long_or_not_heard_of_is_replaced() {
 fn a_leader_whose_answer_was_lost_goes_on_leading_for_a_while() {
     let mut scene = fleet(3);
     scene.sends("f00");
-    let step = Step::SetVpc { key: key("f00"), from: Network::none(), to: home(), revision: None };
+    let step = Step::SetVpc { key: key("f00"), from: Arc::default(), to: home(), revision: None };
     scene.answer(&step, Answer::Failed(CloudError { status: None, ..error(Class::Unreachable) }));
     assert_eq!(scene.waits("f01").unwrap(), "waiting PairLead f00", "it may have been carried out");
     scene.answer(&step, Answer::Failed(CloudError { status: Some(500), ..error(Class::Server) }));
@@ -252,7 +252,7 @@ fn a_leader_whose_answer_was_lost_goes_on_leading_for_a_while() {
 }
 
 /// Updates of these functions to these networks have come to a good end.
-fn arrive(scene: &mut Scene, name: &str, network: &Network) {
+fn arrive(scene: &mut Scene, name: &str, network: &Arc<Network>) {
     let arrived = Function { network: network.clone(), ..scene.function(name).clone() };
     scene.memory.looked(&key(name), &arrived, scene.now);
 }

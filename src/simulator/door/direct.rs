@@ -2,6 +2,7 @@
 //!
 //! It asks for what the SDK's door would ask for, page by page, and its errors pass the same table.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Change, Door, Incoming, Target};
@@ -318,7 +319,7 @@ fn function(it: account::Function) -> Function {
     Function {
         name: it.name,
         role: it.configuration.role,
-        network: config.network(),
+        network: Arc::new(config.network()),
         vpc: config.vpc,
         revision: RevisionId::parse(&it.revision).ok(),
         modified: Some(it.modified),

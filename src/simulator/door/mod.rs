@@ -259,7 +259,7 @@ mod tests {
         let stale = door.set_vpc(&key, &network(), before.revision.as_ref()).await.unwrap_err();
         assert_eq!(stale.class, Class::StaleRevision);
         let after = door.get_function(&key).await.unwrap();
-        assert_eq!(after.network, network());
+        assert_eq!(*after.network, network());
         let shown = door.with(|aws, now| aws.get_function(&key.scope, "orders-api", now)).unwrap();
         let vpc = shown.configuration.vpc_config.unwrap().vpc.unwrap();
         assert_eq!(vpc.as_str(), "vpc-0a1b2c3d4e5f60718", "derived from the subnets");

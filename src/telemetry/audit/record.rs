@@ -1,5 +1,7 @@
 //! The shape of the audit trail's lines. Programs read it: what changes its meaning changes [`VERSION`].
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::apply::{Answered, Call, Order};
@@ -108,7 +110,7 @@ pub struct Place {
     pub vpc: Option<VpcId>,
     /// The network.
     #[serde(flatten)]
-    pub network: Network,
+    pub network: Arc<Network>,
 }
 
 impl Record {
@@ -252,7 +254,12 @@ mod tests {
             security_groups: [SecurityGroupId::parse("sg-1").unwrap()].into(),
             ipv6: true,
         };
-        order(Step::SetVpc { key: key(), from: Network::none(), to, revision: RevisionId::parse("r1").ok() })
+        order(Step::SetVpc {
+            key: key(),
+            from: Arc::default(),
+            to: Arc::new(to),
+            revision: RevisionId::parse("r1").ok(),
+        })
     }
 
     fn attach_policy() -> Order {

@@ -298,7 +298,7 @@ fn a_function_that_the_file_has_no_words_for_is_told_and_not_listed() {
     type Alter = fn(&mut crate::cloud::Function);
     let cases: &[(Alter, &str, bool)] = &[
         (|it| it.vpc = None, "does not say in which VPC", true),
-        (|it| it.network.security_groups.clear(), "2 subnets and 0 security groups", false),
+        (|it| Arc::make_mut(&mut it.network).security_groups.clear(), "2 subnets and 0 security groups", false),
         (|it| it.name = FunctionName::parse("us-east-1.api").unwrap(), "a dot", false),
     ];
     for (alter, words, unread) in cases {
@@ -320,11 +320,11 @@ fn a_network_is_named_from_its_vpc_and_by_what_tells_it_from_others() {
     let place = |region: &str, vpc: &str, groups: &[&str], subnets: &[&str], ipv6: bool| Place {
         scope: scope(region),
         vpc: VpcId::parse(vpc).unwrap(),
-        network: Network {
+        network: Arc::new(Network {
             subnets: subnets.iter().map(|id| crate::names::SubnetId::parse(id).unwrap()).collect(),
             security_groups: groups.iter().map(|id| SecurityGroupId::parse(id).unwrap()).collect(),
             ipv6,
-        },
+        }),
     };
     let here = |groups: &[&str], subnets: &[&str], ipv6| place(REGIONS[0], "vpc-1", groups, subnets, ipv6);
     let there = place(REGIONS[1], "vpc-2", &["sg-x"], &["subnet-x"], false);
