@@ -13,6 +13,8 @@ use crate::plan::{Answer, Cause, Step};
 /// A step with what it is made for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
+    /// The number of the pass that gives it; the log has it in each line of that pass.
+    pub pass: u64,
     /// The step.
     pub step: Step,
     /// Why live and desired differ.

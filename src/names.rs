@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 pub use network::{Network, Pair};
 pub use pattern::{NamePattern, fits};
-pub use role::{PolicyArn, PolicyName, RoleArn, RoleKey};
+pub use role::{AwsManaged, PolicyArn, PolicyName, RoleArn, RoleKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::Digest as _;

@@ -173,7 +173,7 @@ fn vpcs(settings: &Settings) -> Condition {
 fn arn(policy: &PolicyName, partition: &str) -> String {
     match policy {
         PolicyName::Arn(arn) => arn.to_string(),
-        PolicyName::AwsManaged(path) => format!("arn:{partition}:iam::aws:policy/{path}"),
+        PolicyName::AwsManaged(policy) => policy.within(partition).to_string(),
     }
 }
 

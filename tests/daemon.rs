@@ -265,7 +265,22 @@ fn each_call_leaves_its_intent_and_its_result_on_stdout_or_in_the_file_that_the_
         records.last().is_some_and(|record| record["step"] == "set_vpc" && record["result"] == "done")
     };
     assert_tells_all(&eventually("the last record", || Some(Stage::audit(&stage.daemon.output())).filter(last)));
-    assert!(stage.daemon.output().contains("about to change"), "the log tells of it as well");
+    // The log tells of it as well: of each call two lines, which have the pass and the call in common.
+    let output = stage.daemon.output();
+    let lines = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let lines: Vec<Value> = lines.filter(|line| line["id"].is_string() && line["message"].is_string()).collect();
+    let said = |message: &str| lines.iter().filter(|line| line["message"] == message).collect::<Vec<_>>();
+    let changed = said("changed");
+    assert_eq!((said("about to change").len(), changed.len()), (lines.len() / 2, 2), "{lines:#?}");
+    for end in &changed {
+        let begins = lines.iter().find(|line| line["id"] == end["id"]).unwrap();
+        assert_eq!(begins["pass"], end["pass"]);
+        assert!(
+            end["pass"].as_u64() > Some(0) && end["milliseconds"].is_u64() && end["request_id"].is_string(),
+            "{end}"
+        );
+    }
+    assert_ne!(changed[0]["pass"], changed[1]["pass"], "a pass makes one step");
 
     let mut stage = Stage::open_with(FILE, &format!("audit = 'audit.jsonl'\n{SETTINGS}"));
     stage.until(in_sync, 1.0);

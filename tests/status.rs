@@ -7,9 +7,10 @@ use lambda_vpc_controller::cloud::{Class, CloudError, Operation};
 use lambda_vpc_controller::desired::LoadFailure;
 use lambda_vpc_controller::engine::Event;
 use lambda_vpc_controller::plan::Limits;
-use lambda_vpc_controller::simulator::World;
+use lambda_vpc_controller::simulator::{Fault, Misbehaviour, World};
 use serde_json::Value;
 
+use crate::served::{Served, aws_environment};
 use crate::support::history::{History, settings};
 use crate::support::installed::installed;
 use crate::support::process::{Process, eventually};
@@ -255,4 +256,26 @@ fn a_probe_asks_the_daemon_of_its_settings_and_needs_no_good_ones_where_the_addr
     let (code, _, error) = probe(&[], Some("127.0.0.1:9"));
     assert_eq!(code, Some(1));
     assert_says(&error, &["no daemon answers at http://127.0.0.1:9/livez", "--listen"]);
+}
+
+#[test]
+fn a_plan_says_on_a_terminal_how_far_it_is_and_nothing_in_a_pipe() {
+    let Some(script) = installed("script", "bsdutils") else { return };
+    let account = Served::demo();
+    let folder = tempfile::tempdir().unwrap();
+    let desired = folder.path().join("functions.toml");
+    std::fs::write(&desired, FINE).unwrap();
+    // Long enough to be seen.
+    let slow = Fault::always(Misbehaviour::Slow(Duration::from_millis(300))).on("DescribeVpcs");
+    account.door.with(|aws, _| aws.faults.add(slow));
+    let plan = format!("{} plan --desired {}", env!("CARGO_BIN_EXE_lambda-vpc-controller"), desired.display());
+    let mut on_terminal = Command::new(&script);
+    on_terminal.args(["-qfec", &plan, "/dev/null"]).stdin(Stdio::null()).env("TERM", "xterm");
+    let seen = out(&on_terminal.envs(aws_environment(&account.url)).output().unwrap());
+    assert_says(&seen, &["reading AWS: 0 of 1 accounts and regions, ", "1 to change"]);
+    let mut piped = program();
+    piped.args(["plan", "--desired"]).arg(&desired).envs(aws_environment(&account.url));
+    let output = piped.output().unwrap();
+    assert_says(&out(&output), &["1 to change"]);
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
 }

@@ -58,6 +58,7 @@ impl Story {
         let role = RoleArn::parse("arn:aws:iam::123456789012:role/r").unwrap();
         let policy = PolicyArn::parse("arn:aws:iam::aws:policy/p").unwrap();
         let order = Order {
+            pass: 1,
             step: Step::AttachPolicy { key: key(name), role, policy },
             cause: Cause::File,
             digest: self.desired.digest.clone(),

@@ -8,19 +8,18 @@ use std::sync::Arc;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 
-use super::plan::{Session, Silent};
+use super::plan::Session;
 use super::print::{self, Summary};
 use super::run::told_to_stop;
 use super::{ApplyArgs, Failure, audit, exit};
-use crate::cloud::Unobserved;
 use crate::engine::{self, Controller, Event, Notice, Observer, Signal};
 use crate::names::FunctionKey;
 use crate::plan::{Admitted, Answer, Change, GuardLimits, Line, Outcome, State};
 use crate::settings::Settings;
 
 pub(super) async fn run(settings: Settings, args: &ApplyArgs) -> Result<ExitCode, Failure> {
-    let session = Session::begin(&settings, Arc::new(Unobserved), audit::of_apply(&settings)?).await;
-    let (mut controller, plan) = session.look(&settings, Arc::new(Silent)).await?;
+    let session = Session::begin(&settings, audit::of_apply(&settings)?).await;
+    let (mut controller, plan) = session.look(&settings).await?;
     let Some(desired) = controller.desired() else { return Ok(exit::ERROR) };
     print::out(&print::plan(&plan, desired, controller.facts(), &GuardLimits::of(&settings.guard)))?;
     let summary = Summary::of(&plan);

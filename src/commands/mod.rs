@@ -11,6 +11,7 @@ mod import;
 mod plan;
 mod print;
 mod probe;
+mod reading;
 mod run;
 mod schema;
 mod simulate;

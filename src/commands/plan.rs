@@ -7,20 +7,20 @@ use tokio::sync::mpsc;
 
 use super::connect::{self, Loader};
 use super::print::{self, Summary};
+use super::reading::Reading;
 use super::{Failure, Output, PlanArgs, exit};
 use crate::apply::{Applier, Journal};
 use crate::cloud::aws::{Aws, Endpoint};
-use crate::cloud::{CallObserver, Unobserved};
 use crate::desired::DesiredState;
-use crate::engine::{self, Cadence, Controller, Event, Notice, Observer, Ports};
+use crate::engine::{self, Cadence, Controller, Event, Observer, Ports};
 use crate::names::{Clock, Time};
 use crate::plan::{Admitted, GuardLimits, Limits, Plan};
 use crate::settings::Settings;
 use crate::telemetry::LogJournal;
 
 pub(super) async fn run(settings: Settings, args: &PlanArgs) -> Result<ExitCode, Failure> {
-    let session = Session::begin(&settings, Arc::new(Unobserved), LogJournal::alone()).await;
-    let (controller, plan) = session.look(&settings, Arc::new(Silent)).await?;
+    let session = Session::begin(&settings, LogJournal::alone()).await;
+    let (controller, plan) = session.look(&settings).await?;
     let Some(desired) = controller.desired() else { return Ok(exit::ERROR) };
     match args.output {
         Output::Human => {
@@ -40,37 +40,32 @@ fn exit_code(summary: &Summary) -> ExitCode {
     }
 }
 
-/// An observer that nobody listens to.
-pub(super) struct Silent;
-
-impl Observer for Silent {
-    fn notice(&self, _: &Notice) {}
-    fn turned(&self, _: &Controller) {}
-}
-
 /// A person's session: one connection, one clock, one file.
 pub(super) struct Session {
     aws: Arc<Aws>,
     clock: Clock,
     journal: Arc<dyn Journal>,
+    reading: Arc<Reading>,
 }
 
 impl Session {
-    pub(super) async fn begin(settings: &Settings, observer: Arc<dyn CallObserver>, journal: LogJournal) -> Self {
-        let clock = connect::clock();
-        let aws = connect::aws(settings, &Endpoint::Environment, observer, Arc::clone(&clock)).await;
-        Self { aws, clock, journal: Arc::new(journal) }
+    pub(super) async fn begin(settings: &Settings, journal: LogJournal) -> Self {
+        let (clock, reading) = (connect::clock(), Arc::new(Reading::begin()));
+        let aws = connect::aws(settings, &Endpoint::Environment, reading.clone(), Arc::clone(&clock)).await;
+        Self { aws, clock, journal: Arc::new(journal), reading }
     }
 
     /// Reads the file and sweeps, admitting no change; then says what would be changed.
-    pub(super) async fn look(
-        &self,
-        settings: &Settings,
-        observer: Arc<dyn Observer>,
-    ) -> Result<(Controller, Plan), Failure> {
-        let ports = self.ports(settings, observer);
+    pub(super) async fn look(&self, settings: &Settings) -> Result<(Controller, Plan), Failure> {
+        let looked = self.read(settings).await;
+        self.reading.end();
+        looked
+    }
+
+    async fn read(&self, settings: &Settings) -> Result<(Controller, Plan), Failure> {
+        let ports = self.ports(settings, self.reading.clone());
         let loaded = ports.load.load(None).await?;
-        loaded.iter().for_each(|desired| warn(desired, (self.clock)()));
+        loaded.iter().for_each(|desired| self.reading.aside(|| warn(desired, (self.clock)())));
         let limits = Limits { admitted: Admitted::Only(Default::default()), ..Limits::attended(settings) };
         let controller = Controller::new(limits, Cadence::once(settings));
         let (_stay, signals) = mpsc::channel(1);

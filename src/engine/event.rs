@@ -129,7 +129,16 @@ pub enum Notice {
         outcome: Outcome,
         /// The state before.
         before: Option<State>,
-        /// How long the pass took; none if the sweep told all.
-        took: Option<Duration>,
+        /// The pass that has ended; none if the sweep told all.
+        pass: Option<Pass>,
     },
+}
+
+/// A pass that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pass {
+    /// Which one it is of all that this process has made, from 1.
+    pub number: u64,
+    /// How long it took.
+    pub took: Duration,
 }

@@ -35,6 +35,15 @@ pub enum Rank {
     Routine,
 }
 
+/// The work on a key, from the time it was taken until it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// Which one it is of all that this queue has given out, from 1.
+    pub number: u64,
+    /// When it began.
+    pub begun: Time,
+}
+
 /// Keys that are to be worked on, now or later.
 #[derive(Clone, Debug)]
 pub struct Queue<K: Keyed> {
@@ -42,7 +51,9 @@ pub struct Queue<K: Keyed> {
     /// The lane that was served last.
     served: Option<K::Lane>,
     /// Those that are being worked on, and since when.
-    processing: BTreeMap<K, Time>,
+    processing: BTreeMap<K, Work>,
+    /// How many keys were ever taken.
+    taken: u64,
     /// Those that are being worked on and were added meanwhile.
     dirty: BTreeMap<K, Due>,
     waiting: BTreeMap<K, Time>,
@@ -101,6 +112,7 @@ impl<K: Keyed> Default for Queue<K> {
             lanes: BTreeMap::new(),
             served: None,
             processing: BTreeMap::new(),
+            taken: 0,
             dirty: BTreeMap::new(),
             waiting: BTreeMap::new(),
             timers: BTreeSet::new(),
@@ -163,15 +175,16 @@ impl<K: Keyed> Queue<K> {
         let (key, due) = lane.take()?;
         self.served = Some(name.clone());
         self.stats.queued.add(now.since(due.since));
-        self.processing.insert(key.clone(), now);
+        self.taken += 1;
+        self.processing.insert(key.clone(), Work { number: self.taken, begun: now });
         Some(key)
     }
 
-    /// The work on a key has ended; if it was added meanwhile, it is ready again. Returns when the work began; none if
-    /// nobody worked on it.
-    pub fn done(&mut self, key: &K) -> Option<Time> {
-        let begun = self.processing.remove(key)?;
-        self.stats.worked.add(self.now.since(begun));
+    /// The work on a key has ended; if it was added meanwhile, it is ready again. Returns what has ended; none if nobody
+    /// worked on it.
+    pub fn done(&mut self, key: &K) -> Option<Work> {
+        let work = self.processing.remove(key)?;
+        self.stats.worked.add(self.now.since(work.begun));
         if let Some(lane) = self.lanes.get_mut(key.lane()) {
             lane.processing -= 1;
             if lane.processing == 0 && lane.ready.is_empty() {
@@ -181,14 +194,14 @@ impl<K: Keyed> Queue<K> {
         if let Some(due) = self.dirty.remove(key) {
             self.lanes.entry(key.lane().clone()).or_insert_with(Lane::new).add(key.clone(), due);
         }
-        Some(begun)
+        Some(work)
     }
 
     /// The queue in numbers, at this moment.
     pub fn stats(&self, now: Time) -> QueueStats {
         let due = self.timers.iter().take_while(|(at, _)| *at <= now).count();
         let depth = u64::try_from(self.ready() + self.dirty.len() + due).unwrap_or(u64::MAX);
-        QueueStats { depth, begun: self.processing.values().copied().collect(), ..self.stats.clone() }
+        QueueStats { depth, begun: self.processing.values().map(|work| work.begun).collect(), ..self.stats.clone() }
     }
 
     /// Removes a key that is not being worked on; one that is does not come again.
@@ -208,6 +221,11 @@ impl<K: Keyed> Queue<K> {
     /// How many keys are being worked on.
     pub fn processing(&self) -> usize {
         self.processing.len()
+    }
+
+    /// The work on a key that goes on.
+    pub fn work(&self, key: &K) -> Option<Work> {
+        self.processing.get(key).copied()
     }
 
     /// Whether this key is being worked on.

@@ -119,13 +119,37 @@ pub enum PolicyName {
     /// A policy by its ARN.
     Arn(PolicyArn),
     /// A policy that AWS manages, by path and name: `service-role/AWSLambdaVPCAccessExecutionRole`.
-    AwsManaged(Arc<str>),
+    AwsManaged(AwsManaged),
+}
+
+/// A policy that AWS manages in every partition.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AwsManaged {
+    path: Arc<str>,
+    /// The ARN in the partition in which most roles live, made once.
+    usual: PolicyArn,
+}
+
+impl AwsManaged {
+    const USUAL: &str = "aws";
+
+    fn new(path: &str) -> Self {
+        Self { path: path.into(), usual: PolicyArn::managed_by_aws(path, Self::USUAL) }
+    }
+
+    /// Its ARN in a partition.
+    pub fn within(&self, partition: &str) -> PolicyArn {
+        match partition {
+            Self::USUAL => self.usual.clone(),
+            _ => PolicyArn::managed_by_aws(&self.path, partition),
+        }
+    }
 }
 
 impl PolicyName {
     /// The policy that gives a role the right to make Lambda's network interfaces.
     pub fn vpc_access() -> Self {
-        Self::AwsManaged("service-role/AWSLambdaVPCAccessExecutionRole".into())
+        Self::AwsManaged(AwsManaged::new("service-role/AWSLambdaVPCAccessExecutionRole"))
     }
 
     /// Parses an ARN, or the path and name of a policy that AWS manages.
@@ -136,7 +160,7 @@ impl PolicyName {
         PolicyArn::parse(&format!("arn:aws:iam::aws:policy/{text}"))
             .ok()
             .filter(|_| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+=,.@_-/".contains(&b)))
-            .map(|_| Self::AwsManaged(text.into()))
+            .map(|_| Self::AwsManaged(AwsManaged::new(text)))
             .ok_or(NameError {
                 expected: "a policy",
                 given: text.to_owned(),
@@ -149,7 +173,7 @@ impl PolicyName {
     pub fn for_role(&self, role: &RoleArn) -> PolicyArn {
         match self {
             Self::Arn(arn) => arn.clone(),
-            Self::AwsManaged(path) => PolicyArn::managed_by_aws(path, role.partition()),
+            Self::AwsManaged(policy) => policy.within(role.partition()),
         }
     }
 }
@@ -158,7 +182,7 @@ impl fmt::Display for PolicyName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Arn(arn) => arn.fmt(f),
-            Self::AwsManaged(path) => f.write_str(path),
+            Self::AwsManaged(policy) => f.write_str(&policy.path),
         }
     }
 }

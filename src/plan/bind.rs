@@ -1,6 +1,6 @@
 //! From the words of the file to subnets and groups that EC2 has.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::reason::{Reason, Why};
 use crate::cloud::SecurityGroup;
 use crate::desired::{Intent, Pick};
 use crate::live::{SubnetFacts, VpcFacts};
-use crate::names::{AccountId, Network, Scope, SecurityGroupId, SubnetId};
+use crate::names::{AccountId, Network, Pair, Scope, SecurityGroupId, SubnetId};
 
 /// An intent, bound: the exact configuration, and what is doubtful about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ struct Binding {
     _intent: Arc<Intent>,
     scope: Scope,
     bound: Result<Bound, Why>,
+    /// The pairs that need new interfaces, once somebody has asked.
+    new_pairs: OnceCell<Arc<[Pair]>>,
 }
 
 impl Bindings {
@@ -39,10 +41,24 @@ impl Bindings {
             Some(binding) if binding.scope == *scope => binding.bound.clone(),
             _ => {
                 let bound = bind(intent, facts, &scope.account);
-                let binding = Binding { _intent: Arc::clone(intent), scope: scope.clone(), bound: bound.clone() };
+                let (_intent, scope, new_pairs) = (Arc::clone(intent), scope.clone(), OnceCell::new());
+                let binding = Binding { _intent, scope, bound: bound.clone(), new_pairs };
                 all.insert(Arc::as_ptr(intent), binding);
                 bound
             }
+        }
+    }
+
+    /// The pairs for which an intent that was bound needs new interfaces, found once.
+    pub(super) fn new_pairs(
+        &self,
+        intent: &Arc<Intent>,
+        scope: &Scope,
+        find: impl FnOnce() -> Arc<[Pair]>,
+    ) -> Arc<[Pair]> {
+        match self.0.borrow().get(&Arc::as_ptr(intent)).filter(|binding| binding.scope == *scope) {
+            Some(binding) => Arc::clone(binding.new_pairs.get_or_init(find)),
+            None => find(),
         }
     }
 }

@@ -104,7 +104,7 @@ pub struct Comparison {
     /// What is doubtful, in sentences.
     pub warnings: Vec<String>,
     /// The pairs of the network to come for which no interface is known to be there.
-    pub new_pairs: Vec<Pair>,
+    pub new_pairs: Arc<[Pair]>,
     /// The published versions that no change reaches; none if it is not known which there are, or where they should run.
     pub behind: Option<Behind>,
 }
@@ -122,7 +122,7 @@ pub enum Verdict {
 
 impl Comparison {
     fn stuck(outcome: Outcome) -> Self {
-        Self { verdict: Verdict::Stuck(outcome), warnings: Vec::new(), new_pairs: Vec::new(), behind: None }
+        Self { verdict: Verdict::Stuck(outcome), warnings: Vec::new(), new_pairs: Arc::default(), behind: None }
     }
 }
 
@@ -162,17 +162,17 @@ fn differing(
     function: &Function,
     to: Arc<Network>,
     warnings: &mut Vec<String>,
-) -> Result<(Verdict, Vec<Pair>), Outcome> {
+) -> Result<(Verdict, Arc<[Pair]>), Outcome> {
     let attaching = function.network != to;
     let (attach, attach_if_refused) = match to.is_attached() {
         true => policies(w, entry, function, warnings)?,
         false => (Vec::new(), Vec::new()),
     };
     if !attaching && attach.is_empty() {
-        return Ok((Verdict::InSync, Vec::new()));
+        return Ok((Verdict::InSync, Arc::default()));
     }
     allowed(w, entry, &attach)?;
-    let new_pairs = if attaching { new_pairs(w, entry, &to) } else { Vec::new() };
+    let new_pairs = if attaching { new_pairs(w, entry, &to) } else { Arc::default() };
     if let (Want::Attached(intent), false) = (&entry.terms.want, new_pairs.is_empty())
         && let Seen::Present(vpc) = w.facts.vpc(&entry.key.scope, &intent.vpc)
     {

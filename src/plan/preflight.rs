@@ -58,7 +58,7 @@ pub(super) fn new_interfaces(w: &World<'_>, lines: &[Line]) -> Vec<NewInterfaces
             && !line.comparison.new_pairs.is_empty()
         {
             let pairs = needed.entry((&line.entry.key.scope, &intent.vpc)).or_default();
-            pairs.extend(&line.comparison.new_pairs);
+            pairs.extend(line.comparison.new_pairs.iter());
         }
     }
     needed.into_iter().map(|((scope, vpc), pairs)| in_vpc(w, scope, vpc, &pairs)).collect()

@@ -12,6 +12,7 @@ mod leads;
 mod waves;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use self::leads::Leads;
 use self::waves::{Group, Place, Waves};
@@ -50,9 +51,9 @@ pub fn turn(w: &World<'_>, entry: &Entry, change: &Change) -> Option<Outcome> {
     Some(Outcome::waiting(Reason::PairLead, leader.name.to_string()))
 }
 
-/// The pairs of a network for which no interface is known to be there.
-pub(super) fn new_pairs(w: &World<'_>, entry: &Entry, network: &Network) -> Vec<Pair> {
-    let Want::Attached(intent) = &entry.terms.want else { return Vec::new() };
+/// The pairs of the network that an entry means for which no interface is known to be there.
+pub(super) fn new_pairs(w: &World<'_>, entry: &Entry, network: &Network) -> Arc<[Pair]> {
+    let Want::Attached(intent) = &entry.terms.want else { return Arc::default() };
     let Scope { account, .. } = &entry.key.scope;
     let there = match w.facts.vpc(&entry.key.scope, &intent.vpc) {
         Seen::Present(VpcFacts { interfaces: Seen::Present(pairs), .. }) => Some(pairs),
@@ -60,7 +61,8 @@ pub(super) fn new_pairs(w: &World<'_>, entry: &Entry, network: &Network) -> Vec<
     };
     let seen = |pair: &Pair| there.is_some_and(|pairs| pairs.contains(pair));
     let known = |pair: &Pair| seen(pair) || w.memory.rollouts.leads.made(account, pair, w.now);
-    network.pairs().filter(|pair| !known(pair)).collect()
+    let find = || network.pairs().filter(|pair| !known(pair)).collect();
+    w.bound.new_pairs(intent, &entry.key.scope, find)
 }
 
 impl Rollouts {

@@ -106,7 +106,7 @@ impl Log {
             }
             // The journal tells of it.
             Notice::Stepped { .. } => {}
-            Notice::Concluded { key, outcome, .. } => self.concluded(key, outcome),
+            Notice::Concluded { key, outcome, pass, .. } => self.concluded(key, outcome, pass.map(|pass| pass.number)),
         }
     }
 
@@ -139,14 +139,14 @@ impl Log {
         }
     }
 
-    fn concluded(&mut self, key: &FunctionKey, outcome: &Outcome) {
+    fn concluded(&mut self, key: &FunctionKey, outcome: &Outcome, pass: Option<u64>) {
         let before = match outcome.why() {
             Some(why) => self.reasons.insert(key.clone(), why.reason),
             None => self.reasons.remove(key),
         };
         let Some(why) = outcome.why() else {
             if before.is_some() {
-                tracing::info!(function = %key, "in sync");
+                tracing::info!(pass, function = %key, "in sync");
             }
             return;
         };
@@ -166,8 +166,8 @@ impl Log {
         }
         let reason = why.reason.name();
         match outcome {
-            Outcome::Blocked { .. } => tracing::warn!(function = %key, reason, "blocked: {why}"),
-            _ => tracing::info!(function = %key, reason, "{why}"),
+            Outcome::Blocked { .. } => tracing::warn!(pass, function = %key, reason, "blocked: {why}"),
+            _ => tracing::info!(pass, function = %key, reason, "{why}"),
         }
     }
 }

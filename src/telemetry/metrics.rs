@@ -336,7 +336,7 @@ impl Metrics {
                 let result = if *answer == Answer::Done { "success" } else { "failure" };
                 self.changes.with_label_values(&[order.step.name(), result]).inc();
             }
-            Notice::Concluded { outcome, took, .. } => self.concluded(outcome, *took),
+            Notice::Concluded { outcome, pass, .. } => self.concluded(outcome, pass.map(|pass| pass.took)),
         }
     }
 

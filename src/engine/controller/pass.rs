@@ -7,7 +7,7 @@ use crate::apply::Order;
 use crate::board::Found;
 use crate::cloud::CloudError;
 use crate::engine::backoff;
-use crate::engine::event::{Effect, Notice};
+use crate::engine::event::{Effect, Notice, Pass};
 use crate::live::{Fault, Looked, Seen};
 use crate::names::{FunctionKey, Time};
 use crate::plan::{self, Answer, Cause, Change, Decision, Outcome, Pace, Reason, State, Step, Verdict};
@@ -58,7 +58,8 @@ impl Controller {
                 }
                 self.memory.begin(&step);
                 let cause = change.map_or(Cause::File, |change| change.cause);
-                effects.push(Effect::Do(Order { step, cause, digest, was_in, goes_into }));
+                let pass = self.queue.work(&key).map_or(0, |work| work.number);
+                effects.push(Effect::Do(Order { pass, step, cause, digest, was_in, goes_into }));
             }
         }
     }
@@ -134,8 +135,8 @@ impl Controller {
             self.queue.add_at(key.clone(), at);
         }
         let before = self.goes_on_the_board(key, outcome.clone(), change, next, now);
-        let took = pass.map(|begun| now.since(begun));
-        effects.push(Effect::Tell(Notice::Concluded { key: key.clone(), outcome, before, took }));
+        let pass = pass.map(|work| Pass { number: work.number, took: now.since(work.begun) });
+        effects.push(Effect::Tell(Notice::Concluded { key: key.clone(), outcome, before, pass }));
     }
 
     /// When a function is looked at again, beside the sweeps. What a whole scope suffers from, the next sweep mends.

@@ -55,30 +55,31 @@ impl Journal for LogJournal {
 
 /// The call's id is the one of its records in the audit trail, and in both lines of the log.
 fn log_intent(Call { id, order, .. }: &Call<'_>) {
-    let Order { step, cause, digest, was_in: _, goes_into: _ } = order;
+    let Order { pass, step, cause, digest, was_in: _, goes_into: _ } = order;
     let function = step.key().to_string();
     let (step_name, cause, digest) = (step.name(), cause.name(), digest.short());
     match step {
         Step::AttachPolicy { role, policy, .. } => {
-            tracing::info!(id, function, step = step_name, role = role.as_str(), %policy, cause, digest, "about to change");
+            tracing::info!(pass, id, function, step = step_name, role = role.as_str(), %policy, cause, digest, "about to change");
         }
         Step::SetVpc { from, to, .. } => {
             let (before, after) = (in_words(from), in_words(to));
-            tracing::info!(id, function, step = step_name, before, after, cause, digest, "about to change");
+            tracing::info!(pass, id, function, step = step_name, before, after, cause, digest, "about to change");
         }
     }
 }
 
 fn log_result(Call { id, order, .. }: &Call<'_>, answered: &Answered) {
     let function = order.step.key().to_string();
-    let (step, milliseconds) = (order.step.name(), answered.took.as_millis());
+    let (pass, step) = (order.pass, order.step.name());
+    let milliseconds = u64::try_from(answered.took.as_millis()).unwrap_or(u64::MAX);
     match &answered.answer {
         Ok(receipt) => {
             let request_id = receipt.request_id.as_deref().unwrap_or_default();
-            tracing::info!(id, function, step, milliseconds, request_id, "changed");
+            tracing::info!(pass, id, function, step, milliseconds, request_id, "changed");
         }
         // The error has the request's id in it.
-        Err(error) => tracing::info!(id, function, step, milliseconds, %error, "not changed"),
+        Err(error) => tracing::info!(pass, id, function, step, milliseconds, %error, "not changed"),
     }
 }
 

@@ -125,7 +125,7 @@ impl Record {
     }
 
     fn of(call: &Call<'_>, time: Time, phase: Phase) -> Self {
-        let Order { step, cause, digest, was_in: _, goes_into: _ } = call.order;
+        let Order { pass: _, step, cause, digest, was_in: _, goes_into: _ } = call.order;
         let FunctionKey { scope: Scope { account, region }, name } = step.key().clone();
         let (id, what) = (call.id.clone(), What::of(call.order));
         let (cause, file_digest) = (*cause, digest.clone());
@@ -245,7 +245,7 @@ mod tests {
 
     fn order(step: Step) -> Order {
         let vpc = VpcId::parse("vpc-1").unwrap();
-        Order { step, cause: Cause::Live, digest: Digest::of(b"file"), was_in: None, goes_into: Some(vpc) }
+        Order { pass: 1, step, cause: Cause::Live, digest: Digest::of(b"file"), was_in: None, goes_into: Some(vpc) }
     }
 
     fn set_vpc() -> Order {
