@@ -25,6 +25,7 @@ mod prometheus;
 mod python;
 mod rights;
 mod schema;
+mod secrets;
 mod served;
 mod simulator_cli;
 mod simulator_doors;

@@ -54,6 +54,13 @@ impl Account {
         ureq::put(url).header("authorization", &signed("lambda")).send(body).map(|_| ())
     }
 
+    /// Somebody gives a function these environment variables.
+    pub(crate) fn set_environment(&self, function: &str, variables: &Value) {
+        let body = json!({ "Environment": { "Variables": variables } }).to_string();
+        let request = ureq::put(self.configuration_url(function)).header("authorization", &signed("lambda"));
+        request.send(body).unwrap();
+    }
+
     /// Something goes wrong from now on, as a world file would say it.
     pub(crate) fn fault(&self, fault: &Value) {
         ureq::post(format!("{}/_simulator/faults", self.url)).send(fault.to_string()).unwrap();
