@@ -20,7 +20,7 @@ use crate::support::process::{Process, eventually_or};
 use crate::support::program;
 
 /// So many functions the file lists at the start.
-const FUNCTIONS: usize = 300;
+const FUNCTIONS: usize = 200;
 /// So many more it lists with each turn in which the guard trips, as long as there are more: of a function that was changed
 /// within the hour the guard holds nothing.
 const MORE: usize = 20;
@@ -258,7 +258,7 @@ fn file(wanted: &[usize]) -> String {
 
 fn settings(guard: &str, approved: &[String]) -> String {
     format!(
-        "desired = 'functions.toml'\nlisten = '127.0.0.1:0'\nresync = '1s'\nsettle = '0s'\n\
+        "desired = 'functions.toml'\nlisten = '127.0.0.1:0'\nresync = '3s'\nsettle = '0s'\n\
          [limits]\nrequests_per_second = 15\niam_requests_per_second = 100\nec2_requests_per_second = 20\n\
          [guard]\n{guard}approved = {approved:?}\n"
     )
@@ -303,7 +303,7 @@ fn everything_at_once_for_as_long_as_one_says() {
     let watching = watch_memory(soak.daemon.id(), stopped);
     while begun.elapsed() < lasts {
         soak.turn();
-        let pause = Duration::from_millis(soak.random.u64(..1000));
+        let pause = Duration::from_millis(soak.random.u64(..300));
         std::thread::sleep(pause);
     }
     soak.settle("at the end");
