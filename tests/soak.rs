@@ -232,12 +232,11 @@ impl Soak {
 
 /// The program: the release build, where somebody says where it is.
 fn tested() -> Command {
-    let mut usual = program();
+    let usual = program();
     let Some(path) = std::env::var_os("SOAK_PROGRAM") else { return usual };
     let mut command = Command::new(path);
-    command.env_clear().envs(usual.get_envs().filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned()))));
-    usual = command;
-    usual
+    command.env_clear().envs(usual.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    command
 }
 
 fn name(number: usize) -> String {
