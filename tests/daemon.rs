@@ -332,7 +332,7 @@ fn settings_that_change_are_taken_over_and_broken_ones_leave_the_last_good_in_fo
     stage.until(updates, 1.0);
 
     settings(&format!("mode = 'watch'\n{SETTINGS}"));
-    eventually("the mistake to be told", || stage.daemon.output().contains("`watch` is not a mode").then_some(()));
+    stage.daemon.says("`watch` is not a mode");
     assert!(stage.daemon.output().contains("controller.toml:1:8"), "{}", stage.daemon.output());
     stage.account.detach("orders-api");
     stage.until(updates, 2.0);

@@ -14,7 +14,7 @@ use lambda_vpc_controller::desired::{Accounts, DesiredState};
 use lambda_vpc_controller::names::Digest;
 
 use crate::served::aws_environment;
-use crate::support::process::{Process, eventually};
+use crate::support::process::{Process, eventually, within};
 use crate::support::program;
 
 /// Far above what an event needs, also on a busy machine, and below the poll of ten seconds, which begins anew with each
@@ -69,11 +69,8 @@ impl Follower {
     fn in_force_within(&self, limit: Duration, what: &str) {
         let state = DesiredState::load(&self.desired, &Accounts::without_aws(BTreeMap::new(), None)).unwrap();
         let series = format!("lambda_vpc_desired_info{{digest=\"{}\"}}", state.digest.as_str());
-        let begun = Instant::now();
-        while self.metric(&series) != Some(1.0) {
-            assert!(begun.elapsed() < limit, "{what} was not noticed:\n{}", self.daemon.output());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let said = || format!("{what} was not noticed:\n{}", self.daemon.output());
+        within(limit, said, || self.metric(&series).filter(|value| *value == 1.0));
     }
 
     fn put(&self, path: &str, content: &str) {

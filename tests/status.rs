@@ -189,11 +189,11 @@ fn what_is_watched_is_told_again_when_it_has_changed() {
     let mut window = at_rest(FINE);
     let mut command = program();
     let mut watching = Process::start(command.args(["status", "--watch", "--url", &window.url]));
-    eventually("the first picture", || watching.output().contains("1 in sync").then_some(()));
+    watching.says("1 in sync");
     window.history.load(&format!("{FINE}{NOT_YET}"));
     window.history.until_rest(Duration::from_secs(1200));
     window.show();
-    eventually("the next one", || watching.output().contains("1 blocked, 1 drifted, 1 in sync").then_some(()));
+    watching.says("1 blocked, 1 drifted, 1 in sync");
     assert!(!watching.output().contains('\u{1b}'), "where there is no terminal it is not told what to do");
     assert!(watching.runs());
 }
@@ -206,7 +206,8 @@ fn a_terminal_without_colours_is_cleared_as_well_and_one_that_cannot_be_is_told_
     let on_terminal = |kind: &str, colours: &[(&str, &str)]| {
         let watch = format!("{program} status --watch --url {}", window.url);
         let mut command = Command::new(&script);
-        command.args(["-qfec", &watch, "/dev/null"]).stdin(Stdio::null()).env_remove("NO_COLOR").env("TERM", kind);
+        // Its standard input stays open: at its end `script` would type an end of file into the terminal.
+        command.args(["-qfec", &watch, "/dev/null"]).stdin(Stdio::piped()).env_remove("NO_COLOR").env("TERM", kind);
         Process::start(command.envs(colours.iter().copied()))
     };
     let (coloured, plain) = (on_terminal("xterm", &[]), on_terminal("xterm", &[("NO_COLOR", "1")]));
@@ -217,11 +218,11 @@ fn a_terminal_without_colours_is_cleared_as_well_and_one_that_cannot_be_is_told_
     }
     assert!(coloured.output().contains("\x1b[1m"));
     assert!(!plain.output().replace(CLEAR, "").contains('\x1b'), "{:?}", plain.output());
-    eventually("one that is dumb", || dumb.output().contains("1 in sync").then_some(()));
+    dumb.says("1 in sync");
     window.history.load(&format!("{FINE}{NOT_YET}"));
     window.history.until_rest(Duration::from_secs(1200));
     window.show();
-    eventually("what is new", || dumb.output().contains("1 blocked, 1 drifted, 1 in sync").then_some(()));
+    dumb.says("1 blocked, 1 drifted, 1 in sync");
     let told = dumb.output();
     assert!(!told.contains('\x1b'), "{told:?}");
 }

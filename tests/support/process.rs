@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 /// How long is waited for anything: machines that build something else meanwhile are slow.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// So much of one step counts as waiting.
+const LONGEST_STEP: Duration = Duration::from_secs(1);
 
 /// A process that is ended with the test, also by a panic.
 pub(crate) struct Process {
@@ -64,6 +66,13 @@ impl Process {
         self.child.id()
     }
 
+    /// Waits until it has written these words.
+    #[track_caller]
+    pub(crate) fn says(&self, words: &str) {
+        let said = || format!("it never said `{words}` but:\n{}", self.output());
+        eventually_or(said, || self.output().contains(words).then_some(()));
+    }
+
     /// What it has written so far, to stdout and stderr.
     pub(crate) fn output(&self) -> String {
         self.lines.lock().unwrap().join("\n")
@@ -86,15 +95,23 @@ pub(crate) fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
 
 /// The same, with what to say where there never is an answer.
 #[track_caller]
-pub(crate) fn eventually_or<T>(else_say: impl FnOnce() -> String, mut ask: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
+pub(crate) fn eventually_or<T>(else_say: impl FnOnce() -> String, ask: impl FnMut() -> Option<T>) -> T {
+    within(PATIENCE, else_say, ask)
+}
+
+/// The same, for so long at most. A machine that is halted in between, as a virtual one may be, has waited for a moment.
+#[track_caller]
+pub(crate) fn within<T>(limit: Duration, else_say: impl FnOnce() -> String, mut ask: impl FnMut() -> Option<T>) -> T {
+    let mut waited = Duration::ZERO;
     loop {
+        let begun = Instant::now();
         if let Some(answer) = ask() {
             return answer;
         }
-        if begun.elapsed() > PATIENCE {
+        if waited > limit {
             panic!("{}", else_say());
         }
         std::thread::sleep(Duration::from_millis(20));
+        waited += begun.elapsed().min(LONGEST_STEP);
     }
 }
