@@ -4,6 +4,7 @@
 //! behind an `Arc`, since a fleet of ten thousand functions repeats the same few accounts, roles and networks.
 
 mod network;
+mod once;
 mod pattern;
 mod time;
 mod version;
@@ -12,6 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use network::{Network, Pair};
+pub use once::Once;
 pub use pattern::{NamePattern, fits};
 pub use role::{AwsManaged, PolicyArn, PolicyName, RoleArn, RoleKey};
 use schemars::JsonSchema;

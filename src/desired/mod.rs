@@ -135,7 +135,7 @@ impl Want {
 }
 
 /// A place in a VPC, in the words of the file: to be bound against what EC2 says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Intent {
     /// The name of the VPC's entry, where it has one.
     pub name: Option<String>,
@@ -150,7 +150,7 @@ pub struct Intent {
 }
 
 /// How subnets or groups are picked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pick<Id> {
     /// Nothing is said.
     Default,

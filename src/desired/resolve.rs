@@ -10,7 +10,7 @@ use super::document::{Defaults, Document, Function, Vpc};
 use super::words::{Named, function_name, moment, vpc_name};
 use super::{Accounts, AttachPolicy, Entry, Files, Intent, Pattern, Pick, Terms, Want, pick};
 use crate::file::{self, Diagnostic, Field, Reader, Report, Source, Span, nearest};
-use crate::names::{AccountId, FunctionArn, FunctionKey, PolicyName, Region, Scope, Time, VpcId};
+use crate::names::{AccountId, FunctionArn, FunctionKey, Once, PolicyName, Region, Scope, Time, VpcId};
 use crate::settings::Mode;
 
 /// What all files say together.
@@ -81,10 +81,18 @@ struct Entries {
     list: Vec<Entry>,
     patterns: Vec<Arc<Pattern>>,
     seen: BTreeMap<(Scope, Named), Arc<Terms>>,
+    // Thousands of entries ask for one place and the same policies.
+    intents: Once<Arc<Intent>>,
+    policies: Once<Arc<[PolicyName]>>,
 }
 
 impl Entries {
     fn add(&mut self, scope: Scope, named: Named, terms: Terms) {
+        let want = match terms.want {
+            Want::Attached(intent) => Want::Attached(self.intents.of(intent)),
+            other => other,
+        };
+        let terms = Terms { want, policies: self.policies.of(terms.policies), ..terms };
         let terms = Arc::new(terms);
         self.seen.insert((scope.clone(), named.clone()), Arc::clone(&terms));
         match named {

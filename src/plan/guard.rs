@@ -68,13 +68,13 @@ pub(super) fn holds(w: &World<'_>, change: &Change) -> Option<Outcome> {
         return None;
     }
     let scope = &change.key.scope;
-    let lately =
-        ledger.counted.get(scope).into_iter().flatten().filter(|(_, counted)| w.now.since(counted.at) < WINDOW);
+    let of_scope = ledger.counted.get(scope);
+    let counts = |counted: &&Counted| w.now.since(counted.at) < WINDOW;
+    if of_scope.and_then(|all| all.get(&change.key)).filter(counts).is_some() {
+        return None;
+    }
     let (mut all, mut from_the_network) = (0, 0);
-    for (key, counted) in lately {
-        if *key == change.key {
-            return None;
-        }
+    for counted in of_scope.into_iter().flat_map(BTreeMap::values).filter(counts) {
         all += 1;
         from_the_network += usize::from(counted.cause == Cause::Network);
     }

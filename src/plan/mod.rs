@@ -43,7 +43,7 @@ pub use preflight::NewInterfaces;
 pub use reason::{Outcome, Pace, Reason, State, Why, not_loaded};
 pub use rollout::{Rollouts, turn};
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -247,21 +247,42 @@ pub fn plan(w: &World<'_>) -> Plan {
 /// The digest of what would be changed and from what; why it differs, and how that is known, makes no difference.
 fn plan_id<'a>(changes: impl Iterator<Item = &'a Change>) -> Digest {
     let mut text = String::new();
-    // Thousands of functions have both networks in common, which are written out where they are first seen.
-    let mut networks: BTreeMap<&NetworkChange, usize> = BTreeMap::new();
-    for Change { key, cause: _, attach, attach_if_refused, network } in changes {
-        let policies = attach.iter().chain(attach_if_refused).map(|attach| (attach.role.as_str(), &attach.policy));
-        let number = network.as_ref().map(|network| {
-            let next = networks.len();
-            *networks.entry(network).or_insert_with(|| {
-                // Debug output of names is the names themselves. Writing into a string cannot fail.
-                let _ = writeln!(text, "{next} {network:?}");
-                next
-            })
-        });
-        let _ = writeln!(text, "{key} {:?} {number:?}", policies.collect::<BTreeSet<_>>());
+    let mut networks = Numbered::default();
+    for Change { key: FunctionKey { scope, name }, cause: _, attach, attach_if_refused, network } in changes {
+        let network = network.as_ref().map(|network| networks.number(network, &mut text));
+        text.extend([scope.account.as_str(), "/", scope.region.as_str(), "/", name.as_str()]);
+        // Writing into a string cannot fail.
+        let _ = write!(text, " {network:?}");
+        let policies = attach.iter().chain(attach_if_refused);
+        let policies: BTreeSet<_> = policies.map(|attach| (attach.role.as_str(), attach.policy.as_str())).collect();
+        policies.into_iter().for_each(|(role, policy)| text.extend([" ", role, " ", policy]));
+        text.push('\n');
     }
     Digest::of(text.as_bytes())
+}
+
+/// Thousands of functions have both networks in common, which are written out where they are first seen.
+#[derive(Default)]
+struct Numbered<'a> {
+    by_content: BTreeMap<&'a NetworkChange, usize>,
+    /// Of those that are not only equal but the same.
+    by_address: HashMap<[*const Network; 2], usize>,
+}
+
+impl<'a> Numbered<'a> {
+    /// The number of a change; one that is new is written out.
+    fn number(&mut self, change: &'a NetworkChange, text: &mut String) -> usize {
+        let next = self.by_content.len();
+        let by_content = || {
+            *self.by_content.entry(change).or_insert_with(|| {
+                // Debug output of names is the names themselves.
+                let _ = writeln!(text, "{next} {change:?}");
+                next
+            })
+        };
+        let address = [Arc::as_ptr(&change.from), Arc::as_ptr(&change.to)];
+        *self.by_address.entry(address).or_insert_with(by_content)
+    }
 }
 
 #[cfg(test)]

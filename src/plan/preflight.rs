@@ -1,6 +1,6 @@
 //! What Lambda would refuse only after minutes, or make people regret later, told from live EC2 before any write.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::Serialize;
 
@@ -53,12 +53,15 @@ pub struct NewInterfaces {
 /// The new interfaces of a whole plan, by VPC; only the lines that would be changed count.
 pub(super) fn new_interfaces(w: &World<'_>, lines: &[Line]) -> Vec<NewInterfaces> {
     let mut needed: BTreeMap<(&Scope, &VpcId), BTreeSet<&Pair>> = BTreeMap::new();
-    for line in lines.iter().filter(|line| line.outcome().is_none()) {
-        if let Want::Attached(intent) = &line.entry.terms.want
-            && !line.comparison.new_pairs.is_empty()
+    // Thousands of lines have their pairs in common.
+    let mut seen: HashSet<*const Pair> = HashSet::new();
+    for Line { entry, comparison, .. } in lines.iter().filter(|line| line.outcome().is_none()) {
+        let pairs = &comparison.new_pairs;
+        if let Want::Attached(intent) = &entry.terms.want
+            && !pairs.is_empty()
+            && seen.insert(pairs.as_ptr())
         {
-            let pairs = needed.entry((&line.entry.key.scope, &intent.vpc)).or_default();
-            pairs.extend(line.comparison.new_pairs.iter());
+            needed.entry((&entry.key.scope, &intent.vpc)).or_default().extend(pairs.iter());
         }
     }
     needed.into_iter().map(|((scope, vpc), pairs)| in_vpc(w, scope, vpc, &pairs)).collect()
