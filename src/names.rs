@@ -19,7 +19,7 @@ pub use role::{AwsManaged, PolicyArn, PolicyName, RoleArn, RoleKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::Digest as _;
-pub use time::{Clock, Time};
+pub use time::{Clock, Time, milliseconds};
 pub use version::Version;
 
 /// A text that is not what it should be: what was expected, what was given and the rule it breaks.

@@ -21,6 +21,7 @@ const MOST_KILLS: u32 = 3 * KILLS;
 /// A daemon is killed after up to so many calls. Its first look at the fleet takes about 25.
 const MOST_CALLS: u64 = 60;
 const MOVERS: usize = 10;
+const AUDIT: &str = "audit.jsonl";
 const VPC_ACCESS: &str = "arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole";
 
 const SETTINGS: &str = "resync = '1s'\nsettle = '0s'\nlisten = '127.0.0.1:0'\n\
@@ -117,15 +118,15 @@ impl Stage {
         let (folder, account) = (tempfile::tempdir().unwrap(), Account::serve(&world()));
         fs::write(folder.path().join("controller.toml"), SETTINGS).unwrap();
         fs::write(folder.path().join("functions.toml"), says.file()).unwrap();
-        let daemon = Self::daemon(&folder, &account);
+        let daemon = Self::daemon(&folder, &account, AUDIT);
         Self { folder, account, daemon }
     }
 
-    fn daemon(folder: &tempfile::TempDir, account: &Account) -> Process {
+    fn daemon(folder: &tempfile::TempDir, account: &Account, audit: &str) -> Process {
         let path = |name: &str| folder.path().join(name);
         let mut command = program();
         command.args(["run", "--log-format", "json", "--config"]).arg(path("controller.toml"));
-        command.arg("--desired").arg(path("functions.toml")).arg("--audit").arg(path("audit.jsonl"));
+        command.arg("--desired").arg(path("functions.toml")).arg("--audit").arg(path(audit));
         Process::start(command.envs(aws_environment(&account.url)))
     }
 
@@ -138,7 +139,7 @@ impl Stage {
     }
 
     fn restart(&mut self) {
-        self.daemon = Self::daemon(&self.folder, &self.account);
+        self.daemon = Self::daemon(&self.folder, &self.account, AUDIT);
     }
 
     /// The file is edited, as editors and git do it: the new one is renamed over it.
@@ -184,7 +185,7 @@ impl Stage {
     }
 
     fn audit(&self) -> Vec<Value> {
-        trail(&self.folder.path().join("audit.jsonl"))
+        trail(&self.folder.path().join(AUDIT))
     }
 }
 
@@ -273,4 +274,24 @@ fn a_daemon_that_is_killed_again_and_again_comes_to_the_same_end_and_does_nothin
         changes.len(),
         begun.elapsed()
     );
+}
+
+/// Nobody is to run two, but one may begin before another has ended. An update carries the revision that it was decided on,
+/// so Lambda takes only one of two.
+#[test]
+fn two_daemons_at_once_do_nothing_twice_either() {
+    let stage = Stage::open(Says::This);
+    let other = Stage::daemon(&stage.folder, &stage.account, "other.jsonl");
+    for daemon in [&stage.daemon, &other] {
+        daemon.says("\"at\":\"");
+    }
+    stage.until_done(Says::This);
+    assert_no_update_too_many(&stage.changes(), 1);
+    // They need not know of each other's attachments.
+    assert_no_attachment_too_many(&stage.changes(), 1);
+    let updates = || accepted(&stage.changes(), UPDATE).values().map(Vec::len).sum::<usize>();
+    let (settled, calls) = (updates(), stage.account.calls().0);
+    let said = || format!("no further sweeps:\n{}\n{}", stage.daemon.output(), other.output());
+    eventually_or(said, || (stage.account.calls().0 >= calls + 40).then_some(()));
+    assert_eq!(updates(), settled, "nothing is left to change for either");
 }

@@ -47,7 +47,7 @@ pub(crate) fn vpc_name(text: &str) -> Result<String, NameError> {
 pub(super) fn moment(moment: &Moment) -> Result<Time, NameError> {
     let given = moment.0.to_string();
     match given.parse::<jiff::Timestamp>() {
-        Ok(stamp) => Ok(Time(u64::try_from(stamp.as_millisecond()).unwrap_or_default())),
+        Ok(stamp) => Ok(Time::from_stamp(stamp).unwrap_or_default()),
         Err(_) => Err(NameError {
             expected: "a moment",
             given,

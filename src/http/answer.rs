@@ -10,6 +10,7 @@ use crate::board::{self, Counts, Fleet, Line, Made, ScopeLine};
 use crate::desired::Want;
 use crate::names::{
     AccountId, Digest, FunctionKey, FunctionName, Network, PolicyArn, Region, RoleName, Scope, Time, VpcId,
+    milliseconds,
 };
 use crate::plan::{self, Cause, Evidence, State, Step, Why};
 use crate::settings::Mode;
@@ -492,8 +493,4 @@ impl From<&board::Event> for Event {
         };
         Self { first: *first, last: *last, times: *times, what }
     }
-}
-
-fn milliseconds(time: std::time::Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -15,7 +15,12 @@ impl Time {
     /// The moment that a system clock shows.
     pub fn from_system(time: std::time::SystemTime) -> Self {
         let since = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        Self(milliseconds(since))
+    }
+
+    /// The moment of a stamp; none before 1970.
+    pub fn from_stamp(stamp: jiff::Timestamp) -> Option<Self> {
+        u64::try_from(stamp.as_millisecond()).ok().map(Self)
     }
 
     /// How long ago `earlier` was; zero if it is yet to come.
@@ -29,10 +34,15 @@ impl Time {
     }
 }
 
+/// A length of time in whole milliseconds; the longest that can be said if it is longer.
+pub fn milliseconds(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl std::ops::Add<Duration> for Time {
     type Output = Self;
     fn add(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
+        Self(self.0.saturating_add(milliseconds(by)))
     }
 }
 
@@ -56,7 +66,7 @@ impl Serialize for Time {
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let stamp: jiff::Timestamp = String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)?;
-        u64::try_from(stamp.as_millisecond()).map(Self).map_err(|_| serde::de::Error::custom("before 1970"))
+        Self::from_stamp(stamp).ok_or_else(|| serde::de::Error::custom("before 1970"))
     }
 }
 

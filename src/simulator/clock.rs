@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::names::{Clock, Time};
+use crate::names::{Clock, Time, milliseconds};
 
 /// A clock that somebody sets. Copies show the same time.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +26,7 @@ impl StillClock {
 
     /// Lets this much time pass.
     pub fn pass(&self, by: Duration) {
-        self.millis.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+        self.millis.fetch_add(milliseconds(by), Ordering::SeqCst);
     }
 
     /// The same clock, for those who only read it.

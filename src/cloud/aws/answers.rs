@@ -159,7 +159,7 @@ fn network(operation: Operation, from: Option<&lambda::VpcConfigResponse>) -> Re
 /// Lambda writes `2026-11-23T07:00:00.000+0000`.
 fn moment(text: &str) -> Option<Time> {
     let stamp = jiff::fmt::strtime::parse("%Y-%m-%dT%H:%M:%S%.f%z", text).ok()?.to_timestamp().ok()?;
-    u64::try_from(stamp.as_millisecond()).ok().map(Time)
+    Time::from_stamp(stamp)
 }
 
 fn exclusion(provider: Option<&lambda::CapacityProviderConfig>, master: Option<&str>) -> Option<Exclusion> {

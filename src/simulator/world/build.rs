@@ -10,7 +10,7 @@ use super::{
 use crate::cloud::{Alias, Exclusion, Failure, State, Tags};
 use crate::names::{
     AccountId, AliasName, Digest, FunctionKey, FunctionName, PolicyArn, PolicyName, Region, RoleArn, RoleKey, RoleName,
-    Scope, SecurityGroupId, SubnetId, Time, Version, VpcId,
+    Scope, SecurityGroupId, SubnetId, Time, Version, VpcId, milliseconds,
 };
 use crate::simulator::account::{
     Aws, Configuration, Meddler, Meddling, Policy, Role, Route, RouteTable, SecurityGroup, Subnet, Vpc,
@@ -33,7 +33,7 @@ impl World {
         let mut builder = Builder {
             aws: Aws::new(home.account.clone(), &home.region),
             home,
-            made: Time(now.0.saturating_sub(u64::try_from(AGE.as_millis()).unwrap_or(0))),
+            made: Time(now.0.saturating_sub(milliseconds(AGE))),
             vpcs: BTreeMap::new(),
         };
         builder.aws.timings = self.timings.check().map_err(tell("timings".to_owned()))?;

@@ -10,6 +10,7 @@ pub use record::{Line, Outcome, Phase, Place, Record, What};
 pub use trail::AuditTrail;
 
 use crate::apply::{Answered, Call, Journal, Order, Recording};
+use crate::names::milliseconds;
 use crate::plan::Step;
 
 /// A journal that is part of the log, with an audit trail beside it or without.
@@ -72,7 +73,7 @@ fn log_intent(Call { id, order, .. }: &Call<'_>) {
 fn log_result(Call { id, order, .. }: &Call<'_>, answered: &Answered) {
     let function = order.step.key().to_string();
     let (pass, step) = (order.pass, order.step.name());
-    let milliseconds = u64::try_from(answered.took.as_millis()).unwrap_or(u64::MAX);
+    let milliseconds = milliseconds(answered.took);
     match &answered.answer {
         Ok(receipt) => {
             let request_id = receipt.request_id.as_deref().unwrap_or_default();

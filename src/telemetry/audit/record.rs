@@ -8,6 +8,7 @@ use crate::apply::{Answered, Call, Order};
 use crate::cloud::{Class, CloudError};
 use crate::names::{
     AccountId, Digest, FunctionKey, FunctionName, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, Time, VpcId,
+    milliseconds,
 };
 use crate::plan::{Cause, Step};
 
@@ -140,7 +141,7 @@ impl Record {
 
 impl Phase {
     fn of(answered: &Answered) -> Self {
-        let duration_ms = u64::try_from(answered.took.as_millis()).unwrap_or(u64::MAX);
+        let duration_ms = milliseconds(answered.took);
         let (result, request_id, error) = match &answered.answer {
             Ok(receipt) => (Outcome::Done, receipt.request_id.clone(), None),
             Err(error) => (Outcome::of(error.class), error.request_id.clone(), Some(Error::of(error))),
@@ -223,7 +224,7 @@ mod moment {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
         let stamp: jiff::Timestamp = String::deserialize(deserializer)?.parse().map_err(D::Error::custom)?;
-        u64::try_from(stamp.as_millisecond()).map(Time).map_err(D::Error::custom)
+        Time::from_stamp(stamp).ok_or_else(|| D::Error::custom("before 1970"))
     }
 }
 
