@@ -15,7 +15,7 @@ use lambda_vpc_controller::names::Digest;
 
 use crate::served::aws_environment;
 use crate::support::process::{Process, eventually, within};
-use crate::support::program;
+use crate::support::{bare, program};
 
 /// Far above what an event needs, also on a busy machine, and below the poll of ten seconds, which begins anew with each
 /// reading: what is in force within this time was found by an event.
@@ -364,10 +364,8 @@ fn where_the_system_gives_no_events_the_poll_finds_every_change() {
         eprintln!("user namespaces are not available here: the poll is tested with a watch without events alone");
         return;
     }
-    let own = program();
-    let mut unshared = Command::new("unshare");
-    unshared.env_clear().envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    unshared.args(["-Ur", "sh", "-c", no_events, "sh"]).arg(own.get_program());
+    let mut unshared = bare("unshare");
+    unshared.args(["-Ur", "sh", "-c", no_events, "sh"]).arg(program().get_program());
     let follower = Follower::start_with(unshared, "mount/f.toml", config_map);
     follower.daemon.told("no file events: the file is polled", '"');
     for turn in 1..=2 {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::python;
 use crate::served::aws_environment;
-use crate::support::program;
+use crate::support::{bare, program};
 
 const POLICY: &str = "arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole";
 const DEFAULTS: &str = "# all defaults\n";
@@ -60,8 +60,7 @@ impl Moto {
     fn python(&self, arguments: &[&str]) -> Value {
         let python = python::tool("python3", "boto3");
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/moto.py");
-        let output =
-            Command::new(python).arg(script).args(arguments).envs(aws_environment(&self.url)).output().unwrap();
+        let output = bare(python).arg(script).args(arguments).envs(aws_environment(&self.url)).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
     }

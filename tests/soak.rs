@@ -17,7 +17,7 @@ use crate::served::aws_environment;
 use crate::support::account::Account;
 use crate::support::announced::{Seen, UPDATE, assert_announced, trail};
 use crate::support::process::{Process, eventually_or, within};
-use crate::support::program;
+use crate::support::{bare, program};
 
 /// So many functions the file lists at the start.
 const FUNCTIONS: usize = 200;
@@ -236,11 +236,7 @@ impl Soak {
 
 /// The program: the release build, where somebody says where it is.
 fn tested() -> Command {
-    let usual = program();
-    let Some(path) = std::env::var_os("SOAK_PROGRAM") else { return usual };
-    let mut command = Command::new(path);
-    command.env_clear().envs(usual.get_envs().filter_map(|(key, value)| Some((key, value?))));
-    command
+    std::env::var_os("SOAK_PROGRAM").map_or_else(program, bare)
 }
 
 fn name(number: usize) -> String {

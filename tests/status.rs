@@ -1,6 +1,6 @@
 //! `status`, asked of a daemon that stands still.
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use lambda_vpc_controller::cloud::{Class, CloudError, Operation};
@@ -14,8 +14,8 @@ use crate::served::{Served, aws_environment};
 use crate::support::history::{History, settings};
 use crate::support::installed::installed;
 use crate::support::process::{Process, eventually};
-use crate::support::program;
 use crate::support::window::Window;
+use crate::support::{bare, program};
 
 const FINE: &str = "[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n\
                     [[vpc]]\nname = 'orders'\nid = 'vpc-0a1b2c3d4e5f60718'\n\
@@ -205,9 +205,9 @@ fn a_terminal_without_colours_is_cleared_as_well_and_one_that_cannot_be_is_told_
     let program = env!("CARGO_BIN_EXE_lambda-vpc-controller");
     let on_terminal = |kind: &str, colours: &[(&str, &str)]| {
         let watch = format!("{program} status --watch --url {}", window.url);
-        let mut command = Command::new(&script);
+        let mut command = bare(&script);
         // Its standard input stays open: at its end `script` would type an end of file into the terminal.
-        command.args(["-qfec", &watch, "/dev/null"]).stdin(Stdio::piped()).env_remove("NO_COLOR").env("TERM", kind);
+        command.args(["-qfec", &watch, "/dev/null"]).stdin(Stdio::piped()).env("TERM", kind);
         Process::start(command.envs(colours.iter().copied()))
     };
     let (coloured, plain) = (on_terminal("xterm", &[]), on_terminal("xterm", &[("NO_COLOR", "1")]));
@@ -270,7 +270,7 @@ fn a_plan_says_on_a_terminal_how_far_it_is_and_nothing_in_a_pipe() {
     let slow = Fault::always(Misbehaviour::Slow(Duration::from_millis(300))).on("DescribeVpcs");
     account.door.with(|aws, _| aws.faults.add(slow));
     let plan = format!("{} plan --desired {}", env!("CARGO_BIN_EXE_lambda-vpc-controller"), desired.display());
-    let mut on_terminal = Command::new(&script);
+    let mut on_terminal = bare(&script);
     on_terminal.args(["-qfec", &plan, "/dev/null"]).stdin(Stdio::null()).env("TERM", "xterm");
     let seen = out(&on_terminal.envs(aws_environment(&account.url)).output().unwrap());
     assert_says(&seen, &["reading AWS: 0 of 1 accounts and regions, ", "1 to change"]);

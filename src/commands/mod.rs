@@ -462,7 +462,7 @@ impl Cli {
         };
         result.unwrap_or_else(|failure| {
             let text = match &failure {
-                Failure::File(unusable) => unusable.render(print::colour_on_stderr()),
+                Failure::File(unusable) => unusable.render(true),
                 Failure::Other(_) => failure.to_string(),
             };
             anstream::eprintln!("{text}");

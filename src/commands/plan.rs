@@ -95,6 +95,6 @@ impl Session {
 /// Warnings go to stderr, so that stdout is the result alone.
 fn warn(desired: &DesiredState, now: Time) {
     for warning in desired.warnings.iter().chain(&desired.ended(now)) {
-        anstream::eprintln!("{}\n", warning.render(print::colour_on_stderr()));
+        anstream::eprintln!("{}\n", warning.render(true));
     }
 }

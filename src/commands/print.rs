@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::IsTerminal as _;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
@@ -15,11 +14,6 @@ use crate::names::{AccountId, Digest, FunctionName, NamePattern, Network, Region
 use crate::plan::{
     Attach, Behind, Change, Evidence, GuardLimits, Line, NewInterfaces, Outcome, Plan, Reason, State, Verdict, Why,
 };
-
-/// Whether stderr is for eyes that want colour.
-pub(super) fn colour_on_stderr() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
 
 /// Writes a result to stdout. A reader that has read enough (`| head`) is no error.
 pub(super) fn out(text: &str) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::connect::{clock, named_accounts, region_of_environment};
-use super::print::{colour_on_stderr, counted, out, out_json};
+use super::print::{counted, out, out_json};
 use super::{Failure, ValidateArgs, ValidateOutput, exit};
 use crate::desired::{Accounts, DesiredState, Terms};
 use crate::file::Diagnostic;
@@ -66,7 +66,7 @@ fn exceeding(state: &DesiredState, limits: &Limits) -> Vec<Diagnostic> {
 
 fn print(checked: &Checked) -> Result<(), Failure> {
     for diagnostic in &checked.diagnostics {
-        anstream::eprintln!("{}\n", diagnostic.render(colour_on_stderr()));
+        anstream::eprintln!("{}\n", diagnostic.render(true));
     }
     out(&summary(checked))
 }

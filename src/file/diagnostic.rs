@@ -132,6 +132,7 @@ impl Diagnostic {
     }
 
     /// The diagnostic as a compiler prints it: message, place, the marked lines, what to write instead.
+    /// Styled it is for `anstream`, which takes the colours out where nobody wants them.
     pub fn render(&self, styled: bool) -> String {
         let level = match self.level {
             Level::Error => SnippetLevel::ERROR,

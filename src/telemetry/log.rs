@@ -28,7 +28,7 @@ pub fn init(format: Option<LogFormat>, level: &str) {
     let format = format.unwrap_or(if terminal { LogFormat::Human } else { LogFormat::Json });
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
     let done = match format {
         LogFormat::Human => builder.with_ansi(colour).finish().try_init(),
         LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),

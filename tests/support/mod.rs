@@ -12,11 +12,17 @@ pub(crate) mod server;
 pub(crate) mod stage;
 pub(crate) mod window;
 
+use std::ffi::OsStr;
 use std::process::Command;
 
-/// The program under test, with an environment that no developer's own settings get into.
+/// The program under test.
 pub(crate) fn program() -> Command {
-    let mut program = Command::new(env!("CARGO_BIN_EXE_lambda-vpc-controller"));
+    bare(env!("CARGO_BIN_EXE_lambda-vpc-controller"))
+}
+
+/// A program with an environment that nobody's own settings get into, neither a developer's nor a CI's.
+pub(crate) fn bare(program: impl AsRef<OsStr>) -> Command {
+    let mut program = Command::new(program);
     program.env_clear();
     for name in ["PATH", "HOME", "TMPDIR"] {
         if let Some(value) = std::env::var_os(name) {
