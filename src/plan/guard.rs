@@ -120,8 +120,11 @@ impl Ledger {
         }
     }
 
-    /// A function was changed by somebody before this process began: it may have been us.
-    pub fn changed_before(&mut self, key: &FunctionKey, at: Time) {
+    /// A function was changed by somebody before this process began: it may have been us. What no longer counts is not kept.
+    pub fn changed_before(&mut self, key: &FunctionKey, at: Time, now: Time) {
+        if now.since(at) >= WINDOW {
+            return;
+        }
         let counted = Counted { at, cause: Cause::File, made: true };
         self.counted.entry(key.scope.clone()).or_default().entry(key.clone()).or_insert(counted);
     }

@@ -162,7 +162,7 @@ impl Controller {
                     self.memory.rollouts.may_lead(&entry.key, function, now);
                 }
                 if let Some(modified) = function.modified.filter(|_| first) {
-                    self.memory.guard.changed_before(&entry.key, modified);
+                    self.memory.guard.changed_before(&entry.key, modified, now);
                 }
             }
         }

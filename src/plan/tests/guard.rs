@@ -142,10 +142,12 @@ fn an_approval_is_good_for_its_plan_once_and_counts_for_nothing_else() {
 #[test]
 fn what_was_changed_shortly_before_the_start_may_have_been_our_doing() {
     let mut scene = guarded(12, 50, 30);
+    let now = scene.now;
     for number in 0..10 {
-        scene.memory.guard.changed_before(&key(&format!("f{number:02}")), ago(if number == 0 { 3600 } else { 3599 }));
+        let changed = ago(if number == 0 { 3600 } else { 3599 });
+        scene.memory.guard.changed_before(&key(&format!("f{number:02}")), changed, now);
     }
     assert_eq!(scene.gated("f11"), None, "one of them is an hour ago");
-    scene.memory.guard.changed_before(&key("f10"), ago(60));
+    scene.memory.guard.changed_before(&key("f10"), ago(60), now);
     assert_eq!(scene.gated("f11").as_deref(), Some(HELD));
 }
