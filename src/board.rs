@@ -63,7 +63,7 @@ pub struct Found<'a> {
     /// What came of it.
     pub outcome: Outcome,
     /// What differs.
-    pub change: Option<Change>,
+    pub change: Option<Arc<Change>>,
     /// When it is looked at again, beside the sweeps.
     pub next: Option<Time>,
     /// The VPC and the network that it has, as far as they were seen.

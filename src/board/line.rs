@@ -22,7 +22,7 @@ pub struct Line {
     /// When it is looked at again, beside the sweeps.
     pub next: Option<Time>,
     /// What differs.
-    pub change: Option<Change>,
+    pub change: Option<Arc<Change>>,
     /// What it has, as far as that was seen.
     pub live: Option<Live>,
     /// What is doubtful about its entry, in sentences.

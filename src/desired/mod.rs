@@ -11,6 +11,8 @@ mod resolve;
 mod watch;
 mod words;
 
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -64,7 +66,7 @@ pub struct DesiredState {
     pub digest: Digest,
     /// What is legal but doubtful.
     pub warnings: Vec<Diagnostic>,
-    by_key: BTreeMap<FunctionKey, Arc<Entry>>,
+    by_key: BTreeSet<ByKey>,
     listed: BTreeMap<Scope, usize>,
 }
 
@@ -189,6 +191,36 @@ impl AttachPolicy {
     }
 }
 
+/// An entry, to be found by its key: the name of each of many thousands is not kept twice.
+#[derive(Clone, Debug)]
+struct ByKey(Arc<Entry>);
+
+impl Borrow<FunctionKey> for ByKey {
+    fn borrow(&self) -> &FunctionKey {
+        &self.0.key
+    }
+}
+
+impl PartialEq for ByKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.key == other.0.key
+    }
+}
+
+impl Eq for ByKey {}
+
+impl PartialOrd for ByKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ByKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.key.cmp(&other.0.key)
+    }
+}
+
 impl Entry {
     /// Where it stands, for people.
     pub fn place(&self) -> Place {
@@ -238,7 +270,7 @@ impl DesiredState {
         if report.has_errors() {
             return Err(Unusable(report.sorted()));
         }
-        let (by_key, listed) = (BTreeMap::new(), BTreeMap::new());
+        let (by_key, listed) = (BTreeSet::new(), BTreeMap::new());
         let (digest, warnings) = (files.digest().clone(), report.sorted());
         let mut state = Self { entries: Vec::new(), patterns, digest, warnings, by_key, listed };
         entries.into_iter().for_each(|entry| state.list(Arc::new(entry)));
@@ -247,7 +279,7 @@ impl DesiredState {
 
     fn list(&mut self, entry: Arc<Entry>) {
         *self.listed.entry(entry.key.scope.clone()).or_default() += 1;
-        self.by_key.insert(entry.key.clone(), Arc::clone(&entry));
+        self.by_key.insert(ByKey(Arc::clone(&entry)));
         self.entries.push(entry);
     }
 
@@ -266,7 +298,7 @@ impl DesiredState {
         // Whichever scope was swept last: the order of a plan, and with it its id, depends on what is listed alone.
         let named = self.entries.partition_point(|entry| entry.pattern.is_none());
         self.entries[named..].sort_by(|one, other| one.key.cmp(&other.key));
-        before.into_iter().filter(|entry| !self.by_key.contains_key(&entry.key)).collect()
+        before.into_iter().filter(|entry| !self.by_key.contains(&entry.key)).collect()
     }
 
     /// Reads, parses and resolves a file, or every file of a directory.
@@ -315,6 +347,6 @@ impl DesiredState {
 
     /// What the file says of a function.
     pub fn get(&self, key: &FunctionKey) -> Option<&Arc<Entry>> {
-        self.by_key.get(key)
+        self.by_key.get(key).map(|ByKey(entry)| entry)
     }
 }

@@ -91,7 +91,7 @@ pub struct Controller {
     memory: Memory,
     queue: Queue<FunctionKey>,
     attempts: BTreeMap<FunctionKey, (Reason, u32)>,
-    drifting: BTreeMap<FunctionKey, Change>,
+    drifting: BTreeMap<FunctionKey, Arc<Change>>,
     board: Board,
     sweeps: BTreeMap<Scope, Sweep>,
     load: Load,
@@ -245,7 +245,14 @@ impl Controller {
     }
 
     /// A function that differs gets a pass, or is told what it waits for.
-    fn take_in_hand(&mut self, entry: &Arc<Entry>, change: Change, rank: Rank, now: Time, effects: &mut Vec<Effect>) {
+    fn take_in_hand(
+        &mut self,
+        entry: &Arc<Entry>,
+        change: Arc<Change>,
+        rank: Rank,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(world) = self.world(now) else { return };
         let waits = plan::gate(&world, entry, &change).or_else(|| plan::turn(&world, entry, &change));
         match waits {

@@ -111,7 +111,7 @@ pub enum Notice {
     /// The observation of a function has ended, and the settings let its entry be enforced from now on.
     Resumed(FunctionKey),
     /// A difference was found that was not there before.
-    Drifted(Change),
+    Drifted(Arc<Change>),
     /// A step was answered.
     Stepped {
         /// What was done.

@@ -426,7 +426,7 @@ impl From<&Line> for Details {
             observed_until: entry.terms.until,
             observed_because: entry.terms.reason.clone(),
             applied_digest: line.applied.clone(),
-            change: line.change.as_ref().map(Change::from),
+            change: line.change.as_deref().map(Change::from),
             live: line.live.as_ref().map(|live| Placed { vpc: live.vpc.clone(), network: Arc::clone(&live.network) }),
             doubts: line.warnings.to_vec(),
             last_change: line.last_change.as_deref().map(LastChange::from),

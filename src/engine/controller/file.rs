@@ -213,6 +213,7 @@ impl Controller {
         let Some(world) = self.world(now) else { return };
         match plan::compare(&world, entry).verdict {
             Verdict::Differs(change) if !self.queue.is_processing(&entry.key) => {
+                let change = Arc::new(change);
                 self.note_drift(&change, now, effects);
                 self.take_in_hand(entry, change, Rank::Edit, now, effects);
             }

@@ -1,5 +1,6 @@
 //! Passes: one function, from a fresh look to an outcome.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Controller;
@@ -41,7 +42,7 @@ impl Controller {
         let decision = plan::decide(world, entry, &verdict);
         self.board.doubts(&key, warnings);
         let change = match verdict {
-            Verdict::Differs(change) => Some(change),
+            Verdict::Differs(change) => Some(Arc::new(change)),
             Verdict::InSync | Verdict::Stuck(_) => None,
         };
         if let Some(change) = &change {
@@ -110,7 +111,7 @@ impl Controller {
         &mut self,
         key: &FunctionKey,
         outcome: Outcome,
-        change: Option<Change>,
+        change: Option<Arc<Change>>,
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
@@ -164,7 +165,7 @@ impl Controller {
         &mut self,
         key: &FunctionKey,
         outcome: Outcome,
-        change: Option<Change>,
+        change: Option<Arc<Change>>,
         next: Option<Time>,
         now: Time,
     ) -> Option<State> {
@@ -177,10 +178,10 @@ impl Controller {
         self.board.concluded(desired.get(key)?, found, now)
     }
 
-    pub(super) fn note_drift(&mut self, change: &Change, now: Time, effects: &mut Vec<Effect>) {
-        if self.drifting.insert(change.key.clone(), change.clone()).is_none() {
+    pub(super) fn note_drift(&mut self, change: &Arc<Change>, now: Time, effects: &mut Vec<Effect>) {
+        if self.drifting.insert(change.key.clone(), Arc::clone(change)).is_none() {
             self.board.differs(change, now);
-            effects.push(Effect::Tell(Notice::Drifted(change.clone())));
+            effects.push(Effect::Tell(Notice::Drifted(Arc::clone(change))));
         }
     }
 }

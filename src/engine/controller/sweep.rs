@@ -217,6 +217,7 @@ impl Controller {
             Verdict::InSync if unfinished => self.queue.add(entry.key.clone(), Rank::Routine),
             Verdict::InSync => self.conclude(&entry.key, Outcome::InSync, None, now, effects),
             Verdict::Differs(change) => {
+                let change = Arc::new(change);
                 let waiting_for_it =
                     self.drifting.get(&entry.key) == Some(&change) && self.comes_later(&entry.key, now);
                 self.note_drift(&change, now, effects);
