@@ -13,6 +13,7 @@ use crate::cloud::aws::{Access, Aws, Deadlines, Endpoint};
 use crate::cloud::{CallObserver, Read};
 use crate::desired::{Accounts, DesiredState, Files, LoadFailure};
 use crate::engine::{Load, Loading};
+use crate::file::Unusable;
 use crate::names::{AccountId, Clock, Digest, Region, Time};
 use crate::plan;
 use crate::settings::Settings;
@@ -71,25 +72,41 @@ impl Loader {
         Self { path, ..self }
     }
 
-    async fn resolve(&self, files: &Files) -> Result<DesiredState, LoadFailure> {
+    async fn read_anew(&self, in_force: Option<Digest>) -> Result<Option<DesiredState>, LoadFailure> {
+        let path = self.path.borrow().clone();
+        let files = aside(move || Files::read(&path)).await;
+        if in_force.is_some_and(|digest| files.have(&digest)) {
+            return Ok(None);
+        }
         let accounts = Accounts::without_aws(self.named.clone(), self.region.clone());
-        let state = DesiredState::of(files, &accounts)?;
-        let Some(region) = state.region_of_nobody() else { return Ok(state) };
+        let state = resolve(&files, &accounts).await?;
+        let Some(region) = state.region_of_nobody() else { return Ok(Some(state)) };
         let asked = || async { self.read.caller_identity(None, region).await.map(|identity| identity.account) };
         let own = self.own.get_or_try_init(asked).await.map_err(LoadFailure::Identity)?;
-        Ok(DesiredState::of(files, &Accounts { own: own.clone(), ..accounts })?)
+        Ok(Some(resolve(&files, &Accounts { own: own.clone(), ..accounts }).await?))
+    }
+}
+
+async fn resolve(files: &Files, accounts: &Accounts) -> Result<DesiredState, Unusable> {
+    let (files, accounts) = (files.clone(), accounts.clone());
+    aside(move || DesiredState::of(&files, &accounts)).await
+}
+
+/// Does what takes its time, a slow disk or a file of megabytes, beside the threads that everything else needs.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Given up at the program's end, and nobody waits for it any more.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 
 impl Load for Loader {
     fn load(&self, in_force: Option<Digest>) -> Loading<'_> {
-        Box::pin(async move {
-            let files = Files::read(&self.path.borrow().clone());
-            match in_force.is_some_and(|digest| files.have(&digest)) {
-                true => Ok(None),
-                false => self.resolve(&files).await.map(Some),
-            }
-        })
+        Box::pin(self.read_anew(in_force))
     }
 }
 

@@ -15,8 +15,13 @@ use super::{Diagnostic, Reader, Report, Source, nearest};
 pub type Span = Range<usize>;
 
 /// A value with its place; or, where it has the wrong type, what serde said of it.
+///
+/// Most of what an entry may say is left out, in thousands of entries: what is not there is no more than a pointer.
 #[derive(Clone, Debug)]
-pub struct Field<T> {
+pub struct Field<T>(Box<Written<T>>);
+
+#[derive(Clone, Debug)]
+struct Written<T> {
     span: Span,
     value: Result<T, String>,
 }
@@ -33,7 +38,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Captured<T> {
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Captured<T>>::deserialize(deserializer)?;
-        Ok(Self { span: spanned.span(), value: spanned.into_inner().0 })
+        Ok(Self(Box::new(Written { span: spanned.span(), value: spanned.into_inner().0 })))
     }
 }
 
@@ -55,15 +60,15 @@ impl<T: JsonSchema> JsonSchema for Field<T> {
 impl<T> Field<T> {
     /// Where the value stands.
     pub fn span(&self) -> &Span {
-        &self.span
+        &self.0.span
     }
 
     /// The value; where it has the wrong type that is reported, and there is none.
     pub fn get(&self, reader: &mut Reader<'_>) -> Option<&T> {
-        match &self.value {
+        match &self.0.value {
             Ok(value) => Some(value),
             Err(error) => {
-                reader.report.push(wrong_type(reader.source, &self.span, error));
+                reader.report.push(wrong_type(reader.source, self.span(), error));
                 None
             }
         }
@@ -81,7 +86,7 @@ impl<T> Field<T> {
         match parse(self.get(reader)?.borrow()) {
             Ok(value) => Some(value),
             Err(error) => {
-                reader.report.push(reader.error(&self.span, error.to_string(), ""));
+                reader.report.push(reader.error(self.span(), error.to_string(), ""));
                 None
             }
         }
