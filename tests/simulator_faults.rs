@@ -261,9 +261,9 @@ fn what_is_special_about_a_function_or_a_role_is_the_same_through_both_doors() {
             served.door.list_functions(&at(), Listing::Latest, None).await.unwrap()
         );
         let provided = sdk.get_function(&key("provided")).await.unwrap();
-        assert!(matches!(provided.excluded, Some(Exclusion::CapacityProvider(_))), "{provided:?}");
+        assert!(matches!(provided.excluded.as_deref(), Some(Exclusion::CapacityProvider(_))), "{provided:?}");
         let edge = sdk.get_function(&key("us-east-1.edge")).await.unwrap();
-        assert!(matches!(edge.excluded, Some(Exclusion::EdgeReplica(_))), "{edge:?}");
+        assert!(matches!(edge.excluded.as_deref(), Some(Exclusion::EdgeReplica(_))), "{edge:?}");
         assert_eq!(sdk.get_function(&key("idle")).await.unwrap().life.unwrap().state, State::Inactive);
         for (role, expected) in [
             ("shared-role", Simulated::Allowed),

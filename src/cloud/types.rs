@@ -62,7 +62,8 @@ pub struct Alias {
     pub versions: BTreeSet<Version>,
 }
 
-/// A function's configuration, as far as it concerns its network.
+/// A function's configuration, as far as it concerns its network. What hardly any function of a listing
+/// has is behind a pointer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
     /// Its name.
@@ -78,9 +79,9 @@ pub struct Function {
     /// When the configuration last changed.
     pub modified: Option<Time>,
     /// State and last update; `None` if this comes from a listing, which never shows them.
-    pub life: Option<Life>,
+    pub life: Option<Box<Life>>,
     /// Why this function cannot be managed by its own VPC configuration, if that is so.
-    pub excluded: Option<Exclusion>,
+    pub excluded: Option<Box<Exclusion>>,
 }
 
 /// Where a function stands in its life cycle.

@@ -25,8 +25,11 @@ impl fmt::Display for RoleKey {
 
 /// The ARN of a function's execution role, as Lambda reports it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RoleArn {
-    text: Arc<str>,
+pub struct RoleArn(Arc<Role>);
+
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Role {
+    arn: Box<str>,
     key: RoleKey,
 }
 
@@ -45,28 +48,28 @@ impl RoleArn {
         }
         let name = resource.rsplit('/').next().unwrap_or_default();
         let key = RoleKey { account: AccountId::parse(account)?, name: RoleName::parse(name)? };
-        Ok(Self { text: text.into(), key })
+        Ok(Self(Arc::new(Role { arn: text.into(), key })))
     }
 
     /// The role's account and name.
     pub fn key(&self) -> &RoleKey {
-        &self.key
+        &self.0.key
     }
 
     /// The partition: `aws`, `aws-cn` or `aws-us-gov`.
     pub fn partition(&self) -> &str {
-        self.text.split(':').nth(1).unwrap_or("aws")
+        self.0.arn.split(':').nth(1).unwrap_or("aws")
     }
 
     /// The ARN itself.
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0.arn
     }
 }
 
 impl Serialize for RoleArn {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.text)
+        serializer.serialize_str(self.as_str())
     }
 }
 
@@ -78,7 +81,7 @@ impl<'de> Deserialize<'de> for RoleArn {
 
 impl fmt::Debug for RoleArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(self.as_str())
     }
 }
 

@@ -208,7 +208,7 @@ fn known<T>(seen: &Seen<T>, absent: impl FnOnce() -> Why) -> Result<&T, Outcome>
 }
 
 fn manageable(entry: &Entry, function: &Function) -> Result<(), Outcome> {
-    match &function.excluded {
+    match function.excluded.as_deref() {
         Some(Exclusion::CapacityProvider(arn)) => return Err(Outcome::blocked(Reason::CapacityProvider, arn)),
         Some(Exclusion::EdgeReplica(arn)) => return Err(Outcome::blocked(Reason::EdgeReplica, arn)),
         None => {}

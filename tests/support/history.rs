@@ -288,7 +288,7 @@ impl History {
     #[track_caller]
     pub(crate) fn assert_update_ended(&self, name: &str) {
         let life = self.function(name).life;
-        assert!(matches!(&life, Some(Life { update: Update::Successful, .. })), "{name}: {life:?}");
+        assert!(matches!(life.as_deref(), Some(Life { update: Update::Successful, .. })), "{name}: {life:?}");
     }
 }
 

@@ -35,7 +35,7 @@ macro_rules! function {
             revision: from.revision_id().and_then(|id| RevisionId::parse(id).ok()),
             modified: from.last_modified().and_then(moment),
             life: $life,
-            excluded: exclusion(from.capacity_provider_config(), from.master_arn()),
+            excluded: exclusion(from.capacity_provider_config(), from.master_arn()).map(Box::new),
         })
     }};
 }
@@ -44,14 +44,14 @@ macro_rules! function {
 macro_rules! life {
     ($from:expr) => {{
         let from = $from;
-        Life {
+        Box::new(Life {
             state: state(from.state(), from.state_reason_code(), from.state_reason()),
             update: update(
                 from.last_update_status(),
                 from.last_update_status_reason_code(),
                 from.last_update_status_reason(),
             ),
-        }
+        })
     }};
 }
 
@@ -316,6 +316,6 @@ mod tests {
             .build();
         let function = configuration(Operation::GetFunctionConfiguration, &answer).unwrap();
         let life = function.life.unwrap();
-        assert_eq!(life, Life { state: State::Other("SomethingNew".to_owned()), update: Update::InProgress });
+        assert_eq!(*life, Life { state: State::Other("SomethingNew".to_owned()), update: Update::InProgress });
     }
 }

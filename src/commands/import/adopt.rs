@@ -154,7 +154,7 @@ fn role_left(facts: &Facts, key: &FunctionKey, doubt: Doubt) -> Doubt {
 /// Why the file has no words for where a function is.
 fn beyond_words(function: &Function) -> Option<Doubt> {
     let Function { name, network, vpc, excluded, .. } = function;
-    match excluded {
+    match excluded.as_deref() {
         Some(Exclusion::CapacityProvider(arn)) => {
             return Some(Doubt::known(format!("it runs on a capacity provider, which has the network: {arn}")));
         }

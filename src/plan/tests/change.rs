@@ -233,10 +233,10 @@ fn functions_whose_network_is_decided_elsewhere_are_excluded() {
         (Exclusion::EdgeReplica("arn:x".to_owned()), "blocked EdgeReplica"),
     ];
     for (exclusion, expected) in exclusions {
-        check(ORDERS, |scene| scene.api().excluded = Some(exclusion.clone()), expected);
-        check("vpc = 'none'", |scene| scene.api().excluded = Some(exclusion.clone()), expected);
+        check(ORDERS, |scene| scene.api().excluded = Some(Box::new(exclusion.clone())), expected);
+        check("vpc = 'none'", |scene| scene.api().excluded = Some(Box::new(exclusion.clone())), expected);
         let mut excluded = scene(ORDERS);
-        excluded.api().excluded = Some(exclusion);
+        excluded.api().excluded = Some(Box::new(exclusion));
         let Verdict::Stuck(outcome) = excluded.compare().verdict else { panic!("not stuck") };
         assert_eq!(outcome.state(), State::Excluded);
     }
@@ -246,7 +246,7 @@ fn functions_whose_network_is_decided_elsewhere_are_excluded() {
 fn a_function_whose_creation_failed_is_not_touched() {
     let broken = |scene: &mut Scene| {
         let failure = Failure { code: "InvalidImage".to_owned(), text: "gone".to_owned() };
-        scene.api().life = Some(Life { state: Lambda::Failed(failure), update: Update::Successful });
+        scene.api().life = Some(Box::new(Life { state: Lambda::Failed(failure), update: Update::Successful }));
     };
     check(ORDERS, broken, "blocked CreationFailed");
 }

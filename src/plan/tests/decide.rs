@@ -22,7 +22,7 @@ fn decides(scene: &Scene, expected: &str) {
 pub(super) fn as_is(_: &mut Scene) {}
 
 pub(super) fn life(state: Lambda, update: Update) -> impl FnOnce(&mut Scene) {
-    |scene| scene.api().life = Some(Life { state, update })
+    |scene| scene.api().life = Some(Box::new(Life { state, update }))
 }
 
 #[test]

@@ -265,7 +265,7 @@ fn function(name: &str, role: RoleArn) -> Function {
         vpc: None,
         revision: Some(RevisionId::parse("r1").unwrap()),
         modified: Some(ago(24 * 60 * 60)),
-        life: Some(Life { state: Lambda::Active, update: Update::Successful }),
+        life: Some(Box::new(Life { state: Lambda::Active, update: Update::Successful })),
         excluded: None,
     }
 }

@@ -84,7 +84,7 @@ fn an_update_that_lambda_gave_up_or_that_a_listing_does_not_show_yet_was_set_bac
         let listed = Function { life: None, modified: Some(scene.now), ..scene.api().clone() };
         scene.memory.seen(&key("api"), &listed, scene.now);
         let failed = Update::Failed(crate::cloud::Failure { code: "InternalError".to_owned(), text: String::new() });
-        scene.api().life = Some(Life { state: Lambda::Active, update: failed });
+        scene.api().life = Some(Box::new(Life { state: Lambda::Active, update: failed }));
         scene.looks();
         scene.wait(60);
     }

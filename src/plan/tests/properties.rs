@@ -104,7 +104,7 @@ fn live(function: &mut Function, dice: &mut Dice<'_>) {
         Update::Failed(Failure::default()),
     ]);
     let state = dice.one_of(&[Lambda::Active, Lambda::Active, Lambda::Inactive, Lambda::Pending]);
-    function.life = (!dice.rarely()).then_some(Life { state, update });
+    function.life = (!dice.rarely()).then_some(Box::new(Life { state, update }));
 }
 
 fn role(dice: &mut Dice<'_>) -> Seen<RoleFacts> {
@@ -196,7 +196,7 @@ fn perform(scene: &mut Scene, step: &Step) {
             let function = scene.function(key.name.as_str());
             function.network = to.clone();
             function.modified = Some(now);
-            function.life = Some(Life { state: Lambda::Active, update: Update::Successful });
+            function.life = Some(Box::new(Life { state: Lambda::Active, update: Update::Successful }));
         }
     }
     scene.wait(3);

@@ -333,7 +333,7 @@ fn an_update_that_was_found_under_way_leads_although_this_process_did_not_begin_
     (found.network, found.modified) = (home(), Some(ago(60)));
     scene.memory.rollouts.may_lead(&key("f02"), &found, NOW);
     assert_eq!(scene.waits("f00").unwrap(), "waiting PairLead f02");
-    found.life = Some(Life { state: Lambda::Active, update: Update::Successful });
+    found.life = Some(Box::new(Life { state: Lambda::Active, update: Update::Successful }));
     scene.memory.looked(&key("f02"), &found, NOW);
     assert_eq!(scene.waits("f00"), None);
     let Verdict::Differs(_) = compare(&scene.world(), &scene.entry("f00")).verdict else { panic!() };

@@ -323,7 +323,7 @@ fn function(it: account::Function) -> Function {
         vpc: config.vpc,
         revision: RevisionId::parse(&it.revision).ok(),
         modified: Some(it.modified),
-        life: Some(it.life),
-        excluded: it.excluded,
+        life: Some(Box::new(it.life)),
+        excluded: it.excluded.map(Box::new),
     }
 }
