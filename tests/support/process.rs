@@ -7,8 +7,6 @@ use std::time::{Duration, Instant};
 
 /// How long is waited for anything: machines that build something else meanwhile are slow.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// So much of one step counts as waiting.
-const LONGEST_STEP: Duration = Duration::from_secs(1);
 
 /// A process that is ended with the test, also by a panic.
 pub(crate) struct Process {
@@ -99,19 +97,17 @@ pub(crate) fn eventually_or<T>(else_say: impl FnOnce() -> String, ask: impl FnMu
     within(PATIENCE, else_say, ask)
 }
 
-/// The same, for so long at most. A machine that is halted in between, as a virtual one may be, has waited for a moment.
+/// The same, for so long at most.
 #[track_caller]
 pub(crate) fn within<T>(limit: Duration, else_say: impl FnOnce() -> String, mut ask: impl FnMut() -> Option<T>) -> T {
-    let mut waited = Duration::ZERO;
+    let begun = Instant::now();
     loop {
-        let begun = Instant::now();
         if let Some(answer) = ask() {
             return answer;
         }
-        if waited > limit {
+        if begun.elapsed() > limit {
             panic!("{}", else_say());
         }
         std::thread::sleep(Duration::from_millis(20));
-        waited += begun.elapsed().min(LONGEST_STEP);
     }
 }
