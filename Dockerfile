@@ -29,6 +29,7 @@ RUN touch src/main.rs src/lib.rs \
     && LAMBDA_VPC_REVISION="$REVISION" cargo build --release --locked --target "$(uname -m)-unknown-linux-musl" \
     && mkdir -p /image/etc/ssl/certs /image/etc/lambda-vpc-controller \
     && install -d -m 1777 /image/tmp \
+    && install -d -m 0700 /state \
     && cp "target/$(uname -m)-unknown-linux-musl/release/lambda-vpc-controller" /image/ \
     && cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/
 
@@ -40,6 +41,8 @@ LABEL org.opencontainers.image.title="lambda-vpc-controller" \
       org.opencontainers.image.revision="$REVISION" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /image /
+# For a volume of what outlives the container: a new one gets this owner.
+COPY --from=build --chown=65532:65532 /state /var/lib/lambda-vpc-controller
 # Mount the settings and the desired state as a directory: a single file that is mounted is never updated.
 ENV LAMBDA_VPC_CONFIG=/etc/lambda-vpc-controller/controller.toml \
     LAMBDA_VPC_LISTEN=0.0.0.0:9464

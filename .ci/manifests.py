@@ -133,6 +133,11 @@ def manifest(path):
             demand(name is None or name in maps, where, f"there is no ConfigMap {name}")
     settings = tomllib.loads(maps["lambda-vpc-controller"]["controller.toml"])
     environment = {variable["name"]: variable["value"] for variable in controller.get("env", [])}
+    claims = {claim["metadata"]["name"] for claim in kinds.get("PersistentVolumeClaim", [])}
+    kept = [volume["persistentVolumeClaim"]["claimName"] for volume in volumes.values() if "persistentVolumeClaim" in volume]
+    demand(claims == set(kept), where, f"there are claims {sorted(claims)}, and volumes of {sorted(kept)}")
+    mounted = {mount["mountPath"] for mount in controller["volumeMounts"] if not mount.get("readOnly")}
+    demand({environment["LAMBDA_VPC_STATE"]} == mounted if kept else not mounted, where, f"it may write to {sorted(mounted)}")
     desired = environment.get("LAMBDA_VPC_DESIRED")
     if desired is None:
         demand(settings["desired"] in maps["lambda-vpc-controller"], where, f"the ConfigMap has no {settings['desired']}")
@@ -198,6 +203,9 @@ def ecs():
         demand(container["ReadonlyRootFilesystem"] is True, named, "its root file system may be written to")
         demand(container["LinuxParameters"] == {"Capabilities": {"Drop": ["ALL"]}}, named, "it keeps capabilities")
     controller = next(container for container in containers if container["Name"] == "controller")
+    unit = text("deploy/systemd/lambda-vpc-controller.service")
+    name = re.search(r"^StateDirectory=(.*)$", unit, re.M)[1]
+    demand(f"Environment=LAMBDA_VPC_STATE=/var/lib/{name}\n" in unit, "systemd", "state is kept elsewhere than StateDirectory")
     demand(controller["User"] == "65532:65532", where, "the controller runs as another user than its image")
     demand(controller["StopTimeout"] > DRAIN, where, "it is killed before it has drained")
     entry = json.loads(re.search(r"^ENTRYPOINT (.*)$", text("Dockerfile"), re.M)[1])

@@ -1,8 +1,9 @@
 //! What a fleet costs: calls to AWS, time, processor time and memory of the program as a process of its own, against the
 //! simulated account in this one.
 //!
-//! `cargo bench --bench fleet`, with `-- --largest 10000` to leave out what is larger, and `-- --without-rollout` to leave out
-//! what takes minutes. Everything is printed as a table, with the figure that is to be reached beside each.
+//! `cargo bench --bench fleet`, with `-- --largest 10000` to leave out what is larger, `-- --without-rollout` to leave out
+//! what takes minutes, and `-- --bad-days` for those alone on which AWS does not answer as it should. Everything is printed
+//! as a table, with the figure that is to be reached beside each.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -17,7 +18,7 @@ use lambda_vpc_controller::cloud::{Class, CloudError, Rates, Read, Unobserved, W
 use lambda_vpc_controller::names::{
     AccountId, Clock, FunctionKey, FunctionName, Network, PolicyName, Region, Scope, Time,
 };
-use lambda_vpc_controller::simulator::{DeclaredQuotas, Door, World, http};
+use lambda_vpc_controller::simulator::{DeclaredQuotas, DeclaredRate, Door, Fault, Misbehaviour, World, http};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
@@ -41,6 +42,10 @@ fn main() -> Outcome<()> {
     let largest: usize = after("--largest").map_or(Ok(100_000), |number| number.parse())?;
     let sizes: Vec<usize> = [100, 1_000, 10_000, 100_000].into_iter().filter(|size| *size <= largest).collect();
     println!("| what | figure | to reach |\n|---|---|---|");
+    if args.iter().any(|arg| arg == "--bad-days") {
+        crowded_day(120)?;
+        return bad_day(largest);
+    }
     for size in &sizes {
         sweep(&format!("{size} functions"), &support::fleet_in_sync(*size), &support::file(*size), 1)?;
     }
@@ -51,6 +56,8 @@ fn main() -> Outcome<()> {
     if !args.iter().any(|arg| arg == "--without-rollout") {
         rollout(1_000)?;
         script(1_000)?;
+        crowded_day(120)?;
+        bad_day(largest)?;
     }
     Ok(())
 }
@@ -68,8 +75,8 @@ struct Served {
 
 impl Served {
     fn world(world: &World) -> Outcome<Self> {
-        let clock: Clock = Arc::new(|| Time::from_system(SystemTime::now()));
-        let built = Time(clock().0.saturating_sub(u64::try_from(AGE.as_millis())?));
+        let clock = Clock::new(|| Time::from_system(SystemTime::now()));
+        let built = Time(clock.now().0.saturating_sub(u64::try_from(AGE.as_millis())?));
         let door = Door::new(world.build(built)?, clock);
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
@@ -93,7 +100,10 @@ impl Desk {
     fn new(world: &World, file: &str, settings: &str) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
         fs::write(folder.path().join("functions.toml"), file)?;
-        fs::write(folder.path().join("controller.toml"), format!("desired = 'functions.toml'\n{settings}"))?;
+        fs::write(
+            folder.path().join("controller.toml"),
+            format!("desired = 'functions.toml'\naudit = 'none'\n{settings}"),
+        )?;
         Ok(Self { folder, served: Served::world(world)? })
     }
 
@@ -256,13 +266,17 @@ fn wait_for_rest(served: &Served, quiet: Duration) -> Outcome<()> {
     Ok(())
 }
 
-/// A first rollout from nothing, with the guard out of the way.
+/// A first rollout from nothing, with the guard out of the way, in an account whose IAM is ten seconds late; and a plan
+/// just after it.
 fn rollout(functions: usize) -> Outcome<()> {
+    const IAM: f64 = 10.0;
     let settings = format!(
         "resync = '10h'\nsettle = '0s'\nlisten = '127.0.0.1:0'\n[limits]\nrequests_per_second = {FULL_RATE}\n\
          [guard]\nmax_changes = 1000000\nmax_change_percent = 100\n"
     );
-    let desk = Desk::new(&support::fleet(functions), &support::file(functions), &settings)?;
+    let mut world = support::fleet(functions);
+    world.timings.propagation = Some(IAM);
+    let desk = Desk::new(&world, &support::file(functions), &settings)?;
     let served = &desk.served;
     let (running, begun) = (Running::start(&mut desk.program(&["run"]))?, Instant::now());
     let accepted =
@@ -298,7 +312,128 @@ fn rollout(functions: usize) -> Outcome<()> {
     let all: u64 = served.door.counts().values().sum();
     let figure = format!("{:.0} s, {:.2} calls a function in all", took.as_secs_f64(), all as f64 / functions as f64);
     row(&format!("first rollout of {functions}: until the last update is accepted"), &figure, "");
+    let (calls, _) = seconds.last().copied().unwrap_or_default();
+    let least = IAM + (calls as f64 - FULL_RATE) / FULL_RATE;
+    let figure = format!("{:.2} x of {least:.0} s", took.as_secs_f64() / least);
+    row(
+        &format!("first rollout of {functions}: its time, beside what IAM and its calls must take"),
+        &figure,
+        "at most 1.1 x",
+    );
+    served.door.forget_calls();
+    let status = desk.program(&["plan"]).status()?;
+    if status.code() != Some(0) {
+        return Err(format!("the plan after the rollout is not empty: {status}").into());
+    }
+    let all: u64 = served.door.counts().values().sum();
+    row(&format!("calls of a plan just after a rollout of {functions}"), &all.to_string(), "at most 40");
     Ok(())
+}
+
+/// Resyncs while one call in a hundred fails, in each way in which a call can fail that may succeed a moment later.
+fn bad_day(functions: usize) -> Outcome<()> {
+    const RESYNCS: usize = 3;
+    let listen = free_address()?;
+    let settings = format!("resync = '1s'\nlisten = '{listen}'\n[limits]\nrequests_per_second = {FULL_RATE}\n");
+    let desk = Desk::new(&support::fleet_in_sync(functions), &support::file(functions), &settings)?;
+    let roles = World::fleet(functions).roles.len();
+    let calls = || desk.served.door.counts().values().sum::<u64>() as f64;
+    let running = Running::start(&mut desk.program(&["run"]))?;
+    let (first, fine) = resyncs(&listen, 1)?;
+    let needed = calls();
+    if first.len() != fine {
+        return Err("a resync failed although no call did".into());
+    }
+    use Misbehaviour::{Malformed, Reset, ServerError, Throttled, Truncated, Unavailable};
+    let answers = [Throttled(None), ServerError, Unavailable, Reset, Truncated, Malformed];
+    desk.served.door.with(|aws, _| {
+        for answer in answers {
+            aws.faults.add(Fault::always(answer).percent(1.0 / 6.0));
+        }
+    });
+    let begun = Instant::now();
+    let (ended, fine) = resyncs(&listen, RESYNCS)?;
+    let each = (calls() - needed) / ended.len() as f64;
+    let (unknown, took) = (states(&listen, "unknown")?, begun.elapsed().as_secs_f64() / ended.len() as f64);
+    drop(running);
+    let what = format!("{functions} functions, {roles} roles, one call in a hundred fails");
+    let figure = format!("{fine} of {}, {unknown} functions unknown", ended.len());
+    row(&format!("{what}: resyncs that read all"), &figure, "all, none");
+    let figure = format!("{each:.0} instead of {needed:.0}: {:.3} x; {took:.0} s", each / needed);
+    row(&format!("{what}: calls of a resync"), &figure, "at most 1.05 x");
+    Ok(())
+}
+
+/// A rollout while others leave two requests to Lambda a second, as a daemon with the usual settings does it.
+fn crowded_day(functions: usize) -> Outcome<()> {
+    const LEFT: u32 = 2;
+    const TIME: Duration = Duration::from_secs(150);
+    let mut world = support::fleet(functions);
+    for role in &mut world.roles {
+        role.policies.push(support::POLICY.to_owned());
+    }
+    let left = DeclaredRate { per_second: LEFT, burst: None };
+    world.quotas = DeclaredQuotas { lambda_requests: Some(left), ..DeclaredQuotas::default() };
+    let settings = "settle = '0s'\nlisten = '127.0.0.1:0'\n[guard]\nmax_changes = 1000000\nmax_change_percent = 100\n";
+    let desk = Desk::new(&world, &support::file(functions), settings)?;
+    let served = &desk.served;
+    let updates = |refused: bool| served.door.changes().iter().filter(|it| it.refused.is_some() == refused).count();
+    let (running, begun) = (Running::start(&mut desk.program(&["run"]))?, Instant::now());
+    while updates(false) < functions && begun.elapsed() < TIME {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let (took, done, refused) = (begun.elapsed(), updates(false), updates(true));
+    drop(running);
+    // A listing, and for each function an update and a look at its end.
+    let possible = (TIME.as_secs() as usize * LEFT as usize - functions.div_ceil(50)) / 2;
+    let possible = possible.min(functions);
+    let what = format!("AWS leaves {LEFT} requests a second: updates of {functions} within {} s", TIME.as_secs());
+    let share = done as f64 / possible as f64;
+    let must = (functions * 2 + functions.div_ceil(50)) as f64 / f64::from(LEFT);
+    let figure = format!(
+        "{done} of {possible} that are possible: {share:.2}; {refused} refused; {:.0} s, of {must:.0} s that their calls must take",
+        took.as_secs_f64()
+    );
+    row(&what, &figure, "at least 0.9");
+    Ok(())
+}
+
+/// A loopback address whose port is free.
+fn free_address() -> Outcome<String> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+}
+
+/// What a daemon tells of itself; none while it does not answer yet.
+fn status(listen: &str) -> Option<serde_json::Value> {
+    let text = ureq::get(format!("http://{listen}/api/v1/status")).call().ok()?.body_mut().read_to_string().ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// How many functions a daemon shows in a state.
+fn states(listen: &str, state: &str) -> Outcome<u64> {
+    let status = status(listen).ok_or("the daemon does not answer")?;
+    status["states"][state].as_u64().ok_or_else(|| format!("no {state} in {status}").into())
+}
+
+/// Waits until so many resyncs of a daemon's only scope have ended from now on. Returns when they did, and how many of
+/// them could read everything.
+fn resyncs(listen: &str, number: usize) -> Outcome<(Vec<String>, usize)> {
+    let last = |status: &serde_json::Value| status["scopes"][0]["last_sweep"].as_str().map(str::to_owned);
+    let before = status(listen).as_ref().and_then(last);
+    let (mut ended, mut fine, begun) = (Vec::new(), 0, Instant::now());
+    while ended.len() < number {
+        std::thread::sleep(Duration::from_millis(100));
+        if begun.elapsed() > Duration::from_secs(3600) {
+            return Err("the resyncs do not end".into());
+        }
+        let Some(status) = status(listen) else { continue };
+        let Some(at) = last(&status).filter(|at| Some(at) != before.as_ref() && ended.last() != Some(at)) else {
+            continue;
+        };
+        fine += usize::from(status["scopes"][0]["fault"].is_null());
+        ended.push(at);
+    }
+    Ok((ended, fine))
 }
 
 /// What a script would do, one function after the other: read the subnets and groups of its VPC, update, and on the refusal
@@ -310,7 +445,7 @@ fn script(functions: usize) -> Outcome<()> {
     let served = Served::world(&world)?;
     let runtime = Runtime::new()?;
     let endpoint = Endpoint::Emulator { url: served.url.clone(), access_key: support::ACCOUNT.to_owned() };
-    let clock: Clock = Arc::new(|| Time::from_system(SystemTime::now()));
+    let clock = Clock::new(|| Time::from_system(SystemTime::now()));
     let rates = Rates { lambda: 1e4, get_function: None, iam: 1e4, ec2: 1e4 };
     runtime.block_on(async {
         let aws =

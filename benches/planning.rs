@@ -43,7 +43,8 @@ fn swept(functions: usize) -> Controller {
         Controller::new(limits, Cadence { resync: None, poll: None, workers: 1, listing: Listing::Latest, seed: 1 });
     for effect in controller.handle(Event::Loaded(Ok(Some(desired(functions)))), clock.now()) {
         let Effect::Survey(scope, needs) = effect else { continue };
-        let found = live::survey(&door, &scope, &needs, clock.now()).now_or_never().expect("the door answers at once");
+        let found =
+            live::survey(&door, &scope, &needs, &clock.clock()).now_or_never().expect("the door answers at once");
         controller.handle(Event::Surveyed(found), clock.now());
     }
     controller

@@ -6,9 +6,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cloud::{CloudError, Receipt, Write};
-use crate::names::{Clock, Digest, Time, VpcId};
+use crate::cloud::{Changed, CloudError, Receipt, Write};
+use crate::names::{Clock, Digest, Scope, Time, VpcId};
 use crate::plan::{Answer, Cause, Step};
+
+/// A turn is refused long before.
+const LONGEST_TURN: Duration = Duration::from_secs(20);
 
 /// A step with what it is made for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,20 +77,37 @@ impl Applier {
         Self { write, journal, clock }
     }
 
-    /// Records the step, makes the call, and records the answer. Returns it with the time that the call took.
+    /// How many requests a second to Lambda are possible in a scope now; none where nobody counts them.
+    pub fn rate(&self, at: &Scope) -> Option<f64> {
+        self.write.rate(at)
+    }
+
+    /// Waits for the step's turn, records it, makes the call, and records the answer. Returns that with the time that the
+    /// call took. A step whose turn is too far away leaves no record.
     pub async fn make(&self, order: &Order) -> (Answer, Duration) {
+        let changed = match &order.step {
+            Step::AttachPolicy { role, .. } => Changed::Role(role),
+            Step::SetVpc { key, .. } => Changed::Function(key),
+        };
+        let ordered = self.clock.now();
+        if let Err(after) = self.write.turn(changed).await {
+            return (Answer::NotSent { after }, Duration::ZERO);
+        }
+        // No turn takes as long: the process stood still, and what was decided before is decided anew.
+        if self.clock.now().since(ordered) > LONGEST_TURN {
+            return (Answer::NotSent { after: Duration::ZERO }, Duration::ZERO);
+        }
         let id = format!("{:032x}", fastrand::u128(..));
-        let call = Call { id, at: (self.clock)(), order };
+        let call = Call { id, at: self.clock.wall(), order };
         if let Err(error) = self.journal.intent(&call).await {
             return (Answer::NotJournaled(error.to_string()), Duration::ZERO);
         }
-        let begun = (self.clock)();
+        let begun = self.clock.now();
         let answer = match &order.step {
             Step::AttachPolicy { role, policy, .. } => self.write.attach_policy(role, policy).await,
             Step::SetVpc { key, to, revision, .. } => self.write.set_vpc(key, to, revision.as_ref()).await,
         };
-        let at = (self.clock)();
-        let answered = Answered { at, took: at.since(begun), answer };
+        let answered = Answered { at: self.clock.wall(), took: self.clock.now().since(begun), answer };
         if let Err(error) = self.journal.result(&call, &answered).await {
             tracing::error!(%error, "the answer to a change could not be recorded");
         }

@@ -7,6 +7,7 @@
 mod history;
 mod line;
 mod scope;
+mod since;
 
 use std::collections::{BTreeMap, btree_map};
 use std::sync::Arc;
@@ -14,13 +15,15 @@ use std::time::Duration;
 
 pub use history::{Event, History, What};
 pub use line::{Line, Live, Made};
-pub use scope::{Counts, ScopeLine, Swept};
+pub use scope::{Counts, GuardLine, ScopeLine, Swept};
 
+use self::since::Before;
 use crate::apply::Order;
 use crate::desired::{DesiredState, Entry, LoadFailure};
 use crate::file::Diagnostic;
-use crate::names::{Digest, FunctionKey, Network, Scope, Time, VpcId};
+use crate::names::{Digest, FunctionKey, Network, Scope, Time, VpcId, WallClock};
 use crate::plan::{Answer, Change, Outcome, Reason, State, Why, not_loaded};
+use crate::text::shown;
 
 /// The fleet as it stands.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +31,9 @@ pub struct Board {
     lines: BTreeMap<FunctionKey, Arc<Line>>,
     scopes: BTreeMap<Scope, ScopeLine>,
     file: FileLine,
+    settings: Option<Arc<str>>,
+    /// How functions stood when a process before this one ended.
+    before: BTreeMap<FunctionKey, Arc<Before>>,
     revision: u64,
 }
 
@@ -55,6 +61,10 @@ pub struct Fleet {
     pub scopes: BTreeMap<Scope, ScopeLine>,
     /// The desired state.
     pub file: FileLine,
+    /// What is wrong with the settings as they were last read, for people; none where they can be used.
+    pub settings: Option<Arc<str>>,
+    /// What leads from these times to those that people read.
+    pub wall: WallClock,
 }
 
 /// How a pass or a sweep found a function.
@@ -82,7 +92,12 @@ impl Board {
                 None => {
                     self.lines.insert(entry.key.clone(), Arc::new(Line::unread(Arc::clone(entry), now)));
                 }
-                Some(line) => Arc::make_mut(line).listed(entry, &desired.digest, now),
+                Some(line) => {
+                    if !line.entry.asks_the_same(entry) {
+                        self.before.remove(&entry.key);
+                    }
+                    Arc::make_mut(line).listed(entry, &desired.digest, now);
+                }
             }
         }
         let warnings = warnings.iter().map(|warning| match warning.place() {
@@ -119,6 +134,12 @@ impl Board {
         self.revision += 1;
     }
 
+    /// The settings were read, and this is wrong with them.
+    pub fn settings(&mut self, problem: Option<Arc<str>>) {
+        self.settings = problem;
+        self.revision += 1;
+    }
+
     /// A difference was found that was not there before.
     pub fn differs(&mut self, change: &Change, now: Time) {
         self.happened(&change.key, What::Differs(change.cause), now);
@@ -126,6 +147,7 @@ impl Board {
 
     /// What is doubtful about a function's entry, as it was just compared.
     pub fn doubts(&mut self, key: &FunctionKey, warnings: Vec<String>) {
+        let warnings: Vec<String> = warnings.iter().map(|warning| shown(warning).into_owned()).collect();
         if let Some(line) = self.lines.get_mut(key).filter(|line| *line.warnings != *warnings) {
             Arc::make_mut(line).warnings = warnings.into();
             self.revision += 1;
@@ -151,6 +173,7 @@ impl Board {
 
     /// It is known how a function stands. Returns the state before, if one was known.
     pub fn concluded(&mut self, entry: &Arc<Entry>, found: Found<'_>, now: Time) -> Option<State> {
+        let since = self.since_before(&entry.key, &found.outcome);
         let scope = self.scopes.entry(entry.key.scope.clone()).or_default();
         let line =
             self.lines.entry(entry.key.clone()).or_insert_with(|| Arc::new(Line::unread(Arc::clone(entry), now)));
@@ -162,13 +185,16 @@ impl Board {
             scope.leaves(&line.outcome);
         }
         scope.comes(&found.outcome);
-        Arc::make_mut(line).concluded(entry, found, now);
+        let line = Arc::make_mut(line);
+        line.concluded(entry, found, now);
+        line.since = since.unwrap_or(line.since);
         self.revision += 1;
         before
     }
 
     /// A function left the file.
     pub fn released(&mut self, key: &FunctionKey) {
+        self.before.remove(key);
         let Some(line) = self.lines.remove(key) else { return };
         if let Some(scope) = self.scopes.get_mut(&key.scope).filter(|_| line.is_known()) {
             scope.leaves(&line.outcome);
@@ -193,6 +219,14 @@ impl Board {
     pub fn swept(&mut self, scope: &Scope, took: Duration, fault: Option<&Why>, now: Time) {
         self.scopes.entry(scope.clone()).or_default().swept(took, fault, now);
         self.revision += 1;
+    }
+
+    /// How the guard stands in a scope.
+    pub fn guarded(&mut self, scope: &Scope, guard: GuardLine) {
+        if let Some(line) = self.scopes.get_mut(scope).filter(|line| line.guard != guard) {
+            line.guard = guard;
+            self.revision += 1;
+        }
     }
 
     /// How many functions the guard holds, by scope.
@@ -220,13 +254,15 @@ impl Board {
         self.revision
     }
 
-    /// How everything stands now, to be shown elsewhere while the board goes on.
-    pub fn fleet(&self) -> Fleet {
+    /// How everything stands now, to be shown elsewhere while the board goes on, by a wall clock.
+    pub fn fleet(&self, wall: WallClock) -> Fleet {
         Fleet {
             revision: self.revision,
             lines: self.lines.values().cloned().collect(),
             scopes: self.scopes.clone(),
             file: self.file.clone(),
+            settings: self.settings.clone(),
+            wall,
         }
     }
 }

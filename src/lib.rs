@@ -11,7 +11,9 @@
 //!
 //! Each room imports only rooms that stand before it in this list, and siblings never each other; a test holds it so:
 //!
+//! - [`text`]: how text from outside is shown
 //! - [`names`]: the words as types, parsed once at the edge
+//! - [`records`]: where what outlives the process is kept
 //! - [`file`](mod@file): reading TOML so that every mistake is reported at once, in its place
 //! - [`cloud`]: the only door to AWS: [`cloud::Read`], [`cloud::Write`], and the one table of errors
 //! - [`settings`]: what the operator decides
@@ -38,7 +40,9 @@ pub mod http;
 pub mod live;
 pub mod names;
 pub mod plan;
+pub mod records;
 pub mod rights;
 pub mod settings;
 pub mod simulator;
 pub mod telemetry;
+pub mod text;

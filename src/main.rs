@@ -1,5 +1,6 @@
 //! Arguments, logging, exit code; nothing else.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -15,15 +16,21 @@ fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
         }
     };
-    lambda_vpc_controller::telemetry::init(cli.log_format, cli.log_level());
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
+    let log = match lambda_vpc_controller::telemetry::init(cli.log_format, cli.log_level()) {
+        Ok(log) => log,
         Err(error) => {
-            anstream::eprintln!("error: the runtime could not be started: {error}");
+            let _ = writeln!(anstream::stderr(), "error: the log could not be started: {error}");
             return ExitCode::FAILURE;
         }
     };
-    let code = runtime.block_on(cli.run());
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = writeln!(anstream::stderr(), "error: the runtime could not be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(cli.run(&log));
     // What still runs in the background (a read that nobody waits for) must not hold up the end.
     runtime.shutdown_background();
     code

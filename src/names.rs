@@ -3,6 +3,7 @@
 //! A value of one of these types is known to have the right shape, so nothing further in re-checks it. Texts are kept
 //! behind an `Arc`, since a fleet of ten thousand functions repeats the same few accounts, roles and networks.
 
+mod mark;
 mod network;
 mod once;
 mod pattern;
@@ -12,6 +13,7 @@ mod version;
 use std::fmt;
 use std::sync::Arc;
 
+pub use mark::Mark;
 pub use network::{Network, Pair};
 pub use once::Once;
 pub use pattern::{NamePattern, fits};
@@ -19,12 +21,17 @@ pub use role::{AwsManaged, PolicyArn, PolicyName, RoleArn, RoleKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::Digest as _;
-pub use time::{Clock, Time, milliseconds};
+pub use time::{Clock, Time, WallClock, milliseconds, moment};
 pub use version::Version;
+
+use crate::text;
+
+/// As much of a text that is no name is shown.
+const LONGEST_GIVEN: usize = 200;
 
 /// A text that is not what it should be: what was expected, what was given and the rule it breaks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{given}` is not {expected}: {rule}")]
+#[error("`{}` is not {expected}: {rule}", text::shown_within(given, LONGEST_GIVEN))]
 pub struct NameError {
     /// What was expected, with its article: "a subnet id".
     pub expected: &'static str,
@@ -186,8 +193,8 @@ name!(
     /// The revision of a function's configuration: it changes twice per update, once at the answer and once at the end.
     RevisionId,
     "a revision id",
-    "a revision id is not empty",
-    |text| !text.is_empty()
+    "a revision id has 1 to 256 characters that can be seen",
+    |text| (1..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 );
 
 /// Lambda's own patterns: `subnet-[0-9a-z]*` and `sg-[0-9a-zA-Z]*`; an empty rest is refused here, since no such id exists.

@@ -1,9 +1,10 @@
 //! The least that IAM must allow a controller with these settings: made from the operations that it makes, with what the
 //! settings forbid as conditions, so that a defect of the program or a hostile file could not do more either.
 //!
-//! What can be said by conditions is AWS's: the policies that may be attached (`iam:PolicyARN`) and the VPCs that a function
-//! may be attached to (`lambda:VpcIds`), which is missing from a request that takes a function out of its VPC. What cannot be
-//! said: an update of a function's configuration may carry other settings beside its VPC, and no condition looks at those.
+//! What can be said by conditions is AWS's: the policies that may be attached (`iam:PolicyARN`) and the VPCs that a
+//! function may be attached to (`lambda:VpcIds`), which is missing from a request that takes a function out of its VPC.
+//! What cannot be said: an update of a function's configuration may carry other settings beside its VPC, and no condition
+//! looks at those.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -95,8 +96,8 @@ enum About {
     Attachments,
 }
 
-/// What Lambda asks EC2 with the rights of whoever updates a function, beside what the controller itself asks: AWS's own list
-/// for attaching a function to a VPC has it.
+/// What Lambda asks EC2 with the rights of whoever updates a function, beside what the controller itself asks: AWS's own
+/// list for attaching a function to a VPC has it.
 const ASKED_BY_LAMBDA: &str = "ec2:GetSecurityGroupsForVpc";
 
 /// What the right to an operation is about; none where it is not needed.
@@ -105,7 +106,8 @@ fn about(operation: Operation, settings: &Settings) -> Option<About> {
     match operation {
         // Nobody needs a right to learn who he is.
         Operation::GetCallerIdentity => None,
-        // AWS defines no resource for these, but for ListEntitiesForPolicy, which is asked about any policy that a file names.
+        // AWS defines no resource for these, but for ListEntitiesForPolicy, which is asked about any policy that a file
+        // names.
         Operation::ListFunctions
         | Operation::ListEntitiesForPolicy
         | Operation::DescribeVpcs

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cloud::Rates;
-use crate::file::{self, Reader, Report, Source, Unusable};
+use crate::file::{self, Allowed, Reader, Report, Source, Unusable};
 use crate::names::{AccountId, NameError, PolicyName, RoleArn, VpcId};
 
 /// Where the settings are looked for when nobody says; it may be missing.
@@ -42,8 +42,12 @@ pub struct Settings {
     pub accounts: Vec<Account>,
     /// What is exported.
     pub metrics: Metrics,
+    /// What is read of the desired state.
+    pub files: Allowed,
     /// Where every change is recorded; `None` where nothing was said.
     pub audit: Option<Audit>,
+    /// The directory in which the daemon keeps what outlives it; none where nothing does.
+    pub state: Option<PathBuf>,
 }
 
 /// Where every change is recorded, before and after.
@@ -53,14 +57,17 @@ pub enum Audit {
     Stdout,
     /// In a file, which is only ever appended to.
     File(PathBuf),
+    /// Nowhere, as somebody has said.
+    None,
 }
 
 impl Audit {
-    /// Parses `stdout`, or a path.
+    /// Parses `stdout`, `none`, or a path.
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        let rule = "write the path of a file, or \"stdout\"";
+        let rule = "write the path of a file, \"stdout\" or \"none\"";
         match text {
             "stdout" => Ok(Self::Stdout),
+            "none" => Ok(Self::None),
             _ if text.trim().is_empty() => {
                 Err(NameError { expected: "a place for the audit trail", given: text.to_owned(), rule })
             }
@@ -71,7 +78,7 @@ impl Audit {
     /// The same, where a relative path begins at this folder.
     fn within(self, folder: &Path) -> Self {
         match self {
-            Self::Stdout => Self::Stdout,
+            Self::Stdout | Self::None => self,
             Self::File(path) => Self::File(folder.join(path)),
         }
     }
@@ -161,6 +168,8 @@ pub struct Overrides {
     pub settle: Option<Duration>,
     /// `--audit`, `LAMBDA_VPC_AUDIT`; relative to the working directory.
     pub audit: Option<Audit>,
+    /// `--state`, `LAMBDA_VPC_STATE`; relative to the working directory.
+    pub state: Option<PathBuf>,
 }
 
 /// Parses a duration as people write it: `90s`, `5m`, `1h 30m`.
@@ -191,7 +200,11 @@ impl Settings {
     pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Self, Unusable> {
         match path {
             None if !is_there(Path::new(DEFAULT_PATH)) => Ok(Self::new(overrides)),
-            path => Self::check(&Source::read(path.unwrap_or(Path::new(DEFAULT_PATH)))?, overrides),
+            path => {
+                // How much may be read is not known before.
+                let source = Source::read(path.unwrap_or(Path::new(DEFAULT_PATH)), &Allowed::default())?;
+                Self::check(&source, overrides)
+            }
         }
     }
 
@@ -214,7 +227,9 @@ impl Settings {
             guard: _,
             accounts,
             metrics,
+            files: _,
             audit,
+            state,
         } = self;
         let Limits { rates, workers: _ } = limits;
         let differ = [
@@ -226,6 +241,7 @@ impl Settings {
             ("account", *accounts != next.accounts),
             ("metrics.per_function", *metrics != next.metrics),
             ("audit", *audit != next.audit),
+            ("state", *state != next.state),
         ];
         differ.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }
@@ -261,19 +277,22 @@ impl Settings {
             },
             accounts: Vec::new(),
             metrics: Metrics { per_function: true },
+            files: Allowed::default(),
             audit: None,
+            state: None,
         };
         defaults.overridden(overrides)
     }
 
     fn overridden(mut self, by: &Overrides) -> Self {
-        let Overrides { desired, mode, listen, resync, settle, audit } = by.clone();
+        let Overrides { desired, mode, listen, resync, settle, audit, state } = by.clone();
         self.desired = desired.unwrap_or(self.desired);
         self.mode = mode.unwrap_or(self.mode);
         self.listen = listen.unwrap_or(self.listen);
         self.resync = resync.unwrap_or(self.resync);
         self.settle = settle.unwrap_or(self.settle);
         self.audit = audit.or(self.audit);
+        self.state = state.or(self.state);
         self
     }
 }
@@ -308,6 +327,7 @@ mod tests {
             ("audit = 'audit.jsonl'", Some(Audit::File("conf/audit.jsonl".into()))),
             ("audit = '/var/log/audit.jsonl'", Some(Audit::File("/var/log/audit.jsonl".into()))),
             ("audit = 'stdout'", Some(Audit::Stdout)),
+            ("audit = 'none'", Some(Audit::None)),
             ("mode = 'observe'", None),
         ] {
             let settings = check(text).unwrap();
@@ -331,6 +351,7 @@ mod tests {
             ("[limits]\nrequests_per_second = 1", &["limits.requests_per_second"]),
             ("[[account]]\nid = '123456789012'", &["account"]),
             ("audit = 'stdout'\n[metrics]\nper_function = false", &["metrics.per_function", "audit"]),
+            ("state = 'state'", &["state"]),
         ] {
             assert_eq!(before.needs_restart(&check(text).unwrap()), expected, "{text}");
         }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use lambda_vpc_controller::engine::{Event, Observer as _};
+use lambda_vpc_controller::names::WallClock;
 use lambda_vpc_controller::plan::{Cause, Limits, State};
 use lambda_vpc_controller::simulator::World;
 use serde_json::{Value, json};
@@ -361,7 +362,7 @@ fn ten_thousand_functions_are_shown_quickly() {
         history.until_rest(Duration::from_secs(3600));
     });
     println!("memory at rest, account and all: {} MB", memory());
-    time("a picture of the board", &mut || drop(history.controller.board().fleet()));
+    time("a picture of the board", &mut || drop(history.controller.board().fleet(WallClock::default())));
     time("another sweep, nothing new", &mut || history.pass(Duration::from_secs(301)));
     let mut window = Window::on(history);
     println!("memory with a picture: {} MB", memory());

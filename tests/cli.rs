@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use lambda_vpc_controller::names::{Region, Scope};
 use lambda_vpc_controller::simulator::UpdateFunctionConfiguration;
@@ -336,6 +336,15 @@ fn a_trail_that_cannot_be_opened_or_written_means_that_nothing_is_changed() {
     assert_eq!(output.status.code(), Some(1));
     assert_says(&out(&output), &["NotJournaled", "/dev/full", "No space left on device"]);
     assert_eq!(desk.account.door.changes(), []);
+}
+
+#[test]
+fn an_error_that_nobody_can_read_is_an_exit_code_and_no_panic() {
+    for arguments in [&["run", "--config", "nowhere.toml"][..], &["validate", "nowhere.toml"], &["--no-such-flag"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let status = program().args(arguments).stdout(Stdio::null()).stderr(full).status().unwrap();
+        assert_eq!(status.code(), Some(1), "{arguments:?}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use crate::served::aws_environment;
 use crate::support::account::Account;
 use crate::support::process::{Process, eventually, eventually_or};
-use crate::support::program;
+use crate::support::{program, replace};
 
 const WORLD: &str = include_str!("../src/simulator/world/demo.toml");
 const SETTINGS: &str = "resync = '1s'\nsettle = '0s'\nlisten = '127.0.0.1:0'\n[limits]\nrequests_per_second = 15\n";
@@ -55,7 +56,7 @@ impl Stage {
 
     /// The settings say this from now on.
     fn settings(&self, text: &str) {
-        fs::write(self.folder.path().join("controller.toml"), text).unwrap();
+        replace(&self.folder.path().join("controller.toml"), text);
     }
 
     /// What `plan --output json` prints.
@@ -146,9 +147,7 @@ fn a_file_that_is_renamed_over_or_written_in_place_is_taken_over_each_time() {
     stage.until(loads, 1.0);
     // Twice each way: the first swap may kill a watch, and only the second shows it.
     for turn in 1..=2_u32 {
-        let next = stage.folder.path().join("next.toml");
-        fs::write(&next, format!("{FILE}# renamed {turn}\n")).unwrap();
-        fs::rename(&next, stage.file()).unwrap();
+        replace(&stage.file(), format!("{FILE}# renamed {turn}\n"));
         stage.until(loads, f64::from(turn * 2));
         fs::write(stage.file(), format!("{FILE}# written {turn}\n")).unwrap();
         stage.until(loads, f64::from(turn * 2 + 1));
@@ -171,6 +170,45 @@ fn a_broken_edit_does_no_harm_and_is_told() {
     }
     assert_eq!(stage.metric("lambda_vpc_changes_total{result=\"success\",step=\"set_vpc\"}"), Some(1.0));
     assert!(stage.daemon.output().contains("there is no VPC `nowhere`"), "{}", stage.daemon.output());
+}
+
+#[test]
+fn it_answers_to_names_of_this_machine_alone_and_leaves_no_core_dump() {
+    let stage = Stage::open(FILE);
+    let at = stage.daemon.told("\"at\":\"", '"');
+    let asked = |host: &str| {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let answer = agent.get(format!("http://{at}/api/v1/status")).header("host", host).call().unwrap();
+        answer.status().as_u16()
+    };
+    let answers = ["localhost", "127.0.0.1:9464", "rebound.example.com", "169.254.169.254"].map(asked);
+    assert_eq!(answers, [200, 200, 421, 421]);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", stage.daemon.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
+}
+
+/// A line of the log beside the desired state would otherwise make the next one.
+#[test]
+fn the_log_does_not_tell_of_each_event_of_the_watched_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("functions.toml"), FILE).unwrap();
+    fs::write(folder.path().join("controller.toml"), SETTINGS).unwrap();
+    let account = Account::serve(WORLD);
+    let mut program = program();
+    program
+        .args(["run", "--log-format", "json", "--audit", "none", "--config"])
+        .arg(folder.path().join("controller.toml"));
+    program.arg("--desired").arg(folder.path().join("functions.toml")).env("RUST_LOG", "trace");
+    let daemon = Process::start(program.envs(aws_environment(&account.url)));
+    daemon.says("a new desired state is in force");
+    for _ in 0..3 {
+        fs::write(folder.path().join("daemon.log"), "a line").unwrap();
+        replace(&folder.path().join("functions.toml"), format!("{FILE}# {:?}\n", std::time::Instant::now()));
+        std::thread::sleep(std::time::Duration::from_millis(500));
+    }
+    let output = daemon.output();
+    assert!(output.contains("\"level\":\"TRACE\"") && !output.contains("inotify event"), "{}", output.len());
 }
 
 #[test]
@@ -310,7 +348,7 @@ fn what_the_trail_cannot_record_is_not_changed_until_it_can() {
     let stage = Stage::open_with("[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n", &settings);
     stage.until("lambda_vpc_desired_valid", 1.0);
     fs::rename(&trail, &away).unwrap();
-    fs::write(stage.file(), FILE).unwrap();
+    replace(&stage.file(), FILE);
     stage.until(BLOCKED, 1.0);
     assert!(!stage.attached());
     fs::rename(&away, &trail).unwrap();
@@ -334,8 +372,17 @@ fn settings_that_change_are_taken_over_and_broken_ones_leave_the_last_good_in_fo
     settings(&format!("mode = 'watch'\n{SETTINGS}"));
     stage.daemon.says("`watch` is not a mode");
     assert!(stage.daemon.output().contains("controller.toml:1:8"), "{}", stage.daemon.output());
+    stage.until("lambda_vpc_settings_valid", 0.0);
+    let problem = |stage: &Stage| {
+        let status: Value = serde_json::from_str(&stage.get("/api/v1/status").unwrap()).unwrap();
+        status["settings_problem"].clone()
+    };
+    eventually("the problem", || Some(problem(&stage)).filter(|it| it.to_string().contains("`watch` is not a mode")));
     stage.account.detach("orders-api");
     stage.until(updates, 2.0);
+    settings(SETTINGS);
+    stage.until("lambda_vpc_settings_valid", 1.0);
+    eventually("no problem", || Some(problem(&stage)).filter(Value::is_null));
 
     settings(&format!("audit = 'x.jsonl'\n{}", SETTINGS.replace("127.0.0.1:0", "127.0.0.1:1")));
     let told = stage.daemon.told("take effect when the daemon is started again: ", '"');
@@ -343,17 +390,92 @@ fn settings_that_change_are_taken_over_and_broken_ones_leave_the_last_good_in_fo
     assert_eq!(stage.get("/livez").unwrap(), "ok\n", "it is served where it was");
 }
 
-#[test]
-fn what_the_guard_holds_goes_through_once_when_the_settings_have_the_plan_s_id() {
+/// Functions that all have to be attached, and of which the guard lets ten through: what the account has of them, and what
+/// the file says.
+fn fourteen() -> (Vec<String>, String, String) {
     let names: Vec<String> = (0..14).map(|number| format!("f{number:02}")).collect();
     let functions = names.iter().map(|name| format!("[[function]]\nname = '{name}'\nrole = 'legacy-role'\n"));
     let (head, _) = FILE.split_once("[[function]]").unwrap();
     let entries = names.iter().map(|name| format!("[[function]]\nname = '{name}'\nvpc = 'orders'\n"));
     let file = entries.fold(head.to_owned(), |text, entry| text + &entry);
-    let stage = Stage::open_in(&functions.collect::<String>(), &file, SETTINGS);
-    let holding = "lambda_vpc_guard_holding{account=\"123456789012\",region=\"eu-west-1\"}";
-    let state =
-        |name| format!("lambda_vpc_functions{{account=\"123456789012\",region=\"eu-west-1\",state=\"{name}\"}}");
+    let functions = functions.collect();
+    (names, functions, file)
+}
+
+/// A series of the one account and region.
+fn series(name: &str) -> String {
+    format!("{name}{{account=\"123456789012\",region=\"eu-west-1\"}}")
+}
+
+fn state(name: &str) -> String {
+    format!("lambda_vpc_functions{{account=\"123456789012\",region=\"eu-west-1\",state=\"{name}\"}}")
+}
+
+#[test]
+fn what_outlives_the_daemon_is_in_its_directory_and_what_cannot_be_there_is_not_done() {
+    let (names, functions, file) = fourteen();
+    let settings = format!("state = 'state'\n{SETTINGS}");
+    let mut stage = Stage::open_in(&functions, &file, &settings);
+    let (holding, stored) = (series("lambda_vpc_guard_holding"), series("lambda_vpc_state_stored"));
+    stage.until(&state("in_sync"), 10.0);
+    stage.until(&holding, 4.0);
+    stage.until(&stored, 1.0);
+    let guard = |name: &str, cause: &str| {
+        let series =
+            format!("lambda_vpc_guard_{name}{{account=\"123456789012\",cause=\"{cause}\",region=\"eu-west-1\"}}");
+        stage.metric(&series)
+    };
+    assert_eq!((guard("changed", "file"), guard("changed", "live")), (Some(10.0), Some(0.0)));
+    assert_eq!((guard("allowed", "file"), guard("allowed", "network")), (Some(10.0), Some(10.0)));
+    let scope = |stage: &Stage| -> Value {
+        let status: Value = serde_json::from_str(&stage.get("/api/v1/status").unwrap()).unwrap();
+        status["scopes"][0].clone()
+    };
+    let id = scope(&stage)["plan_id"].as_str().unwrap().to_owned();
+    assert_eq!(stage.plan()["plans"][0]["plan_id"].as_str(), Some(id.as_str()));
+    assert!(scope(&stage)["guard_unknown_until"].is_string());
+    let since = |stage: &Stage| -> Vec<String> {
+        let held: Value = serde_json::from_str(&stage.get("/api/v1/functions?state=held").unwrap()).unwrap();
+        held["functions"].as_array().unwrap().iter().map(|it| it["since"].as_str().unwrap().to_owned()).collect()
+    };
+    let before = since(&stage);
+
+    // It ends, and another begins a second later.
+    stage.daemon.signal("TERM");
+    assert_eq!(stage.daemon.ended().code(), Some(0), "{}", stage.daemon.output());
+    let kept = stage.folder.path().join("state");
+    let file = kept.join("123456789012-eu-west-1.json");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    // Moments are shown in whole seconds: the second process begins in another one.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    stage.daemon = Stage::daemon(&stage.folder, &stage.account.url);
+    stage.until(&holding, 4.0);
+    assert_eq!(since(&stage), before, "since they are held, and not since the start");
+    assert_eq!(stage.updates().len(), 10);
+
+    // The directory is lost and cannot be made, just when a person approves.
+    fs::remove_dir_all(&kept).unwrap();
+    fs::write(&kept, "in its place").unwrap();
+    stage.settings(&format!("{settings}[guard]\napproved = ['{id}']\n"));
+    stage.until(&stored, 0.0);
+    stage.daemon.says("the record cannot be stored, and nothing is changed here until it can");
+    let blocked = "lambda_vpc_reconcile_errors_total{reason=\"NotStored\"}";
+    eventually("a change that is not made", || stage.metric(blocked).filter(|count| *count > 0.0));
+    assert_eq!(stage.updates().len(), 10);
+    assert_eq!(stage.get("/readyz").unwrap(), "ok\n", "everything else goes on");
+    fs::remove_file(&kept).unwrap();
+    stage.until(&state("in_sync"), 14.0);
+    stage.until(&stored, 1.0);
+    assert!(file.exists());
+    let updates = stage.updates();
+    assert!(names.iter().all(|name| updates.get(name) == Some(&1)), "each one once: {updates:?}");
+}
+
+#[test]
+fn what_the_guard_holds_goes_through_once_when_the_settings_have_the_plan_s_id() {
+    let (names, functions, file) = fourteen();
+    let stage = Stage::open_in(&functions, &file, SETTINGS);
+    let holding = &series("lambda_vpc_guard_holding");
     stage.until(&state("in_sync"), 10.0);
     stage.until(holding, 4.0);
     assert_eq!(stage.metric(&state("held")), Some(4.0));
@@ -379,7 +501,7 @@ fn what_the_guard_holds_goes_through_once_when_the_settings_have_the_plan_s_id()
     assert!(stage.daemon.output().contains("the plan is approved"), "{}", stage.daemon.output());
 
     // The ten count for this hour, and may be changed again; the four would be more than ten.
-    fs::write(stage.file(), file.replace("id = ", "security_groups = { names = ['lambda'] }\nid = ")).unwrap();
+    replace(&stage.file(), file.replace("id = ", "security_groups = { names = ['lambda'] }\nid = "));
     stage.until(holding, 4.0);
     stage.until(&state("in_sync"), 10.0);
     assert_eq!(stage.metric(&state("held")), Some(4.0));

@@ -63,8 +63,9 @@ fn every_block_of_json_is_json() {
     }
 }
 
-/// A block of another kind would be checked by nobody. The two without a kind are pictures of the architecture, and the text
-/// is the help of the commands, which is made from the program; two lines for an image of one's own are left to the reader.
+/// A block of another kind would be checked by nobody. The two without a kind are pictures of the architecture, and the
+/// text is the help of the commands, which is made from the program; two lines for an image of one's own are left to the
+/// reader.
 #[test]
 fn no_block_goes_unchecked() {
     let mut kinds: BTreeMap<(String, String), usize> = BTreeMap::new();

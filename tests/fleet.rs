@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use lambda_vpc_controller::cloud::{Class, CloudError, Operation};
 use lambda_vpc_controller::engine::Notice;
-use lambda_vpc_controller::live::{FunctionNeeds, Needs, Seen, Simulate, Surveyed, survey};
+use lambda_vpc_controller::live::{Facts, FunctionNeeds, Needs, Seen, Simulate, Surveyed, survey};
 use lambda_vpc_controller::names::{FunctionName, PolicyName};
 use lambda_vpc_controller::plan::{Limits, Outcome, Reason, State};
 use lambda_vpc_controller::simulator::{CreateFunction, Door, Fault, Misbehaviour, UpdateFunctionConfiguration, World};
@@ -47,7 +47,9 @@ fn sweep_of(history: &History, functions: usize, read: &Between) -> Surveyed {
     let need = FunctionNeeds { policies: [PolicyName::vpc_access()].into(), simulate: Simulate::Never };
     let names = (0..functions).map(|number| FunctionName::parse(&function(number)).unwrap());
     let needs = Needs { functions: names.map(|name| (name, Some(need.clone()))).collect(), ..Needs::default() };
-    survey(read, &key("x").scope, &needs, history.clock.now()).now_or_never().unwrap()
+    let mut found = survey(read, &key("x").scope, &needs, &history.clock.clock()).now_or_never().unwrap();
+    found.believe(&Facts::default());
+    found
 }
 
 /// How many functions are there, gone, and not known.
@@ -186,6 +188,8 @@ fn a_function_that_is_deleted_is_forgotten_and_one_that_cannot_be_listed_is_not(
     let listing = Fault::always(Misbehaviour::ServerError).on("ListFunctions");
     history.door.with(|aws, _| aws.faults.add(listing));
     history.pass(6 * MINUTE);
+    assert_eq!(history.outcome("orders-worker"), Outcome::InSync, "it was seen a while ago");
+    history.pass(12 * MINUTE);
     assert_eq!(history.outcome("orders-worker").state(), State::Unknown);
     history.door.with(|aws, now| {
         aws.faults.clear();
@@ -275,7 +279,7 @@ fn a_throttled_account_holds_up_none_of_nineteen_others() {
     assert_eq!(without.last(), Some(&(40, 40)));
     assert_eq!(with.last(), Some(&(38, 38)));
     let done = |standings: &[(usize, usize)], number| standings.iter().position(|(in_sync, _)| *in_sync >= number);
-    assert_eq!(done(&with, 38), done(&without, 38), "{with:?} {without:?}");
+    assert!(done(&with, 38) <= done(&without, 38), "{with:?} {without:?}");
 }
 
 #[test]

@@ -10,21 +10,31 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use lambda_vpc_controller::desired::{Accounts, DesiredState};
+use lambda_vpc_controller::desired::{Accounts, DesiredState, Files};
+use lambda_vpc_controller::file::Allowed;
 use lambda_vpc_controller::names::Digest;
 
 use crate::served::aws_environment;
 use crate::support::process::{Process, eventually, within};
-use crate::support::{bare, program};
+use crate::support::{bare, program, replace};
 
 /// Far above what an event needs, also on a busy machine, and below the poll of ten seconds, which begins anew with each
 /// reading: what is in force within this time was found by an event.
 const BY_EVENT: Duration = Duration::from_secs(8);
 
+/// As long as something is waited for that was written in its place; and if an entry is gone.
+const IN_PLACE: Duration = Duration::from_secs(10);
+const CUT: Duration = Duration::from_secs(30);
+
 /// A desired state; the texts of all numbers up to 999 are of one length.
 fn text(number: u32) -> String {
+    of("f", number)
+}
+
+/// The same of a function of this name.
+fn of(name: &str, number: u32) -> String {
     format!(
-        "[[function]]\nname = 'f-{number:03}'\nvpc = 'none'\nregion = 'eu-west-1'\naccount = '123456789012'\nmode = 'observe'\n"
+        "# edition {number:03}\n[[function]]\nname = '{name}'\nvpc = 'none'\nregion = 'eu-west-1'\naccount = '123456789012'\nmode = 'observe'\n"
     )
 }
 
@@ -67,7 +77,8 @@ impl Follower {
     /// Waits until what is there now is in force.
     #[track_caller]
     fn in_force_within(&self, limit: Duration, what: &str) {
-        let state = DesiredState::load(&self.desired, &Accounts::without_aws(BTreeMap::new(), None)).unwrap();
+        let anywhere = Files::read(&self.desired, &Allowed::anywhere());
+        let state = DesiredState::of(&anywhere, &Accounts::without_aws(BTreeMap::new(), None)).unwrap();
         let series = format!("lambda_vpc_desired_info{{digest=\"{}\"}}", state.digest.as_str());
         let said = || format!("{what} was not noticed:\n{}", self.daemon.output());
         within(limit, said, || self.metric(&series).filter(|value| *value == 1.0));
@@ -75,6 +86,10 @@ impl Follower {
 
     fn put(&self, path: &str, content: &str) {
         fs::write(self.root.join(path), content).unwrap();
+    }
+
+    fn replace(&self, path: &str, content: &str) {
+        replace(&self.root.join(path), content);
     }
 
     /// Replaces a link, as one rename.
@@ -132,6 +147,7 @@ fn plain(root: &Path) {
 }
 
 fn chain(root: &Path) {
+    allow(root, "one/f.toml", ".");
     for folder in ["one", "two", "three", "end"] {
         fs::create_dir(root.join(folder)).unwrap();
     }
@@ -143,9 +159,18 @@ fn chain(root: &Path) {
     symlink("../end/0.toml", root.join("three/f.toml")).unwrap();
 }
 
+/// Settings that let links lead into this directory as well.
+fn allow(root: &Path, desired: &str, directory: &str) {
+    let text =
+        format!("desired = '{desired}'\nlisten = '127.0.0.1:0'\nresync = '1h'\n[files]\nroots = ['{directory}']\n");
+    fs::write(root.join("controller.toml"), text).unwrap();
+}
+
 /// A way in which files change.
 struct Way {
     name: &'static str,
+    /// How long it is waited for, beside the time in which an event is noticed.
+    waited: Duration,
     desired: &'static str,
     lay_out: fn(&Path),
     change: fn(&Follower, u32),
@@ -154,6 +179,7 @@ struct Way {
 const WAYS: &[Way] = &[
     Way {
         name: "a write in place",
+        waited: IN_PLACE,
         desired: "dir/f.toml",
         lay_out: plain,
         change: |it, turn| {
@@ -163,6 +189,7 @@ const WAYS: &[Way] = &[
     },
     Way {
         name: "a truncation, then a write",
+        waited: IN_PLACE,
         desired: "dir/f.toml",
         lay_out: plain,
         change: |it, turn| {
@@ -177,15 +204,16 @@ const WAYS: &[Way] = &[
     },
     Way {
         name: "a rename over the file",
+        waited: Duration::ZERO,
         desired: "dir/f.toml",
         lay_out: plain,
         change: |it, turn| {
-            it.put("dir/next", &text(turn));
-            fs::rename(it.root.join("dir/next"), it.root.join("dir/f.toml")).unwrap();
+            it.replace("dir/f.toml", &text(turn));
         },
     },
     Way {
         name: "the file removed and put back",
+        waited: IN_PLACE,
         desired: "dir/f.toml",
         lay_out: plain,
         change: |it, turn| {
@@ -196,6 +224,7 @@ const WAYS: &[Way] = &[
     },
     Way {
         name: "a directory that goes and appears later",
+        waited: IN_PLACE,
         desired: "dir/f.toml",
         lay_out: plain,
         change: |it, turn| {
@@ -205,34 +234,51 @@ const WAYS: &[Way] = &[
             it.put("dir/f.toml", &text(turn));
         },
     },
-    Way { name: "a ConfigMap's swap", desired: "mount/f.toml", lay_out: config_map, change: swap_config_map },
-    Way { name: "a ConfigMap's swap, as a directory", desired: "mount", lay_out: config_map, change: swap_config_map },
+    Way {
+        name: "a ConfigMap's swap",
+        waited: Duration::ZERO,
+        desired: "mount/f.toml",
+        lay_out: config_map,
+        change: swap_config_map,
+    },
+    Way {
+        name: "a ConfigMap's swap, as a directory",
+        waited: Duration::ZERO,
+        desired: "mount",
+        lay_out: config_map,
+        change: swap_config_map,
+    },
     Way {
         name: "git-sync, the old tree kept",
+        waited: Duration::ZERO,
         desired: "git/current/fleet/f.toml",
         lay_out: git_sync,
         change: swap_git,
     },
     Way {
         name: "git-sync, the old tree removed",
+        waited: Duration::ZERO,
         desired: "git/current/fleet/f.toml",
         lay_out: git_sync,
         change: swap_git_and_remove,
     },
     Way {
         name: "git-sync of a directory",
+        waited: Duration::ZERO,
         desired: "git/current/fleet",
         lay_out: git_sync,
         change: swap_git_and_remove,
     },
     Way {
         name: "the last link of three",
+        waited: Duration::ZERO,
         desired: "one/f.toml",
         lay_out: chain,
         change: |it, turn| it.swap_link("three/f.toml", &format!("../end/{turn}.toml")),
     },
     Way {
         name: "the links of three before the last",
+        waited: Duration::ZERO,
         desired: "one/f.toml",
         lay_out: chain,
         change: |it, turn| {
@@ -242,18 +288,31 @@ const WAYS: &[Way] = &[
     },
     Way {
         name: "a file added to a directory, and one removed",
+        waited: CUT,
         desired: "dir",
         lay_out: plain,
         change: |it, turn| match turn {
-            1 => it.put("dir/more.toml", &text(turn)),
+            1 => it.put("dir/more.toml", &of("more", turn)),
             _ => fs::remove_file(it.root.join("dir/f.toml")).unwrap(),
         },
     },
     Way {
+        name: "a file renamed to a directory, and over one there",
+        waited: Duration::ZERO,
+        desired: "dir",
+        lay_out: plain,
+        change: |it, turn| match turn {
+            1 => it.replace("dir/more.toml", &of("more", turn)),
+            _ => it.replace("dir/f.toml", &text(turn)),
+        },
+    },
+    Way {
         name: "a write to a file that a directory has a link to",
+        waited: IN_PLACE,
         desired: "links",
         lay_out: |root| {
             plain(root);
+            allow(root, "links", "dir");
             fs::create_dir(root.join("links")).unwrap();
             symlink("../dir/f.toml", root.join("links/f.toml")).unwrap();
         },
@@ -272,7 +331,7 @@ fn every_way_of_changing_is_noticed_twice_in_a_row() {
                     let follower = Follower::start(way.desired, way.lay_out);
                     for turn in 1..=2 {
                         (way.change)(&follower, turn);
-                        follower.in_force_within(BY_EVENT, &format!("{}, turn {turn}", way.name));
+                        follower.in_force_within(way.waited + BY_EVENT, &format!("{}, turn {turn}", way.name));
                     }
                 }
             });
@@ -300,11 +359,11 @@ fn the_settings_name_another_place_and_that_is_followed_from_then_on() {
         fs::create_dir(root.join("other")).unwrap();
         fs::write(root.join("other/g.toml"), text(7)).unwrap();
     });
-    follower.put("controller.toml", "desired = 'other'\nlisten = '127.0.0.1:0'\nresync = '1h'\n");
+    follower.replace("controller.toml", "desired = 'other'\nlisten = '127.0.0.1:0'\nresync = '1h'\n");
     follower.desired = follower.root.join("other");
     follower.in_force_within(BY_EVENT, "the other place");
     for turn in 1..=2 {
-        follower.put("other/g.toml", &text(turn));
+        follower.replace("other/g.toml", &text(turn));
         follower.in_force_within(BY_EVENT, "a change in the other place");
     }
 }

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use lambda_vpc_controller::engine::Notice;
 use lambda_vpc_controller::names::Digest;
-use lambda_vpc_controller::plan::{GuardLimits, Limits, Outcome, Reason, State};
-use lambda_vpc_controller::simulator::{DeclaredRole, DeclaredSubnet, World};
+use lambda_vpc_controller::plan::{Admitted, GuardLimits, Limits, Outcome, Reason, State};
+use lambda_vpc_controller::simulator::{
+    DeclaredRole, DeclaredSubnet, UpdateFunctionConfiguration, VpcConfigRequest, World,
+};
 
 use crate::support::history::{History, settings};
 
@@ -15,7 +17,7 @@ pub(crate) fn limits() -> Limits {
     Limits { settle: Duration::ZERO, ..Limits::of(&settings()) }
 }
 
-fn approving(ids: &[&Digest]) -> Limits {
+pub(crate) fn approving(ids: &[&Digest]) -> Limits {
     let guard = limits().guard.unwrap();
     let approved = ids.iter().map(|id| id.short().to_owned()).collect();
     Limits { guard: Some(GuardLimits { approved, ..guard }), ..limits() }
@@ -97,32 +99,6 @@ fn functions_are_counted_and_not_calls() {
 }
 
 #[test]
-fn a_held_scope_does_not_hold_another() {
-    let mut world = fleet(20);
-    let elsewhere = |region: &str| Some(region.to_owned());
-    let there = World::fleet(1);
-    for mut vpc in there.vpcs {
-        (vpc.id, vpc.region) = ("vpc-0e".to_owned(), elsewhere("us-east-1"));
-        world.vpcs.push(vpc);
-    }
-    for subnet in there.subnets {
-        let id = subnet.id.replace("subnet-0f", "subnet-0e");
-        world.subnets.push(DeclaredSubnet { id, vpc: "vpc-0e".to_owned(), ..subnet });
-    }
-    for mut function in there.functions {
-        (function.name, function.region) = ("far".to_owned(), elsewhere("us-east-1"));
-        world.functions.push(function);
-    }
-    let mut history = History::of(world, limits());
-    history.load(&file(0, 20));
-    history.pass(30 * MINUTE);
-    assert_eq!((updated(&history), held(&history)), (10, 10));
-    history.load(&format!("{}[[function]]\nname = 'far'\nregion = 'us-east-1'\nvpc = 'vpc-0e'\n", file(0, 20)));
-    history.pass(5 * MINUTE);
-    assert_eq!((updated(&history), held(&history)), (11, 10));
-}
-
-#[test]
 fn of_changes_that_somebody_caused_who_changed_a_vpc_never_more_than_ten_pass() {
     let mut history = History::of(fleet(100), Limits { guard: None, ..limits() });
     history.load(&file(0, 100));
@@ -148,7 +124,7 @@ fn an_approval_is_good_for_exactly_its_plan_and_once() {
     history.load(&file(0, 40));
     history.pass(30 * MINUTE);
     assert_eq!(updated(&history), 12);
-    let id = history.controller.plan(history.clock.now()).unwrap().id;
+    let id = history.plan_id();
     let other = Digest::of(b"another plan");
     history.limit(approving(&[&other]));
     history.pass(10 * MINUTE);
@@ -156,7 +132,8 @@ fn an_approval_is_good_for_exactly_its_plan_and_once() {
     history.limit(approving(&[&other, &id]));
     history.pass(10 * MINUTE);
     assert_eq!((updated(&history), held(&history)), (40, 0));
-    assert_eq!(history.notices.iter().filter(|notice| matches!(notice, Notice::Approved(_))).count(), 1);
+    let approved = |notice: &&Notice| matches!(notice, Notice::Approved { .. });
+    assert_eq!(history.notices.iter().filter(approved).count(), 1);
     // The same forty are to move again, which nobody has approved. Twelve were counted in this hour, and count once.
     history.load(&file(0, 40).replace("id = ", "security_groups = { names = ['lambda'] }\nid = "));
     history.pass(8 * MINUTE);
@@ -164,31 +141,178 @@ fn an_approval_is_good_for_exactly_its_plan_and_once() {
 }
 
 #[test]
-fn an_approval_of_what_has_changed_since_approves_nothing() {
-    let mut history = History::of(fleet(40), limits());
+fn an_approval_is_of_what_was_shown_and_of_nothing_that_came_since() {
+    let mut history = History::of(fleet(42), limits());
     history.load(&file(0, 40));
     history.pass(30 * MINUTE);
-    let id = history.controller.plan(history.clock.now()).unwrap().id;
-    history.load(&file(0, 39));
+    assert_eq!((updated(&history), held(&history)), (12, 28));
+    let id = history.plan_id();
+    // One leaves the file and two come.
+    history.load(&file(1, 42));
     history.limit(approving(&[&id]));
     history.pass(10 * MINUTE);
-    assert_eq!((updated(&history), held(&history)), (12, 27));
+    assert_eq!((updated(&history), held(&history)), (40, 2), "the two nobody has seen");
 }
 
 #[test]
-fn a_restart_in_the_middle_lets_no_more_through() {
-    let mut history = History::of(fleet(40), limits());
-    history.load(&file(0, 40));
+fn the_hours_own_batch_does_not_void_an_approval_that_is_being_typed() {
+    let mut history = History::of(fleet(60), limits());
+    history.load(&file(0, 60));
     history.pass(30 * MINUTE);
-    assert_eq!(updated(&history), 12);
-    for _ in 0..3 {
-        history.restart(limits());
-        history.load(&file(0, 40));
-        history.pass(5 * MINUTE);
-        assert_eq!(updated(&history), 12, "what was changed within the hour may have been us");
-    }
+    assert_eq!((updated(&history), held(&history)), (18, 42));
+    let id = history.plan_id();
     history.pass(60 * MINUTE);
-    assert_eq!(updated(&history), 24);
+    assert_eq!((updated(&history), held(&history)), (36, 24), "another batch");
+    history.limit(approving(&[&id]));
+    history.pass(10 * MINUTE);
+    assert_eq!((updated(&history), held(&history)), (60, 0));
+}
+
+#[test]
+fn what_is_shown_in_the_midst_of_a_batch_can_be_approved_as_well() {
+    let mut history = History::of(fleet(60), limits());
+    history.load(&file(0, 60));
+    let mut seen = None;
+    for _ in 0..600 {
+        let id = history.plan_id();
+        history.pass(Duration::from_secs(1));
+        // One that has been there for a second, as for whoever runs `plan`.
+        if (2..18).contains(&updated(&history)) && history.plan_id() == id {
+            seen = Some(id);
+            break;
+        }
+    }
+    let id = seen.expect("there was no plan in between");
+    history.pass(30 * MINUTE);
+    assert_eq!(updated(&history), 18);
+    history.limit(approving(&[&id]));
+    history.pass(10 * MINUTE);
+    assert_eq!((updated(&history), held(&history)), (60, 0));
+}
+
+#[test]
+fn an_edit_that_comes_with_its_approval_is_carried_out_whole() {
+    // Whoever reviews the edit sees a plan of it, against the fleet as it is.
+    let mut review = History::of(fleet(40), limits());
+    review.load(&file(0, 1));
+    review.pass(10 * MINUTE);
+    review.controller.admit(Admitted::Only(Default::default()));
+    review.load(&file(0, 40));
+    review.pass(MINUTE);
+    let id = review.plan_id();
+
+    let mut history = History::of(fleet(40), limits());
+    history.load(&file(0, 1));
+    history.pass(10 * MINUTE);
+    history.limit(approving(&[&id]));
+    history.load(&file(0, 40));
+    history.pass(20 * MINUTE);
+    assert_eq!((updated(&history), held(&history)), (40, 0));
+}
+
+/// The fleet, and fifteen functions in another region.
+pub(crate) fn with_another_region(functions: usize) -> World {
+    let mut world = fleet(functions);
+    let elsewhere = |region: &str| Some(region.to_owned());
+    let there = World::fleet(15);
+    for mut vpc in there.vpcs {
+        (vpc.id, vpc.region) = ("vpc-0e".to_owned(), elsewhere("us-east-1"));
+        world.vpcs.push(vpc);
+    }
+    for subnet in there.subnets {
+        let id = subnet.id.replace("subnet-0f", "subnet-0e");
+        world.subnets.push(DeclaredSubnet { id, vpc: "vpc-0e".to_owned(), ..subnet });
+    }
+    for mut function in there.functions {
+        (function.name, function.region) = (format!("far-{}", function.name), elsewhere("us-east-1"));
+        world.functions.push(function);
+    }
+    world
+}
+
+/// The same file, with as many functions of the other region.
+pub(crate) fn file_with_far(near: usize, far: usize) -> String {
+    let far = (0..far).map(|number| {
+        format!("[[function]]\nname = 'far-function-{number:05}'\nregion = 'us-east-1'\nvpc = 'vpc-0e'\n")
+    });
+    far.fold(file(0, near), |text, part| text + &part)
+}
+
+#[test]
+fn a_held_scope_does_not_hold_another() {
+    let mut history = History::of(with_another_region(20), limits());
+    history.load(&file(0, 20));
+    history.pass(30 * MINUTE);
+    assert_eq!((updated(&history), held(&history)), (10, 10));
+    history.load(&file_with_far(20, 1));
+    history.pass(5 * MINUTE);
+    assert_eq!((updated(&history), held(&history)), (11, 10));
+}
+
+#[test]
+fn an_approval_is_of_one_scope_or_of_all_and_what_happens_in_one_does_not_void_it_in_another() {
+    for which in ["near", "all"] {
+        let mut history = History::of(with_another_region(20), limits());
+        history.load(&file_with_far(20, 15));
+        history.pass(30 * MINUTE);
+        assert_eq!((updated(&history), held(&history)), (20, 15));
+        let plan = history.controller.plan(history.clock.now()).unwrap();
+        let near = plan.ids[&crate::support::history::key("x").scope].clone();
+        assert_eq!(plan.ids.len(), 2);
+        assert!(plan.ids.values().all(|id| *id != plan.id));
+        // Something else differs there by now.
+        history.load(&file_with_far(20, 14));
+        history.pass(5 * MINUTE);
+        history.limit(approving(&[if which == "near" { &near } else { &plan.id }]));
+        history.pass(10 * MINUTE);
+        let expected = if which == "near" { (30, 4) } else { (34, 0) };
+        assert_eq!((updated(&history), held(&history)), expected, "{which}");
+        let line = &history.controller.board().scopes()[&crate::support::history::key("x").scope];
+        assert_eq!(line.guard.plan, None, "nothing differs there any more");
+    }
+}
+
+/// Somebody takes these functions out of their VPC by hand.
+pub(crate) fn detach(history: &History, numbers: std::ops::Range<usize>) {
+    let out = UpdateFunctionConfiguration {
+        vpc_config: Some(VpcConfigRequest::none()),
+        ..UpdateFunctionConfiguration::default()
+    };
+    let scope = crate::support::history::key("x").scope;
+    history.door.with(|aws, now| {
+        for number in numbers {
+            aws.update_function_configuration(&scope, &format!("function-{number:05}"), &out, now).unwrap();
+        }
+    });
+}
+
+#[test]
+fn repairs_are_not_starved_by_a_rollout_nor_a_rollout_by_repairs() {
+    let mut history = History::of(fleet(40), Limits { guard: None, ..limits() });
+    history.load(&file(0, 20));
+    history.pass(30 * MINUTE);
+    history.pass(60 * MINUTE);
+    history.limit(limits());
+    history.load(&file(0, 40));
+    history.pass(20 * MINUTE);
+    assert_eq!((updated(&history), held(&history)), (32, 8), "the rollout has used its hour up");
+    detach(&history, 0..14);
+    history.pass(20 * MINUTE);
+    assert_eq!((updated(&history), held(&history)), (44, 10), "twelve repairs pass, and two are held");
+    let line = &history.controller.board().scopes()[&crate::support::history::key("x").scope];
+    let budgets = line.guard.budgets.iter().map(|it| (it.cause.name(), it.changed, it.allowed)).collect::<Vec<_>>();
+    assert_eq!(budgets, [("file", 12, 12), ("live", 12, 12), ("network", 0, 10)]);
+
+    let mut history = History::of(fleet(40), Limits { guard: None, ..limits() });
+    history.load(&file(0, 20));
+    history.pass(90 * MINUTE);
+    history.limit(limits());
+    detach(&history, 0..15);
+    history.pass(20 * MINUTE);
+    assert_eq!((updated(&history), held(&history)), (30, 5), "ten repairs pass where twenty are listed");
+    history.load(&file(0, 40));
+    history.pass(20 * MINUTE);
+    assert_eq!(updated(&history), 44, "and two more where forty are, beside twelve of the rollout");
 }
 
 #[test]

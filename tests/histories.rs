@@ -8,9 +8,9 @@ use lambda_vpc_controller::cloud::Listing;
 use lambda_vpc_controller::engine::{Cadence, Effect, Event, Notice, Signal};
 use lambda_vpc_controller::plan::{Limits, Outcome, Reason, State, Writable};
 use lambda_vpc_controller::settings::Mode;
-use lambda_vpc_controller::simulator::{UpdateFunctionConfiguration, VpcConfigRequest, World};
+use lambda_vpc_controller::simulator::World;
 
-use crate::support::history::{History, desired, key, settings};
+use crate::support::history::{History, desired, key, settings, somebody_detaches};
 use crate::support::program;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -349,7 +349,7 @@ fn a_role_that_cannot_be_read_holds_up_its_functions_alone_and_is_tried_again() 
     history.load(&format!("{ORDERS}{detached}"));
     history.pass(MINUTE);
     assert_eq!(history.outcome("orders-api").why().unwrap().reason, Reason::AccessDenied);
-    assert_eq!(history.outcome("orders-api").state(), State::Unknown);
+    assert_eq!(history.outcome("orders-api").state(), State::Blocked);
     assert_eq!(history.outcome("billing-report"), Outcome::InSync);
     assert!(history.notices.iter().all(|notice| !matches!(notice, Notice::Swept { fault: Some(_), .. })));
     assert_eq!(history.calls(), Vec::<String>::new());
@@ -359,13 +359,14 @@ fn a_role_that_cannot_be_read_holds_up_its_functions_alone_and_is_tried_again() 
 }
 
 #[test]
-fn what_ec2_refuses_to_show_is_unknown_and_never_absent() {
+fn what_ec2_refuses_to_show_is_told_and_never_absent() {
     for operation in ["DescribeVpcs", "DescribeSubnets", "DescribeRouteTables", "DescribeSecurityGroups"] {
         let mut history = History::new(daemon());
         history.door.with(|aws, _| aws.denied.insert(operation.to_owned()));
         history.load(ORDERS);
         history.pass(10 * MINUTE);
-        assert_eq!(history.outcome("orders-api").state(), State::Unknown, "{operation}");
+        assert_eq!(history.outcome("orders-api").why().unwrap().reason, Reason::AccessDenied, "{operation}");
+        assert_eq!(history.outcome("orders-api").state(), State::Blocked, "{operation}");
         assert_eq!(history.calls(), Vec::<String>::new(), "{operation}");
         history.door.with(|aws, _| aws.denied.clear());
         history.pass(30 * MINUTE);
@@ -408,19 +409,6 @@ fn a_long_file_is_compared_by_pages_and_only_what_differs_is_looked_at() {
     history.door.forget_calls();
     history.assert_nothing_left_to_do();
     assert_eq!(history.door.count("GetFunctionConfiguration"), 0, "what is in sync needs no look of its own");
-}
-
-/// Somebody takes a function out of its VPC by hand.
-fn somebody_detaches(history: &History, name: &str) {
-    let nothing = VpcConfigRequest {
-        subnet_ids: Some(Vec::new()),
-        security_group_ids: Some(Vec::new()),
-        ipv6_allowed_for_dual_stack: Some(false),
-    };
-    let request = UpdateFunctionConfiguration { vpc_config: Some(nothing), ..UpdateFunctionConfiguration::default() };
-    history.door.with(|aws, now| {
-        aws.update_function_configuration(&key(name).scope, name, &request, now).unwrap();
-    });
 }
 
 /// What `undo` prints for a function.

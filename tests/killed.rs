@@ -1,11 +1,14 @@
-//! The daemon is killed (SIGKILL) again and again, at random moments in the midst of its work. It keeps nothing on disk and
-//! begins anew each time; in the end all is as without kills, and nothing was done twice.
+//! The daemon is killed (SIGKILL) again and again, at random moments in the midst of its work, and begins anew each time
+//! with the same state directory. In the end all is as without kills, nothing was done twice, and the guard let no more
+//! through than it lets one process.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::time::Instant;
 
+use lambda_vpc_controller::names::FunctionKey;
+use lambda_vpc_controller::plan::ScopeRecord;
 use serde_json::Value;
 
 use crate::served::aws_environment;
@@ -15,17 +18,22 @@ use crate::support::process::{Process, eventually_or};
 use crate::support::program;
 
 /// So many kills while work was left.
-const KILLS: u32 = 24;
+const KILLS: u32 = 52;
 /// A run that is killed so often without work left has a fault of its own.
 const MOST_KILLS: u32 = 3 * KILLS;
-/// A daemon is killed after up to so many calls. Its first look at the fleet takes about 25.
-const MOST_CALLS: u64 = 60;
+/// A daemon is killed after up to so many calls. Its first look at the fleet takes about 40.
+const MOST_CALLS: u64 = 80;
 const MOVERS: usize = 10;
+/// Functions of another region, more than the guard lets through in an hour.
+const GUARDED: usize = 24;
+/// So many of them pass in the first hour of a directory, which nobody knows.
+const PASS: usize = 10;
 const AUDIT: &str = "audit.jsonl";
 const VPC_ACCESS: &str = "arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole";
 
 const SETTINGS: &str = "resync = '1s'\nsettle = '0s'\nlisten = '127.0.0.1:0'\n\
-                        [limits]\nrequests_per_second = 15\n[guard]\nallow_detach = true\nmax_change_percent = 100\n";
+                        [limits]\nrequests_per_second = 15\nec2_requests_per_second = 20\niam_requests_per_second = 50\n\
+                        [guard]\nallow_detach = true\nmax_changes = 12\nmax_change_percent = 100\n";
 
 /// Ten functions that have to move with each edit, over three roles that lack the policy; one that is as it should be; one
 /// that is to be taken out of its VPC and put back; and one that the file does not list.
@@ -57,6 +65,12 @@ fn world() -> String {
              security_groups = ['sg-a0000000']"
         )
         .unwrap();
+    }
+    let far = "region = 'us-east-1'";
+    writeln!(world, "[[vpc]]\nid = 'vpc-f0000000'\n{far}\ndefault_security_group = 'sg-f0000000'").unwrap();
+    writeln!(world, "[[subnet]]\nid = 'subnet-fa000000'\nvpc = 'vpc-f0000000'\nzone = 'a'").unwrap();
+    for number in 0..GUARDED {
+        writeln!(world, "[[function]]\nname = 'guarded-{number:02}'\nrole = 'old-role'\n{far}").unwrap();
     }
     world
 }
@@ -94,6 +108,10 @@ impl Says {
         for (function, vpc) in self.vpcs() {
             writeln!(file, "[[function]]\nname = '{function}'\nvpc = '{vpc}'").unwrap();
         }
+        for number in 0..GUARDED {
+            let name = format!("guarded-{number:02}");
+            writeln!(file, "[[function]]\nname = '{name}'\nregion = 'us-east-1'\nvpc = 'vpc-f0000000'").unwrap();
+        }
         file
     }
 }
@@ -127,6 +145,8 @@ impl Stage {
         let mut command = program();
         command.args(["run", "--log-format", "json", "--config"]).arg(path("controller.toml"));
         command.arg("--desired").arg(path("functions.toml")).arg("--audit").arg(path(audit));
+        // One directory for each daemon: two that run at once are never to share one.
+        command.arg("--state").arg(path(&format!("state-of-{audit}")));
         Process::start(command.envs(aws_environment(&account.url)))
     }
 
@@ -184,9 +204,29 @@ impl Stage {
         self.account.calls().1.iter().map(Seen::of).collect()
     }
 
+    /// What is kept of the region whose functions the guard lets through a little at a time.
+    fn record(&self) -> ScopeRecord {
+        let scope = FunctionKey::parse("123456789012", "us-east-1", "x").unwrap().scope;
+        let file = self.folder.path().join(format!("state-of-{AUDIT}/123456789012-us-east-1.json"));
+        ScopeRecord::parse(&fs::read_to_string(file).unwrap(), &scope).unwrap()
+    }
+
     fn audit(&self) -> Vec<Value> {
         trail(&self.folder.path().join(AUDIT))
     }
+}
+
+/// The updates of functions that the guard lets through a little at a time, and all other changes.
+fn guarded(changes: Vec<Seen>) -> (Vec<Seen>, Vec<Seen>) {
+    changes.into_iter().partition(|seen| seen.what.subject.starts_with("guarded-"))
+}
+
+/// Each function that the guard let through was updated once, and they are as many as pass.
+fn assert_no_more_than_pass(changes: &[Seen]) -> BTreeSet<String> {
+    let updates = accepted(changes, UPDATE);
+    assert!(updates.values().all(|sent| sent.len() == 1), "one was updated twice: {updates:#?}");
+    assert_eq!(updates.len(), PASS, "{updates:#?}");
+    updates.into_keys().map(str::to_owned).collect()
 }
 
 /// What was accepted, by function or role.
@@ -259,13 +299,23 @@ fn a_daemon_that_is_killed_again_and_again_comes_to_the_same_end_and_does_nothin
     stage.until_done(says);
     alone.until_done(says);
     assert_eq!(stage.end(), alone.end());
+    for stage in [&stage, &alone] {
+        let passed = || accepted(&guarded(stage.changes()).0, UPDATE).len();
+        eventually_or(|| format!("{} passed the guard", passed()), || (passed() >= PASS).then_some(()));
+    }
 
     let (changes, trail) = (stage.changes(), stage.audit());
+    assert_announced(&changes, &trail);
+    let (few, changes) = guarded(changes);
+    let passed = assert_no_more_than_pass(&few);
+    let counted = stage.record().hour.changed.into_iter().flat_map(|changed| changed.functions);
+    assert_eq!(counted.map(|function| function.name.to_string()).collect::<BTreeSet<_>>(), passed);
     assert_no_update_too_many(&changes, edits);
     assert_no_attachment_too_many(&changes, kills + idle);
-    assert_announced(&changes, &trail);
-    assert_no_update_too_many(&alone.changes(), 1);
-    assert_no_attachment_too_many(&alone.changes(), 0);
+    let (few, of_the_other) = guarded(alone.changes());
+    assert_no_more_than_pass(&few);
+    assert_no_update_too_many(&of_the_other, 1);
+    assert_no_attachment_too_many(&of_the_other, 0);
     let unanswered = trail.iter().filter(|record| record["phase"] == "intent").count() * 2 - trail.len();
     println!(
         "{} kills, {kills} of them amid work; {edits} states of the file; {} changing calls, {unanswered} without an \
@@ -290,7 +340,7 @@ fn two_daemons_at_once_do_nothing_twice_either() {
     let calls = stage.account.calls().0;
     let said = || format!("no further sweeps:\n{}\n{}", stage.daemon.output(), other.output());
     eventually_or(said, || (stage.account.calls().0 >= calls + 40).then_some(()));
-    let changes = stage.changes();
+    let (_, changes) = guarded(stage.changes());
     assert_no_update_too_many(&changes, 1);
     // They need not know of each other's attachments.
     assert_no_attachment_too_many(&changes, 1);

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod api;
+mod bad_days;
+mod bad_reads;
 mod board;
 mod cli;
 mod daemon;
@@ -14,7 +16,9 @@ mod fleet;
 mod following;
 mod guard;
 mod histories;
+mod hostile;
 mod import;
+mod kept;
 mod killed;
 mod moto;
 mod observed;

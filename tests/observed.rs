@@ -18,6 +18,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A history in which no sweep comes along by itself.
 fn history(world: World, limits: Limits) -> History {
+    let limits = Limits { max_age: 300 * HOUR, ..limits };
     let mut history = History::of(world, limits.clone());
     let cadence = Cadence { resync: Some(100 * HOUR), poll: None, workers: 16, listing: Listing::Latest, seed: 5 };
     history.signal(Signal::Settle(Box::new(limits), cadence));

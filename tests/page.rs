@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::daemon::{FILE, Stage};
 use crate::support::browser::{Browser, keys};
 use crate::support::history::{History, key, settings};
+use crate::support::replace;
 use crate::support::window::Window;
 
 const HEAD: &str = "[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n\
@@ -146,17 +147,17 @@ fn a_function_that_somebody_changes_is_seen_to_drift_and_to_be_put_right_without
     browser.go(&stage.url());
     browser.until(STATE, "drifted");
     browser.value("window.sameDocument = true");
-    fs::write(stage.file(), FILE).unwrap();
+    replace(&stage.file(), FILE);
     browser.until(STATE, "in sync");
-    fs::write(stage.file(), format!("{FILE}mode = 'observe'\n")).unwrap();
+    replace(&stage.file(), format!("{FILE}mode = 'observe'\n"));
     browser.until("document.getElementById('rows').innerText.includes('only observed')", true);
     stage.account.detach("orders-api");
     browser.until(STATE, "drifted");
-    fs::write(stage.file(), FILE).unwrap();
+    replace(&stage.file(), FILE);
     browser.until(STATE, "in sync");
-    fs::write(stage.file(), "[[function]\n").unwrap();
+    replace(&stage.file(), "[[function]\n");
     browser.until("document.querySelector('#alerts').innerText.includes('cannot be used; what was in force')", true);
-    fs::write(stage.file(), FILE).unwrap();
+    replace(&stage.file(), FILE);
     browser.until("document.querySelector('#alerts').innerText", "");
     assert_eq!(browser.value("window.sameDocument"), true, "the page was loaded anew");
     browser.assert_no_complaint();

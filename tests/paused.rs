@@ -81,14 +81,15 @@ impl Daemon {
 
     fn start_on(text: &str, journal: impl Journal + 'static) -> Self {
         let begun = Instant::now();
-        let clock: Clock = Arc::new(move || BEGINNING + Duration::from_secs(86_400) + begun.elapsed());
-        let door = Door::new(World::demo().unwrap().build(BEGINNING).unwrap(), Arc::clone(&clock));
-        let telemetry = Arc::new(Telemetry::new(true, Arc::clone(&clock)).unwrap());
+        let clock = Clock::new(move || BEGINNING + Duration::from_secs(86_400) + begun.elapsed());
+        let door = Door::new(World::demo().unwrap().build(BEGINNING).unwrap(), clock.clone());
+        let telemetry = Arc::new(Telemetry::new(true, clock.clone()).unwrap());
         let file = File(Arc::new(Mutex::new(Some(text.to_owned()))), Arc::default());
         let ports = Ports {
             read: Arc::new(door.clone()),
-            applier: Arc::new(Applier::new(Arc::new(door.clone()), Arc::new(journal), Arc::clone(&clock))),
+            applier: Arc::new(Applier::new(Arc::new(door.clone()), Arc::new(journal), clock.clone())),
             load: Arc::new(file.clone()),
+            records: None,
             clock,
             observer: Arc::new(Listener(Arc::clone(&telemetry))),
         };

@@ -5,12 +5,11 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
 use lambda_vpc_controller::cloud::{CallObserver as _, Called, Class, CloudError, Operation};
 use lambda_vpc_controller::engine::{Notice, Observer as _};
-use lambda_vpc_controller::names::{Region, Scope, Time};
+use lambda_vpc_controller::names::{Clock, Region, Scope, Time};
 use lambda_vpc_controller::plan::{Limits, Reason, State};
 use lambda_vpc_controller::telemetry::Telemetry;
 use serde_json::Value;
@@ -32,7 +31,7 @@ fn refused<'a>(error: &'a CloudError, at: &'a Scope) -> Called<'a> {
 
 #[test]
 fn whatever_an_endpoint_answers_there_are_only_so_many_series() {
-    let telemetry = Telemetry::new(true, Arc::new(|| Time(0))).unwrap();
+    let telemetry = Telemetry::new(true, Clock::new(|| Time(0))).unwrap();
     for number in 0..500 {
         let code = format!("MadeUp{number}");
         let error = CloudError { code, ..throttled() };
@@ -58,6 +57,7 @@ fn promtool_finds_nothing_in_the_metrics() {
     let window = Window::on(history);
     let at = key("orders-api").scope;
     window.telemetry.called(&refused(&throttled(), &at));
+    window.telemetry.notice(&Notice::Stored { scope: at.clone(), error: None });
     window.telemetry.notice(&Notice::Behind { scope: at, versions: Some(1) });
     let text = window.get("/metrics").body;
     for described in window.telemetry.described() {
@@ -161,7 +161,7 @@ fn alerts_dashboard_and_runbook_speak_of_what_there_is() {
         assert!(tried > 1, "tests.yml tries {alert} {tried} times: once where it comes, once where it does not");
     }
 
-    let metrics = Telemetry::new(true, Arc::new(|| Time(0))).unwrap();
+    let metrics = Telemetry::new(true, Clock::new(|| Time(0))).unwrap();
     let known: BTreeSet<&str> = metrics.described().iter().map(|metric| metric.name.as_str()).collect();
     for (name, text) in [("rules.yml", &rules), ("tests.yml", &tests), ("the dashboard", &board)] {
         let of_histogram = |metric: &str| {

@@ -55,7 +55,7 @@ impl Served {
     /// The same, with access to other accounts, other deadlines and other budgets.
     pub(crate) async fn sdk_with(&self, access: HashMap<AccountId, Access>, deadlines: Deadlines, rates: Rates) -> Aws {
         let endpoint = Endpoint::Emulator { url: self.url.clone(), access_key: ACCESS_KEY.to_owned() };
-        let clock: Clock = Arc::new(|| Time::from_system(SystemTime::now()));
+        let clock = Clock::new(|| Time::from_system(SystemTime::now()));
         Aws::connect(&endpoint, access, deadlines, rates, Arc::new(Unobserved), clock).await
     }
 

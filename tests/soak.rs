@@ -1,6 +1,6 @@
 //! The daemon for as long as one says, with everything going on at once: somebody changes functions by hand, AWS fails in
-//! every way, the file is edited, broken and mended, and the guard trips and is agreed with. `.ci/soak SECONDS` runs it on the
-//! release build. At the end all is as the file says, memory has not grown, and the audit trail has every change.
+//! every way, the file is edited, broken and mended, and the guard trips and is agreed with. `.ci/soak SECONDS` runs it on
+//! the release build. At the end all is as the file says, memory has not grown, and the audit trail has every change.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lambda_vpc_controller::cloud::{Class, CloudError, Operation};
 use lambda_vpc_controller::desired::LoadFailure;
-use lambda_vpc_controller::engine::Event;
+use lambda_vpc_controller::engine::{Event, Signal};
 use lambda_vpc_controller::plan::Limits;
 use lambda_vpc_controller::simulator::{Fault, Misbehaviour, World};
 use serde_json::Value;
@@ -86,7 +86,7 @@ fn a_function_is_explained_by_its_name_a_pattern_or_in_full() {
             "    + subnet-0a1a1a1a1a1a1a1a1",
             "(functions.toml:14:8)",
             "history, the latest first",
-            "look\u{fffd}[2Jfirst",
+            "look\\u{1b}[2Jfirst",
         ],
     );
     assert!(!text.contains('\u{1b}'), "no command for a terminal gets through: {text:?}");
@@ -166,6 +166,22 @@ fn what_is_in_force_is_not_claimed_where_nothing_is() {
     window.show();
     let text = out(&status(&window.url, &[]));
     assert!(text.contains(older) && !text.contains(nothing), "{text}");
+}
+
+#[test]
+fn settings_that_cannot_be_used_are_an_error_whatever_is_in_sync() {
+    let mut window = at_rest(FINE);
+    for (problem, code) in [(None, 0), (Some("controller.toml:1:8: `obsevre` is not a mode"), 1), (None, 0)] {
+        window.history.feed(Event::Signal(Signal::SettingsRead(problem.map(Into::into))));
+        window.show();
+        for arguments in [&[][..], &["orders-api"]] {
+            let output = status(&window.url, arguments);
+            assert_eq!(output.status.code(), Some(code), "{output:?}");
+        }
+        let text = out(&status(&window.url, &[]));
+        let told = text.contains("the settings cannot be used; those that were in force before stay in force");
+        assert_eq!((told, text.contains("is not a mode")), (problem.is_some(), problem.is_some()), "{text}");
+    }
 }
 
 #[test]

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use lambda_vpc_controller::names::Time;
+use lambda_vpc_controller::names::{Clock, Time};
 use lambda_vpc_controller::telemetry::{Described, Telemetry};
 
 /// The rooms in their order. Each imports only rooms before it; the ones in one group never each other.
 const ORDER: &[&[&str]] = &[
+    &["text"],
     &["names"],
+    &["records"],
     &["file"],
     &["cloud"],
     &["settings"],
@@ -129,7 +130,7 @@ fn only_apply_is_given_the_trait_that_changes_aws() {
 
 /// The metrics as the code has them: name, kind and labels.
 fn metrics() -> BTreeMap<String, (String, Vec<String>)> {
-    let metrics = Telemetry::new(true, Arc::new(|| Time(0))).unwrap();
+    let metrics = Telemetry::new(true, Clock::new(|| Time(0))).unwrap();
     let one = |it: &Described| (it.name.clone(), (it.kind.to_owned(), it.labels.clone()));
     metrics.described().iter().map(one).collect()
 }

@@ -9,7 +9,7 @@ use lambda_vpc_controller::simulator::World;
 pub(crate) const ACCOUNT: &str = "123456789012";
 pub(crate) const REGION: &str = "eu-west-1";
 const FUNCTIONS_PER_VPC: usize = 500;
-const POLICY: &str = "service-role/AWSLambdaVPCAccessExecutionRole";
+pub(crate) const POLICY: &str = "service-role/AWSLambdaVPCAccessExecutionRole";
 
 /// A world of so many functions, none of them in a VPC.
 pub(crate) fn fleet(functions: usize) -> World {

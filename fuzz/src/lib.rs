@@ -10,6 +10,7 @@ mod rooms {
     pub mod file;
     pub mod names;
     pub mod settings;
+    pub mod text;
 
     /// Stands for the door to AWS: reading a file goes through none.
     pub mod cloud {
@@ -32,7 +33,7 @@ mod rooms {
 }
 
 // The names by which the rooms know each other.
-use rooms::{cloud, desired, file, names, settings};
+use rooms::{cloud, desired, file, names, settings, text};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -93,9 +94,35 @@ fn twice<T>(bytes: &[u8], read: impl Fn(&Source) -> Result<T, Unusable>, same: i
     }
 }
 
+/// Bytes in place of a text that is shown: it is one line, and JSON stays JSON.
+pub fn shown(bytes: &[u8]) {
+    let given = String::from_utf8_lossy(bytes);
+    let line = text::shown(&given);
+    assert!(is_one_line(&line), "{line:?}");
+    assert_eq!(text::shown(&line), line, "to show it twice changes nothing");
+    let (masked, moved) = text::masked(&given);
+    assert!(!masked.lines().any(|line| line.replace('\t', " ").chars().any(text::unseen)));
+    assert_eq!(moved.len(), given.len() + 1);
+    assert!(moved.iter().all(|at| masked.is_char_boundary(*at)));
+    let json = text::shown_json(serde_json::to_string(&given).expect("a text"));
+    let read: String = serde_json::from_str(&json).expect("it is JSON still");
+    assert!(!json.chars().chain(read.chars()).any(text::unseen), "{json:?}");
+}
+
+/// Whether a text is on one line, of bounded length, and nobody takes any of it for more than text.
+fn is_one_line(line: &str) -> bool {
+    let command = ["##[", "```"].iter().any(|command| line.contains(command));
+    !line.chars().any(text::unseen) && !command && line.chars().count() <= text::LONGEST + 1
+}
+
 /// Whether all that it marks is there to be marked, and people and programs can be told.
 fn can_be_shown(diagnostic: &Diagnostic) {
     assert!(!diagnostic.message().is_empty());
+    assert!(is_one_line(diagnostic.message()), "{diagnostic:?}");
+    for line in diagnostic.render(false).split('\n') {
+        assert!(!line.replace('\t', " ").chars().any(text::unseen), "{line:?}");
+        assert!(line.chars().count() < 4 * text::LONGEST, "{line}");
+    }
     assert!(diagnostic.marked().all(|text| text.is_some()), "it marks what is not in the file: {diagnostic:?}");
     assert!(diagnostic.file().is_some(), "it is about no file: {diagnostic:?}");
     assert!(!diagnostic.render(false).is_empty());

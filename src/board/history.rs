@@ -60,6 +60,7 @@ impl What {
             Answer::Done => None,
             Answer::Failed(error) => Some(short(&error.to_string())),
             Answer::NotJournaled(error) => Some(short(error)),
+            Answer::NotSent { .. } => Some("its turn is too far away".into()),
         };
         Self::Called { step: step.name(), took, error }
     }

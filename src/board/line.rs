@@ -7,8 +7,9 @@ use super::Found;
 use super::history::{History, What};
 use crate::apply::Order;
 use crate::desired::Entry;
+use crate::live::Fault;
 use crate::names::{Digest, Network, Time, VpcId};
-use crate::plan::{Change, Outcome, Reason, Why};
+use crate::plan::{Change, Outcome};
 
 /// How one function stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +63,7 @@ impl Line {
     pub(super) fn unread(entry: Arc<Entry>, now: Time) -> Self {
         Self {
             entry,
-            outcome: Outcome::Retry { why: Why::new(Reason::Unread, ""), after: None },
+            outcome: Outcome::unknown(&Fault::Unread),
             since: now,
             next: None,
             change: None,

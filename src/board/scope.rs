@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::names::Time;
-use crate::plan::{Outcome, State, Why};
+use crate::names::{Digest, Time};
+use crate::plan::{Budget, Outcome, State, Why};
 
 /// How many functions are in which state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +52,19 @@ pub struct ScopeLine {
     pub last_success: Option<Time>,
     /// What the scope suffers from, and since when.
     pub fault: Option<(Why, Time)>,
+    /// How the guard stands.
+    pub guard: GuardLine,
+}
+
+/// How the guard stands in a scope.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GuardLine {
+    /// What was changed in the last hour and what may be, for each cause; empty where there is no guard.
+    pub budgets: Vec<Budget>,
+    /// Until when less is let through, since nobody knows what was changed in the last hour; none where that is known.
+    pub unknown_until: Option<Time>,
+    /// The id by which exactly the changes of this scope can be approved; none where nothing differs.
+    pub plan: Option<Digest>,
 }
 
 /// A sweep that has ended.

@@ -69,7 +69,7 @@ impl Story {
     }
 
     fn line(&self, name: &str) -> Line {
-        Line::clone(self.board.fleet().get(&key(name)).unwrap())
+        Line::clone(self.board.fleet(WallClock::default()).get(&key(name)).unwrap())
     }
 
     /// The history of a function, an event a line.
@@ -97,13 +97,13 @@ fn waiting(reason: Reason) -> Outcome {
 fn what_the_file_lists_is_on_the_board_at_once_but_counts_only_when_something_is_known_of_it() {
     let mut story = Story::of(&format!("{A}, {B}"));
     assert!(story.board.get(&key("a")).is_none() && story.board.lines().next().is_none());
-    assert_eq!(story.board.fleet().counts().of(State::Unknown), 2);
+    assert_eq!(story.board.fleet(WallClock::default()).counts().of(State::Unknown), 2);
     assert_eq!(story.line("a").outcome.why().unwrap().reason, Reason::Unread);
     assert_eq!(story.conclude("a", Outcome::InSync, 5), None);
     let scope = &story.board.scopes()[&key("a").scope];
     assert_eq!((scope.counts.of(State::InSync), scope.counts.of(State::Unknown)), (1, 0));
     story.board.released(&key("b"));
-    assert_eq!(story.board.fleet().lines.len(), 1);
+    assert_eq!(story.board.fleet(WallClock::default()).lines.len(), 1);
 }
 
 #[test]
@@ -123,13 +123,13 @@ fn a_state_lasts_from_when_it_began_and_its_reasons_are_told_in_between() {
 fn what_is_found_again_changes_nothing_and_copies_nothing() {
     let mut story = Story::of(A);
     story.conclude("a", Outcome::InSync, 10);
-    let before = story.board.fleet();
+    let before = story.board.fleet(WallClock::default());
     for at in 11..100 {
         story.conclude("a", Outcome::InSync, at);
         story.board.doubts(&key("a"), Vec::new());
         story.board.confirmed();
     }
-    let after = story.board.fleet();
+    let after = story.board.fleet(WallClock::default());
     assert_eq!(after.revision, before.revision);
     assert!(Arc::ptr_eq(&after.lines[0], &before.lines[0]));
     story.conclude("a", waiting(Reason::Settling), 100);

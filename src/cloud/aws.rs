@@ -1,12 +1,14 @@
 //! AWS itself, through its SDK, which is named here and nowhere else.
 //!
-//! The SDK makes one attempt a call: trying again is the queue's business. Every call has a deadline.
+//! The SDK makes one attempt a call: trying again is the business of [`super::Retrying`], for reads, and of the queue.
+//! Every call has a deadline.
 
 mod answers;
+mod bounded;
 mod errors;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::sts::AssumeRoleProvider;
@@ -19,17 +21,18 @@ use aws_sdk_lambda::types::{FunctionVersion, VpcConfig};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
+use self::bounded::Bounded;
 use self::errors::{SdkFailure, convert, malformed};
-use super::budget::{Budgets, Family, Rates};
+use super::budget::{Family, Kind, Rates, Turns};
 use super::{
-    Alias, CallObserver, Called, Class, CloudError, Function, Identity, Interface, Listed, Listing, Marker, Operation,
-    Page, Read, Receipt, Reply, RouteTable, SecurityGroup, Simulated, Subnet, Vpc, Write, iam_region,
+    Alias, CallObserver, Called, Changed, Class, CloudError, Function, Identity, Interface, Listed, Listing, Marker,
+    Operation, Page, Read, Receipt, Reply, RouteTable, SecurityGroup, Simulated, Subnet, Turn, Vpc, Write, iam_region,
 };
 use crate::names::{
     AccountId, Clock, FunctionKey, Network, PolicyArn, Region, RevisionId, RoleArn, RoleName, Scope, VpcId,
 };
 
-/// A change waits for the budget no longer than this.
+/// A change waits for its turn no longer than this, or the decision could be out of date.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// The most items that Lambda gives in one page.
 const LAMBDA_PAGE: i32 = 50;
@@ -93,11 +96,18 @@ pub struct Aws {
     base: SdkConfig,
     access: HashMap<AccountId, Access>,
     clients: tokio::sync::Mutex<HashMap<(Option<AccountId>, Region), Clients>>,
-    budgets: Mutex<Budgets>,
+    turns: Turns,
     /// Whether functions are read by GetFunction.
     get_function: bool,
     observer: Arc<dyn CallObserver>,
     clock: Clock,
+}
+
+/// A service's client, whose answers end.
+macro_rules! client {
+    ($service:ident, $config:expr) => {
+        $service::Client::from_conf($service::config::Builder::from($config).interceptor(Bounded).build())
+    };
 }
 
 impl Aws {
@@ -124,8 +134,8 @@ impl Aws {
             base = base.endpoint_url(url).credentials_provider(credentials).region(region).http_client(client);
         }
         let base = base.load().await;
-        let (clients, budgets) = (tokio::sync::Mutex::default(), Mutex::new(Budgets::new(rates)));
-        Self { base, access, clients, budgets, get_function: rates.get_function.is_some(), observer, clock }
+        let (clients, turns) = (tokio::sync::Mutex::default(), Turns::new(rates, Arc::clone(&observer)));
+        Self { base, access, clients, turns, get_function: rates.get_function.is_some(), observer, clock }
     }
 
     /// The region of the environment, for entries that state none.
@@ -142,10 +152,10 @@ impl Aws {
         }
         let config = self.config(account, region).await;
         let made = Clients {
-            lambda: aws_sdk_lambda::Client::new(&config),
-            ec2: aws_sdk_ec2::Client::new(&config),
-            iam: aws_sdk_iam::Client::new(&config),
-            sts: aws_sdk_sts::Client::new(&config),
+            lambda: client!(aws_sdk_lambda, &config),
+            ec2: client!(aws_sdk_ec2, &config),
+            iam: client!(aws_sdk_iam, &config),
+            sts: client!(aws_sdk_sts, &config),
         };
         clients.insert(key, made.clone());
         made
@@ -180,65 +190,37 @@ impl Aws {
         self.clients(Some(&at.account), &at.region).await.iam
     }
 
-    /// Makes a call when the budget allows it.
+    /// Makes a call that reads, when its turn has come.
     async fn call<T, E: SdkFailure>(
         &self,
         operation: Operation,
         at: &Scope,
         call: impl Future<Output = Result<T, errors::Sdk<E>>>,
     ) -> Result<T, CloudError> {
-        self.afford(operation, at, Duration::MAX).await?;
-        self.make(operation, Some(at), call).await
-    }
-
-    /// The same for a change: where the wait would be long, the decision could be out of date, so there is no wait.
-    async fn change<T, E: SdkFailure>(
-        &self,
-        operation: Operation,
-        at: &Scope,
-        call: impl Future<Output = Result<T, errors::Sdk<E>>>,
-    ) -> Result<T, CloudError> {
-        self.afford(operation, at, LONGEST_WAIT).await?;
-        self.make(operation, Some(at), call).await
-    }
-
-    /// Waits until there is budget for a call; an error where that would take longer than this.
-    async fn afford(&self, operation: Operation, at: &Scope, most: Duration) -> Result<(), CloudError> {
-        let Some(family) = Family::of(operation) else { return Ok(()) };
-        let now = (self.clock)();
-        let wait = self.budgets().bucket(family, at, now).take_within(now, most).map_err(|wait| {
-            let text = format!("our own budget of requests is used up for {} s", wait.as_secs());
-            let error = CloudError::local(operation, Class::Throttled, "OverBudget", &text);
-            CloudError { retry_after: Some(wait), ..error }
-        })?;
-        if !wait.is_zero() {
-            self.observer.waits(family, wait);
-            tokio::time::sleep(wait).await;
+        if let Some(family) = Family::of(operation) {
+            // There is no wait that would be too long.
+            let _ = self.turns.take(family, at, Kind::Read, Duration::MAX).await;
         }
-        Ok(())
+        self.make(operation, Some(at), call).await
     }
 
-    /// Makes a call that there is a budget for, tells the observer, and puts an error through the table.
+    /// Makes a call whose turn it is, tells the observer, and puts an error through the table.
     async fn make<T, E: SdkFailure>(
         &self,
         operation: Operation,
         at: Option<&Scope>,
         call: impl Future<Output = Result<T, errors::Sdk<E>>>,
     ) -> Result<T, CloudError> {
-        let begun = (self.clock)();
+        let begun = self.clock.now();
         let answer = call.await.map_err(|error| convert(operation, error));
-        let now = (self.clock)();
+        let now = self.clock.now();
         let error = answer.as_ref().err();
         let throttled = error.filter(|error| error.class == Class::Throttled);
         if let (Some(family), Some(at), Some(error)) = (Family::of(operation), at, throttled) {
-            self.budgets().bucket(family, at, now).throttled(now, error.retry_after);
+            self.turns.throttled(family, at, error.retry_after);
         }
         self.observer.called(&Called { operation, at, error, took: now.since(begun) });
         answer
-    }
-
-    fn budgets(&self) -> std::sync::MutexGuard<'_, Budgets> {
-        self.budgets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -455,13 +437,31 @@ impl Read for Aws {
 }
 
 impl Write for Aws {
+    fn turn<'a>(&'a self, of: Changed<'a>) -> Turn<'a> {
+        Box::pin(async move {
+            let (operation, at) = match of {
+                Changed::Role(role) => (Operation::AttachRolePolicy, home_of(Operation::AttachRolePolicy, role).ok()),
+                Changed::Function(key) => (Operation::UpdateFunctionConfiguration, Some(key.scope.clone())),
+            };
+            match (Family::of(operation), at) {
+                (Some(family), Some(at)) => self.turns.take(family, &at, Kind::Write, LONGEST_WAIT).await,
+                // The call itself will say what is wrong.
+                (None, _) | (_, None) => Ok(()),
+            }
+        })
+    }
+
+    fn rate(&self, at: &Scope) -> Option<f64> {
+        Some(self.turns.rate(Family::Lambda, at))
+    }
+
     fn attach_policy<'a>(&'a self, role: &'a RoleArn, policy: &'a PolicyArn) -> Reply<'a, Receipt> {
         Box::pin(async move {
             let operation = Operation::AttachRolePolicy;
             let at = home_of(operation, role)?;
             let request = self.iam(&at).await.attach_role_policy();
             let request = request.role_name(role.key().name.as_str()).policy_arn(policy.as_str());
-            self.change(operation, &at, request.send()).await.map(|answer| receipt(&answer))
+            self.make(operation, Some(&at), request.send()).await.map(|answer| receipt(&answer))
         })
     }
 
@@ -475,7 +475,7 @@ impl Write for Aws {
                 .build();
             let request = self.lambda(&key.scope).await.update_function_configuration().vpc_config(network);
             let request = request.function_name(key.name.as_str()).set_revision_id(at.map(ToString::to_string));
-            self.change(operation, &key.scope, request.send()).await.map(|answer| receipt(&answer))
+            self.make(operation, Some(&key.scope), request.send()).await.map(|answer| receipt(&answer))
         })
     }
 }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::{Operation, Service};
+use crate::text::shown_within;
 
 /// What kind of error it is, as far as it makes a difference to what happens next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -58,6 +59,11 @@ pub enum Class {
 }
 
 impl Class {
+    /// Whether the same call may well succeed a moment later: what passes by itself, and is no matter of credentials.
+    pub fn passes_unchanged(self) -> bool {
+        self.passes() && self != Self::Credentials
+    }
+
     /// Whether such an error is likely to pass by itself, whatever was asked.
     pub fn passes(self) -> bool {
         matches!(
@@ -103,8 +109,8 @@ impl CloudError {
     pub fn local(operation: Operation, class: Class, code: &str, text: &str) -> Self {
         // Some texts go over several lines; a log line and a table have one.
         let text = UNTOLD.iter().fold(text, |text, part| text.split(part).next().unwrap_or_default());
-        let text = shortened(&text.split_whitespace().collect::<Vec<_>>().join(" "), LONGEST_TEXT);
-        let code = shortened(code, LONGEST_CODE);
+        let text = shown_within(&text.split_whitespace().collect::<Vec<_>>().join(" "), LONGEST_TEXT).into_owned();
+        let code = shown_within(code, LONGEST_CODE).into_owned();
         Self { operation, class, status: None, code, text, request_id: None, retry_after: None }
     }
 }
@@ -124,7 +130,7 @@ impl std::fmt::Display for CloudError {
             None => write!(f, "{operation} failed: {}", text.trim_end_matches('.'))?,
         }
         match &self.request_id {
-            Some(id) => write!(f, " (request {id})"),
+            Some(id) => write!(f, " (request {})", shown_within(id, LONGEST_CODE)),
             None => Ok(()),
         }
     }
@@ -139,13 +145,6 @@ const UNTOLD: [&str; 2] = ["Encoded authorization failure message", "The Canonic
 const LONGEST_TEXT: usize = 1000;
 /// The same of a code, which is a metric label too.
 const LONGEST_CODE: usize = 100;
-
-fn shortened(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
 
 /// Where an answer has no code, its status stands for one behind this word.
 pub(super) const NO_CODE: &str = "HTTP ";

@@ -7,14 +7,16 @@
 pub mod aws;
 pub mod budget;
 pub mod error;
+mod retry;
 mod types;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-pub use budget::{Family, Rates};
+pub use budget::{Family, Kind, Rates, Turns};
 pub use error::{Class, CloudError};
+pub use retry::{Pause, Retrying};
 pub use types::*;
 
 use crate::names::{AccountId, FunctionKey, Network, PolicyArn, Region, RevisionId, RoleArn, RoleName, Scope, VpcId};
@@ -87,8 +89,31 @@ pub trait Read: Send + Sync {
     ) -> Reply<'a, Page<Interface>>;
 }
 
+/// What a change is made to.
+#[derive(Clone, Copy, Debug)]
+pub enum Changed<'a> {
+    /// The policies of a role.
+    Role(&'a RoleArn),
+    /// The VPC configuration of a function.
+    Function(&'a FunctionKey),
+}
+
+/// The turn of a change, to be awaited. The error is how far away it is, where that is too far.
+pub type Turn<'a> = Pin<Box<dyn Future<Output = Result<(), Duration>> + Send + 'a>>;
+
 /// What changes AWS. These two calls, and nothing else in the program.
 pub trait Write: Send + Sync {
+    /// Waits for the turn of a change and takes it, so that the call itself goes out at once. Where it is so far away that
+    /// the decision could be out of date by then, nothing is waited for or taken.
+    fn turn<'a>(&'a self, _of: Changed<'a>) -> Turn<'a> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// How many requests a second to Lambda's control plane are possible now; none where nobody counts them.
+    fn rate(&self, _at: &Scope) -> Option<f64> {
+        None
+    }
+
     /// Attaches a managed policy to a role (`iam:AttachRolePolicy`). Repeating it does no harm.
     fn attach_policy<'a>(&'a self, role: &'a RoleArn, policy: &'a PolicyArn) -> Reply<'a, Receipt>;
 
@@ -243,7 +268,7 @@ impl Called<'_> {
 pub trait CallObserver: Send + Sync {
     /// A call has ended.
     fn called(&self, call: &Called<'_>);
-    /// A call waits this long for the budget of its family.
+    /// A call has waited this long for the budget of its family.
     fn waits(&self, family: Family, wait: Duration);
 }
 

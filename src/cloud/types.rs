@@ -9,6 +9,7 @@ use crate::names::{
     AccountId, AliasName, FunctionName, Network, Pair, Region, RevisionId, RoleArn, SecurityGroupId, SubnetId, Time,
     Version, VpcId,
 };
+use crate::text::{shown, shown_within};
 
 /// One page of a listing, and where the next begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,8 +105,33 @@ pub enum State {
     Inactive,
     /// The creation failed; only deleting and creating it again helps.
     Failed(Failure),
+    /// Being deleted, for which it may have to drain first; updates are refused with 409, as in the next three.
+    Deleting,
+    /// Being deactivated.
+    Deactivating,
+    /// Deactivated.
+    Deactivated,
+    /// Active, but not to be invoked.
+    ActiveNonInvocable,
     /// Something else, by AWS's word.
     Other(String),
+}
+
+impl State {
+    /// AWS's word for it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Active => "Active",
+            Self::Inactive => "Inactive",
+            Self::Failed(_) => "Failed",
+            Self::Deleting => "Deleting",
+            Self::Deactivating => "Deactivating",
+            Self::Deactivated => "Deactivated",
+            Self::ActiveNonInvocable => "ActiveNonInvocable",
+            Self::Other(name) => name,
+        }
+    }
 }
 
 /// `LastUpdateStatus` of a function.
@@ -140,7 +166,7 @@ impl Failure {
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { code, text } = self;
-        write!(f, "{code}: {text}")
+        write!(f, "{}: {}", shown_within(code, 100), shown(text))
     }
 }
 

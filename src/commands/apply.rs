@@ -1,6 +1,6 @@
 //! `apply`: plan, ask, carry out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use super::print::{self, Summary};
 use super::run::told_to_stop;
 use super::{ApplyArgs, Failure, audit, exit};
 use crate::engine::{self, Controller, Event, Notice, Observer, Signal};
-use crate::names::FunctionKey;
-use crate::plan::{Admitted, Answer, Change, GuardLimits, Line, Outcome, State};
+use crate::names::{Digest, FunctionKey, Scope};
+use crate::plan::{Admitted, Answer, Change, GuardLimits, Line, Outcome, Plan, State};
 use crate::settings::Settings;
 
 pub(super) async fn run(settings: Settings, args: &ApplyArgs) -> Result<ExitCode, Failure> {
@@ -23,27 +23,25 @@ pub(super) async fn run(settings: Settings, args: &ApplyArgs) -> Result<ExitCode
     let Some(desired) = controller.desired() else { return Ok(exit::ERROR) };
     print::out(&print::plan(&plan, desired, controller.facts(), &GuardLimits::of(&settings.guard)))?;
     let summary = Summary::of(&plan);
-    let to_do: BTreeMap<FunctionKey, Change> = plan
+    let mut to_do: BTreeMap<FunctionKey, Change> = plan
         .lines
         .iter()
         .filter(|line| line.outcome().is_none())
         .filter_map(Line::change)
         .map(|change| (change.key.clone(), change.clone()))
         .collect();
-    let going_on = plan.lines.iter().filter_map(Line::outcome).any(|outcome| outcome.state() == State::Progressing);
+    let going_on = plan.lines.iter().any(|line| line.state() == Some(State::Progressing));
     if to_do.is_empty() && !going_on {
         let fine = summary == Summary { in_sync: summary.in_sync, ..Summary::default() };
         return Ok(if fine { exit::FINE } else { exit::ERROR });
     }
-    if let Some(id) = args.approve.as_ref().filter(|id| !plan.id.as_str().starts_with(id.as_str())) {
-        return Err(Failure::Other(format!(
-            "the plan is {} now, not {id}: something has changed since it was looked at; look at it again, and approve that",
-            plan.id.short()
-        )));
+    if let Some(id) = &args.approve {
+        let scopes = approved(&plan, id)?;
+        to_do.retain(|key, _| scopes.contains(&key.scope));
     }
     let asked = !args.yes && args.approve.is_none();
     if !to_do.is_empty() && asked && !agreed(to_do.len())? {
-        anstream::eprintln!("nothing was changed");
+        print::tell("nothing was changed");
         return Ok(exit::ERROR);
     }
     let progress = Arc::new(Progress::new(to_do.keys().cloned().collect()));
@@ -52,7 +50,22 @@ pub(super) async fn run(settings: Settings, args: &ApplyArgs) -> Result<ExitCode
     let signals = signals(args.timeout)?;
     let controller = engine::run(controller, &ports, vec![Event::Tick], signals, Controller::at_rest).await;
     progress.bar.finish_and_clear();
-    report(&controller, session.clock()())
+    report(&controller, session.clock().now())
+}
+
+/// The scopes whose changes this id approves: one of them, or all.
+fn approved(plan: &Plan, id: &str) -> Result<BTreeSet<Scope>, Failure> {
+    let means = |of: &Digest| of.as_str().starts_with(id);
+    let scopes = plan.ids.iter().filter(|(_, of)| means(&plan.id) || means(of)).map(|(scope, _)| scope.clone());
+    let scopes: BTreeSet<Scope> = scopes.collect();
+    if scopes.is_empty() && !means(&plan.id) {
+        let now: BTreeSet<&str> = plan.ids.values().chain([&plan.id]).map(Digest::short).collect();
+        return Err(Failure::Other(format!(
+            "the plan is {} now, not {id}: something has changed since it was looked at; look at it again, and approve that",
+            now.into_iter().collect::<Vec<_>>().join(" or ")
+        )));
+    }
+    Ok(scopes)
 }
 
 /// Says how each function stands that is not in sync, and what that makes of the whole.
@@ -101,7 +114,7 @@ fn signals(timeout: std::time::Duration) -> Result<mpsc::Receiver<Signal>, Failu
         tokio::select! {
             () = stop => {}
             () = tokio::time::sleep(timeout) => {
-                anstream::eprintln!("giving up after {timeout:?}");
+                print::tell(&format!("giving up after {timeout:?}"));
             }
         }
         // The work may be done already.

@@ -11,6 +11,7 @@ use crate::telemetry::{AuditTrail, LogJournal};
 pub(super) fn of_daemon(settings: &Settings) -> Result<LogJournal, Failure> {
     match &settings.audit {
         Some(Audit::File(path)) => file(path),
+        Some(Audit::None) => Ok(LogJournal::alone()),
         Some(Audit::Stdout) | None => stream("stdout", AuditTrail::stdout()),
     }
 }
@@ -19,6 +20,7 @@ pub(super) fn of_daemon(settings: &Settings) -> Result<LogJournal, Failure> {
 pub(super) fn of_apply(settings: &Settings) -> Result<LogJournal, Failure> {
     match &settings.audit {
         Some(Audit::File(path)) => file(path),
+        Some(Audit::None) => Ok(LogJournal::alone()),
         Some(Audit::Stdout) | None if io::stderr().is_terminal() => Ok(LogJournal::alone()),
         Some(Audit::Stdout) | None => stream("stderr", AuditTrail::stderr()),
     }
@@ -27,15 +29,18 @@ pub(super) fn of_apply(settings: &Settings) -> Result<LogJournal, Failure> {
 fn file(path: &Path) -> Result<LogJournal, Failure> {
     AuditTrail::file(path).map(LogJournal::with).map_err(|error| {
         Failure::Other(format!(
-            "cannot write the audit trail {}: {error}; its directory must exist and be writable: mend that, or name \
-             another file with --audit or `audit` in the settings",
+            "cannot write the audit trail {}: {error}; its directory must exist and be writable: mend that, name another \
+             file with --audit or `audit` in the settings, or say \"none\" there to keep no trail",
             path.display()
         ))
     })
 }
 
 fn stream(name: &str, trail: io::Result<AuditTrail>) -> Result<LogJournal, Failure> {
-    let wrong =
-        |error| Failure::Other(format!("cannot write the audit trail to {name}: {error}; name a file with --audit"));
+    let wrong = |error| {
+        Failure::Other(format!(
+            "cannot write the audit trail to {name}: {error}; name a file with --audit, or say \"none\" to keep no trail"
+        ))
+    };
     trail.map(LogJournal::with).map_err(wrong)
 }

@@ -1,30 +1,37 @@
 //! What the commands that talk to AWS share: the connection, the clock, and the reading of the desired state.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::{OnceCell, watch};
 
 use super::Failure;
 use crate::cloud::aws::{Access, Aws, Deadlines, Endpoint};
-use crate::cloud::{CallObserver, Read};
-use crate::desired::{Accounts, DesiredState, Files, LoadFailure};
+use crate::cloud::{CallObserver, Read, Retrying};
+use crate::desired::{Accounts, At, DesiredState, Files, LoadFailure, Reading, Traces};
 use crate::engine::{Load, Loading};
-use crate::file::Unusable;
+use crate::file::{self, Beside, Unusable};
 use crate::names::{AccountId, Clock, Digest, Region, Time};
 use crate::plan;
-use crate::settings::Settings;
+use crate::settings::{self, Overrides, Settings};
 
-/// The system's clock, except that it never goes back.
+/// The machine's clocks: the wall clock, and the time of this process, which nobody sets.
 pub(super) fn clock() -> Clock {
-    let latest = AtomicU64::new(0);
-    Arc::new(move || {
-        let now = Time::from_system(SystemTime::now());
-        Time(latest.fetch_max(now.0, Ordering::Relaxed).max(now.0))
-    })
+    let wall = || Time::from_system(SystemTime::now());
+    let (begun, since) = (wall(), since_boot());
+    Clock::with_wall(move || begun + since_boot().saturating_sub(since), wall)
+}
+
+/// How long the machine has been running, the time that it was suspended as well where the system counts that.
+fn since_boot() -> Duration {
+    #[cfg(target_os = "linux")]
+    let clock = ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    let clock = ClockId::Monotonic;
+    clock_gettime(clock).try_into().unwrap_or_default()
 }
 
 /// The connection to AWS that these settings mean.
@@ -41,6 +48,11 @@ pub(super) async fn aws(
     Arc::new(Aws::connect(endpoint, access, Deadlines::default(), settings.limits.rates, observer, clock).await)
 }
 
+/// The same connection, for reading: what fails is tried again.
+pub(super) fn reading(aws: &Arc<Aws>, clock: &Clock) -> Arc<dyn Read> {
+    Arc::new(Retrying::new(Arc::<Aws>::clone(aws), clock.clone()))
+}
+
 /// The region of entries that state none, where no SDK is asked (profiles are not looked at).
 pub(super) fn region_of_environment() -> Option<Region> {
     let region = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|name| std::env::var(name).ok());
@@ -54,56 +66,68 @@ pub(super) fn named_accounts(settings: &Settings) -> BTreeMap<String, AccountId>
 
 /// Reads the desired state, and finds out whose the credentials are if the file leaves the account to them.
 pub(super) struct Loader {
-    path: watch::Receiver<PathBuf>,
+    at: watch::Receiver<At>,
+    reading: Reading,
     named: BTreeMap<String, AccountId>,
     region: Option<Region>,
     read: Arc<dyn Read>,
     own: OnceCell<AccountId>,
 }
 
+/// What these settings say is read.
+pub(super) fn desired_at(settings: &Settings) -> At {
+    At { path: settings.desired.clone(), allowed: settings.files.clone() }
+}
+
+/// The settings, where no daemon follows them.
+pub(super) async fn settings(path: Option<&Path>, overrides: &Overrides) -> Result<Settings, Failure> {
+    let (given, overrides) = (path.map(Path::to_owned), overrides.clone());
+    let shown = path.unwrap_or(Path::new(settings::DEFAULT_PATH));
+    let read = Beside::default().at(shown, move || Settings::load(given.as_deref(), &overrides)).await;
+    Ok(read.map_err(Unusable::from)??)
+}
+
 impl Loader {
     pub(super) fn new(settings: &Settings, region: Option<Region>, read: Arc<dyn Read>) -> Self {
-        let (_, path) = watch::channel(settings.desired.clone());
-        Self { path, named: named_accounts(settings), region, read, own: OnceCell::new() }
+        let (_, at) = watch::channel(desired_at(settings));
+        let reading = Reading::new(Arc::default());
+        Self { at, reading, named: named_accounts(settings), region, read, own: OnceCell::new() }
     }
 
-    /// The same, but what is read is where this says at the time.
-    pub(super) fn following(self, path: watch::Receiver<PathBuf>) -> Self {
-        Self { path, ..self }
+    /// The same, but what is read is where this says at the time, and these are the traces of what happens there.
+    pub(super) fn following(self, at: watch::Receiver<At>, traces: Arc<Traces>) -> Self {
+        Self { at, reading: Reading::new(traces), ..self }
+    }
+
+    /// What the file says by itself: nothing is asked of AWS.
+    pub(super) async fn unasked(&self) -> Result<Option<DesiredState>, Unusable> {
+        Ok(self.next(None).await?.map(|(state, _)| state))
+    }
+
+    /// What the file says, and as what it was read; none if it is in force.
+    async fn next(&self, in_force: Option<Digest>) -> Result<Option<(DesiredState, Files)>, Unusable> {
+        let (at, accounts) = (self.at.borrow().clone(), self.accounts());
+        let is_in_force = |files: &Files| in_force.as_ref().is_some_and(|digest| files.have(digest));
+        let judge = move |files: &Files| DesiredState::of(files, &accounts).map(|state| (state, files.clone()));
+        let read = |at: &At| Files::read(&at.path, &at.allowed);
+        self.reading.next(&at, read, is_in_force, judge, |_| false).await
+    }
+
+    /// With the account of the credentials, once that was asked.
+    fn accounts(&self) -> Accounts {
+        let own = self.own.get().cloned().unwrap_or_else(AccountId::nobody);
+        Accounts { named: self.named.clone(), own, region: self.region.clone() }
     }
 
     async fn read_anew(&self, in_force: Option<Digest>) -> Result<Option<DesiredState>, LoadFailure> {
-        let path = self.path.borrow().clone();
-        let files = aside(move || Files::read(&path)).await;
-        if in_force.is_some_and(|digest| files.have(&digest)) {
-            return Ok(None);
-        }
-        let accounts = Accounts::without_aws(self.named.clone(), self.region.clone());
-        let state = resolve(&files, &accounts).await?;
+        let Some((state, files)) = self.next(in_force).await? else { return Ok(None) };
         let Some(region) = state.region_of_nobody() else { return Ok(Some(state)) };
         let asked = || async { self.read.caller_identity(None, region).await.map(|identity| identity.account) };
-        let own = self.own.get_or_try_init(asked).await.map_err(LoadFailure::Identity)?;
-        Ok(Some(resolve(&files, &Accounts { own: own.clone(), ..accounts }).await?))
+        self.own.get_or_try_init(asked).await.map_err(LoadFailure::Identity)?;
+        let accounts = self.accounts();
+        Ok(Some(file::aside(move || DesiredState::of(&files, &accounts)).await?))
     }
 }
-
-async fn resolve(files: &Files, accounts: &Accounts) -> Result<DesiredState, Unusable> {
-    let (files, accounts) = (files.clone(), accounts.clone());
-    aside(move || DesiredState::of(&files, &accounts)).await
-}
-
-/// Does what takes its time, a slow disk or a file of megabytes, beside the threads that everything else needs.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // Given up at the program's end, and nobody waits for it any more.
-            Err(_) => std::future::pending().await,
-        },
-    }
-}
-
 impl Load for Loader {
     fn load(&self, in_force: Option<Digest>) -> Loading<'_> {
         Box::pin(self.read_anew(in_force))

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::connect::clock;
 use super::follow::SettingsFile;
-use super::run::{daemon, told_to_stop};
+use super::run::{Watching, daemon, told_to_stop};
 use super::{DemoArgs, Failure, exit, simulate};
 use crate::cloud::aws::Endpoint;
 use crate::cloud::{Class, Operation};
@@ -41,8 +41,9 @@ pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     world.timings.propagation = Some(SLOW_IAM.as_secs_f64());
     let door = simulate::open(&world, args.time_scale, clock()).map_err(simulate::wrong)?;
     let audit = Some(Audit::File(folder.audit()));
-    let overrides = Overrides { listen: Some(metrics_at), audit, ..Overrides::default() };
-    let settings = SettingsFile::read(Some(&folder.settings()), overrides)?;
+    let state = Some(folder.path.join("state"));
+    let overrides = Overrides { listen: Some(metrics_at), audit, state, ..Overrides::default() };
+    let settings = SettingsFile::read(Some(&folder.settings()), overrides).await?;
     let throttled = Misbehaviour::Throttled(Some(Duration::from_secs(1)));
     let fault = Fault::always(throttled).on(Operation::UpdateFunctionConfiguration.name()).times(1);
     door.with(|aws, _| aws.faults.add(fault));
@@ -69,7 +70,9 @@ pub(super) async fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
         let _ = stopper.send(Signal::Stop).await;
     });
     let endpoint = Endpoint::Emulator { url: format!("http://{aws_at}"), access_key: "demo".to_owned() };
-    let ended = daemon(settings, &endpoint, metrics, send, signals, Some(story)).await;
+    let ended =
+        daemon(settings, &endpoint, metrics, send, signals, Watching { listening: Some(story), ..Watching::default() })
+            .await;
     serving.abort();
     ended?;
     say("\nThe demo has ended.");
@@ -222,6 +225,7 @@ impl Story {
                 ));
             }
             (_, Answer::Failed(error)) => say(format!("{name}: {error}")),
+            (_, Answer::NotSent { .. }) => {}
             (_, Answer::NotJournaled(error)) => say(format!("{name}: not recorded, so not done: {error}")),
         }
     }
@@ -261,7 +265,11 @@ impl Observer for Story {
                 say(format!("{}: {}: {why}", key.name, outcome.state().name()));
             }
             Notice::Confirmed
-            | Notice::Approved(_)
+            | Notice::Settings { .. }
+            | Notice::Approved { .. }
+            | Notice::NotRecalled { .. }
+            | Notice::RecordUnread { .. }
+            | Notice::Stored { .. }
             | Notice::Sweeping(_)
             | Notice::Swept { .. }
             | Notice::Behind { .. }

@@ -6,15 +6,17 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::desired::Watch;
+use super::connect::desired_at;
+use crate::desired::{At, Files, Reading, Traces, Watch};
 use crate::engine::{Cadence, Signal};
-use crate::file::Unusable;
+use crate::file::{Allowed, Unusable};
+use crate::names::Digest;
 use crate::plan::Limits;
-use crate::settings::{self, Overrides, Settings};
+use crate::settings::{self, Mode, Overrides, Settings};
 
 /// The settings of a daemon, and where they come from.
 pub(super) struct SettingsFile {
-    path: PathBuf,
+    at: At,
     overrides: Overrides,
     /// Whether there was a file at any time. Before that, none means the defaults; afterwards it is a mistake.
     found: bool,
@@ -22,20 +24,31 @@ pub(super) struct SettingsFile {
     started: Settings,
     /// What is in force, as far as it could be taken over.
     in_force: Settings,
+    /// The digest of the file that says so; none where there is no file.
+    digest: Option<Digest>,
     /// What was wrong when the file was last read.
     refused: Option<Unusable>,
+    reading: Reading,
+    traces: Arc<Traces>,
     /// Somebody asks to read it now.
     asked: Arc<Notify>,
 }
 
 impl SettingsFile {
     /// Reads the settings for the first time.
-    pub(super) fn read(path: Option<&Path>, overrides: Overrides) -> Result<Self, Unusable> {
-        let started = Settings::load(path, &overrides)?;
-        let path = path.unwrap_or(Path::new(settings::DEFAULT_PATH)).to_owned();
-        let found = settings::is_there(&path);
-        let asked = Arc::default();
-        Ok(Self { path, overrides, found, in_force: started.clone(), started, refused: None, asked })
+    pub(super) async fn read(path: Option<&Path>, overrides: Overrides) -> Result<Self, Unusable> {
+        let at = At { path: path.unwrap_or(Path::new(settings::DEFAULT_PATH)).to_owned(), allowed: Allowed::default() };
+        let traces = Arc::<Traces>::default();
+        let reading = Reading::new(Arc::clone(&traces));
+        let defaults = Settings::new(&overrides);
+        let (found, in_force, asked) = (path.is_some(), defaults.clone(), Arc::default());
+        let (digest, refused) = (None, None);
+        let mut file =
+            Self { at, overrides, found, started: defaults, in_force, digest, refused, reading, traces, asked };
+        if let Some(settings) = file.next().await? {
+            (file.started, file.in_force) = (settings.clone(), settings);
+        }
+        Ok(file)
     }
 
     /// What is in force.
@@ -48,62 +61,85 @@ impl SettingsFile {
         Arc::clone(&self.asked)
     }
 
-    /// Reads the file again. Returns the settings if they are others now; what is wrong with the file, and what needs a
-    /// restart, is told once.
-    fn read_again(&mut self) -> Option<&Settings> {
-        self.found |= settings::is_there(&self.path);
-        if !self.found {
-            return None;
-        }
-        match Settings::load(Some(&self.path), &self.overrides) {
+    /// Reads the file again. Returns what is new about it, to be told to the controller; what is wrong with the file, and
+    /// what needs a restart, is logged once.
+    async fn read_again(&mut self) -> Vec<Signal> {
+        let mut signals = Vec::new();
+        match self.next().await {
             Err(unusable) => {
                 if self.refused.as_ref() != Some(&unusable) {
                     tracing::error!("the settings cannot be used, the last good ones stay in force: {unusable}");
+                    signals.push(Signal::SettingsRead(Some(unusable.to_string().into())));
                 }
                 self.refused = Some(unusable);
-                None
             }
             Ok(settings) => {
                 if self.refused.take().is_some() {
                     tracing::info!("the settings are valid again");
+                    signals.push(Signal::SettingsRead(None));
                 }
-                if settings == self.in_force {
-                    return None;
-                }
+                let Some(settings) = settings.filter(|settings| *settings != self.in_force) else { return signals };
                 let restart = self.started.needs_restart(&settings);
                 if !restart.is_empty() {
                     let keys = restart.join(", ");
                     tracing::warn!(keys, "these settings take effect when the daemon is started again: {keys}");
                 }
                 tracing::info!("new settings are in force");
+                signals.push(Signal::Settle(Box::new(Limits::of(&settings)), Cadence::of(&settings)));
                 self.in_force = settings;
-                Some(&self.in_force)
+            }
+        }
+        signals
+    }
+
+    /// What the file says now; none if that is in force, or if there is no file and never was one.
+    ///
+    /// It is read like the desired state. But with `mode = "observe"` it is in force at once: whoever stops everything must not wait, and
+    /// nothing is changed by it.
+    async fn next(&mut self) -> Result<Option<Settings>, Unusable> {
+        self.found |= self.reading.is_there(&self.at).await?;
+        if !self.found {
+            return Ok(None);
+        }
+        let overrides = self.overrides.clone();
+        let judge = move |files: &Files| match files.sources().first() {
+            Some(source) => Ok((Settings::check(source, &overrides)?, source.digest().clone())),
+            None => Err(Unusable(files.unread().to_vec())),
+        };
+        let is_in_force = |files: &Files| self.digest.as_ref().is_some_and(|digest| files.have(digest));
+        let stops = |(settings, _): &(Settings, Digest)| settings.mode == Mode::Observe;
+        let read = |at: &At| Files::settings(&at.path);
+        let Some((settings, digest)) = self.reading.next(&self.at, read, is_in_force, judge, stops).await? else {
+            return Ok(None);
+        };
+        self.digest = Some(digest);
+        Ok(Some(settings))
+    }
+}
+
+/// Reads the settings again when their file changes, when somebody asks for it, and at each poll. They go to the controller
+/// as a signal, and the place of the desired state to whoever follows that.
+pub(super) async fn settings(mut file: SettingsFile, desired: watch::Sender<At>, send: mpsc::Sender<Signal>) {
+    let mut watch = Watch::new(&file.at.path, Arc::clone(&file.traces)).await;
+    let asked = file.asked();
+    loop {
+        tokio::select! { _ = watch.changed_or_due() => {}, () = asked.notified() => {} }
+        let signals = file.read_again().await;
+        let now = desired_at(file.settings());
+        desired.send_if_modified(|at| std::mem::replace(at, now.clone()) != now);
+        for signal in signals {
+            if send.send(signal).await.is_err() {
+                return;
             }
         }
     }
 }
 
-/// Reads the settings again when their file changes, when somebody asks for it, and at each poll. They go to the controller as a signal, and the
-/// place of the desired state to whoever follows that.
-pub(super) async fn settings(mut file: SettingsFile, desired: watch::Sender<PathBuf>, send: mpsc::Sender<Signal>) {
-    let mut watch = Watch::new(&file.path);
-    let asked = file.asked();
-    loop {
-        tokio::select! { _ = watch.changed_or_due() => {}, () = asked.notified() => {} }
-        let Some(settings) = file.read_again() else { continue };
-        desired.send_if_modified(|path| std::mem::replace(path, settings.desired.clone()) != settings.desired);
-        let signal = Signal::Settle(Box::new(Limits::of(settings)), Cadence::of(settings));
-        if send.send(signal).await.is_err() {
-            return;
-        }
-    }
-}
-
 /// Turns events of the desired state's file into signals; the controller polls by itself.
-pub(super) async fn desired(mut path: watch::Receiver<PathBuf>, send: mpsc::Sender<Signal>) {
+pub(super) async fn desired(mut at: watch::Receiver<At>, traces: Arc<Traces>, send: mpsc::Sender<Signal>) {
     loop {
-        let now = path.borrow_and_update().clone();
-        let mut watch = Watch::new(&now);
+        let now: PathBuf = at.borrow_and_update().path.clone();
+        let mut watch = Watch::new(&now, Arc::clone(&traces)).await;
         loop {
             tokio::select! {
                 () = watch.changed() => {
@@ -111,7 +147,7 @@ pub(super) async fn desired(mut path: watch::Receiver<PathBuf>, send: mpsc::Send
                         return;
                     }
                 }
-                moved = path.changed() => match moved {
+                moved = at.changed() => match moved {
                     Ok(()) => break,
                     // Whoever could say so has ended, and so has the daemon.
                     Err(_) => return,
@@ -134,11 +170,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("controller.toml");
         std::fs::write(&path, "settle = '1s'").unwrap();
-        let file = SettingsFile::read(Some(&path), Overrides::default()).unwrap();
+        let file = SettingsFile::read(Some(&path), Overrides::default()).await.unwrap();
         // Before anybody watches, so that no event tells of it.
-        std::fs::write(&path, "settle = '2s'").unwrap();
+        std::fs::write(&path, "mode = 'observe'\nsettle = '2s'\n").unwrap();
         let (asked, begun) = (file.asked(), Instant::now());
-        let (desired, _) = watch::channel(file.settings().desired.clone());
+        let (desired, _) = watch::channel(desired_at(file.settings()));
         let (send, mut signals) = mpsc::channel(1);
         let following = tokio::spawn(settings(file, desired, send));
         asked.notify_one();

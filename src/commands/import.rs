@@ -14,7 +14,6 @@ use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use self::adopt::{Adopted, Outside, adopt};
 use self::text::{one_line, place};
@@ -22,33 +21,30 @@ use super::{Failure, ImportArgs, connect, exit, print};
 use crate::cloud::aws::{Aws, Endpoint};
 use crate::cloud::{Function, Listed, Read, Unobserved};
 use crate::desired::Accounts;
-use crate::live::{self, Facts, Fault, Seen, Surveyed};
-use crate::names::{AccountId, Clock, Region, Scope};
-use crate::plan::{Limits, Pace, Why};
+use crate::live::{self, Facts, Fault};
+use crate::names::{AccountId, Region, Scope};
+use crate::plan::{Limits, Why};
 use crate::settings::Settings;
-
-/// How often a region is looked at, if what went wrong may pass by itself.
-const TRIES: u32 = 3;
-/// The pause after the first try; it grows by the same after each.
-const PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(settings: &Settings, args: &ImportArgs) -> Result<ExitCode, Failure> {
     let target = Target::of(&args.output)?;
     let clock = connect::clock();
-    let aws = connect::aws(settings, &Endpoint::Environment, Arc::new(Unobserved), Arc::clone(&clock)).await;
+    let aws = connect::aws(settings, &Endpoint::Environment, Arc::new(Unobserved), clock.clone()).await;
     let regions = regions(args, &aws);
     let Some(any) = regions.first() else {
         let none = "no region is known to look at: pass --region eu-west-1, or set AWS_REGION";
         return Err(Failure::Other(none.to_owned()));
     };
-    let account = account(settings, args, &*aws, any).await?;
+    let read = connect::reading(&aws, &clock);
+    let account = account(settings, args, &*read, any).await?;
     let mut facts = Facts::default();
     for region in regions {
         let scope = Scope { account: account.clone(), region };
-        facts.surveyed(look(&*aws, &scope, args, &clock).await?);
+        let found = live::fleet(&*read, &scope, |listed| picked(args, listed), clock.now()).await;
+        facts.surveyed(found.map_err(|fault| unlisted(&scope, &fault))?);
     }
     let outside = if args.detached { Outside::Listed } else { Outside::LeftOut };
-    let adopted = adopt(&facts, outside, &Limits::attended(settings), clock())
+    let adopted = adopt(&facts, outside, &Limits::attended(settings), clock.now())
         .map_err(|text| Failure::Other(format!("this is a defect of the program, and nothing was written: {text}")))?;
     tell(&adopted);
     if adopted.listed.is_empty() {
@@ -86,54 +82,11 @@ async fn account(
     })
 }
 
-/// Looks at a region; again after a while, if something could not be read that may be read then. All of it is looked at
-/// again, though a single role may have failed: so what is written was seen at one time, and roles of functions that have
-/// gone or changed meanwhile are not mixed up with it.
-async fn look(read: &dyn Read, scope: &Scope, args: &ImportArgs, clock: &Clock) -> Result<Surveyed, Failure> {
-    let mut tries = 0;
-    loop {
-        let found = live::fleet(read, scope, |listed| picked(args, listed), clock()).await;
-        tries += 1;
-        let Some(fault) = passing(&found).filter(|_| tries < TRIES) else {
-            return found.map_err(|fault| unlisted(scope, &fault));
-        };
-        let pause = fault.retry_after().unwrap_or_default().max(PAUSE * tries);
-        anstream::eprintln!("{}: {}; again in {pause:?}", scope.region, Why::unread(&fault));
-        tokio::time::sleep(pause).await;
-    }
-}
-
 /// Whether a function is asked for. One that cannot be understood may be in any VPC.
 fn picked(args: &ImportArgs, Listed { name, version: _, function }: &Listed) -> bool {
     let in_vpc = |function: &Function| function.vpc.as_ref().is_some_and(|vpc| args.vpc.contains(vpc));
     (args.name.is_empty() || args.name.iter().any(|pattern| pattern.fits(name)))
         && (args.vpc.is_empty() || function.as_ref().map_or(true, in_vpc))
-}
-
-/// Something that could not be read, and may be read a while later.
-fn passing(found: &Result<Surveyed, Fault>) -> Option<Fault> {
-    let found = match found {
-        Ok(found) => found,
-        Err(fault) => return Some(fault.clone()).filter(passes),
-    };
-    let functions = found.facts.functions.values().filter_map(unknown);
-    let vpcs = found.facts.vpcs.values().filter_map(unknown);
-    functions.chain(vpcs).chain(found.roles.values().filter_map(unknown)).find(|fault| passes(fault)).cloned()
-}
-
-fn unknown<T>(seen: &Seen<T>) -> Option<&Fault> {
-    match seen {
-        Seen::Unknown(fault) => Some(fault),
-        Seen::Present(_) | Seen::Absent => None,
-    }
-}
-
-fn passes(fault: &Fault) -> bool {
-    match fault {
-        Fault::Unread => true,
-        Fault::WrongAccount(_) => false,
-        Fault::Failed(error) => error.class.passes() && Why::answered(error).reason.pace() != Pace::Denied,
-    }
 }
 
 fn unlisted(scope: &Scope, fault: &Fault) -> Failure {
@@ -161,7 +114,7 @@ fn nothing(Adopted { left_out, outside, .. }: &Adopted) -> String {
 fn tell(adopted: &Adopted) {
     for (key, doubt) in adopted.doubts() {
         let level = if doubt.unread { "error" } else { "note" };
-        anstream::eprintln!("{level}: {}: {}", key, one_line(&doubt.text));
+        print::tell(&format!("{level}: {}: {}", key, one_line(&doubt.text)));
     }
 }
 
@@ -173,9 +126,9 @@ fn tell_written(adopted: &Adopted, facts: &Facts, target: &Target<'_>) {
         0 => String::new(),
         number => format!("; {number} not listed, as the comments at the end say"),
     };
-    anstream::eprintln!("{functions} in {networks}{rest}");
+    print::tell(&format!("{functions} in {networks}{rest}"));
     if let Target::File(path) = target {
-        anstream::eprintln!("written to {0}; see it with: lambda-vpc-controller plan --desired {0}", path.display());
+        print::tell(&format!("written to {0}; see it with: lambda-vpc-controller plan --desired {0}", path.display()));
     }
 }
 

@@ -30,8 +30,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::file::Unusable;
 use crate::names::{AccountId, FunctionName, NamePattern, Region, RoleArn, VpcId};
 use crate::plan::Limits;
-use crate::settings::{self, Audit, Mode, Overrides, Settings};
-use crate::telemetry::LogFormat;
+use crate::settings::{self, Audit, Mode, Overrides};
+use crate::telemetry::{LogFormat, LogWriter};
 
 /// Keeps AWS Lambda functions attached to the VPCs that a file says.
 ///
@@ -89,7 +89,8 @@ enum Command {
     Import(ImportArgs),
     /// Ask a running daemon how the fleet stands, or why one function is as it is.
     ///
-    /// Exit code: 0 if everything that was asked for is as the file says, 2 if not yet, 1 on an error.
+    /// Exit code: 0 if everything that was asked for is as the file says, 2 if not yet, 1 on an error, also one in the
+    /// settings of the daemon.
     Status(StatusArgs),
     /// Ask the daemon of these settings whether it is alive, or ready: for the health check of a container.
     ///
@@ -99,8 +100,8 @@ enum Command {
     Schema(SchemaArgs),
     /// Print the policy that IAM must give the controller's role for these settings: the least, as JSON.
     ///
-    /// What the settings forbid becomes a condition: policies that may not be attached, VPCs that may not be attached to, and
-    /// taking functions out of their VPC. With a mode of `observe` it allows reading alone.
+    /// What the settings forbid becomes a condition: policies that may not be attached, VPCs that may not be attached to,
+    /// and taking functions out of their VPC. With a mode of `observe` it allows reading alone.
     IamPolicy(IamPolicyArgs),
     /// Print a script that completes commands and flags in a shell.
     Completions(CompletionsArgs),
@@ -131,9 +132,12 @@ struct RunArgs {
     /// How long a function that somebody else just changed is left alone [default: 60s].
     #[arg(long, value_name = "TIME", env = "LAMBDA_VPC_SETTLE", hide_env_values = true, value_parser = settings::parse_duration)]
     settle: Option<Duration>,
-    /// Where every change is recorded before and after: a file, or `stdout` [default: stdout].
+    /// Where every change is recorded before and after: a file, `stdout`, or `none` [default: stdout].
     #[arg(long, value_name = "FILE", env = "LAMBDA_VPC_AUDIT", hide_env_values = true, value_parser = Audit::parse)]
     audit: Option<Audit>,
+    /// The state directory: guard counts and spent approvals, kept over restarts [default: none, nothing is kept].
+    #[arg(long, value_name = "DIR", env = "LAMBDA_VPC_STATE", hide_env_values = true)]
+    state: Option<PathBuf>,
 }
 
 /// How what was found in files is printed.
@@ -168,7 +172,8 @@ struct ApplyArgs {
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
-    /// Do not ask, if this is the id of the plan as it stands now: agrees to what was looked at, and to nothing else.
+    /// Do not ask, if this is the id of the plan as it stands now, or of one account and region in it: agrees to what was
+    /// looked at, and to nothing else.
     #[arg(long, value_name = "ID", value_parser = settings::parse_plan_id, conflicts_with = "yes")]
     approve: Option<String>,
     /// Give up after this time; what was begun in AWS goes on there.
@@ -424,26 +429,30 @@ impl Cli {
     }
 
     /// Runs the command. What goes wrong is told on stderr.
-    pub async fn run(self) -> ExitCode {
+    pub async fn run(self, log: &LogWriter) -> ExitCode {
         let overrides = Overrides { desired: self.desired, mode: self.mode, ..Overrides::default() };
-        let settings = |overrides: &Overrides| Settings::load(self.config.as_deref(), overrides).map_err(Failure::from);
+        let config = self.config.as_deref();
+        let settings = async |overrides: &Overrides| connect::settings(config, overrides).await;
         let result = match self.command {
-            Command::Run(RunArgs { listen, resync, settle, audit }) => {
-                run::run(self.config.as_deref(), Overrides { listen, resync, settle, audit, ..overrides }).await
+            Command::Run(RunArgs { listen, resync, settle, audit, state }) => {
+                run::run(config, Overrides { listen, resync, settle, audit, state, ..overrides }, log.lost()).await
             }
-            Command::Plan(args) => match settings(&overrides) {
+            Command::Plan(args) => match settings(&overrides).await {
                 Ok(settings) => plan::run(settings, &args).await,
                 Err(failure) => Err(failure),
             },
-            Command::Apply(args) => match settings(&Overrides { audit: args.audit.clone(), ..overrides }) {
+            Command::Apply(args) => match settings(&Overrides { audit: args.audit.clone(), ..overrides }).await {
                 Ok(settings) => apply::run(settings, &args).await,
                 Err(failure) => Err(failure),
             },
-            Command::Validate(args) => settings(&overrides).and_then(|settings| {
-                let stated = settings::is_there(self.config.as_deref().unwrap_or(Path::new(settings::DEFAULT_PATH)));
-                validate::run(&settings, stated.then(|| Limits::of(&settings)).as_ref(), &args)
-            }),
-            Command::Import(args) => match settings(&overrides) {
+            Command::Validate(args) => match settings(&overrides).await {
+                Ok(settings) => {
+                    let stated = settings::is_there(config.unwrap_or(Path::new(settings::DEFAULT_PATH)));
+                    validate::run(&settings, stated.then(|| Limits::of(&settings)).as_ref(), &args).await
+                }
+                Err(failure) => Err(failure),
+            },
+            Command::Import(args) => match settings(&overrides).await {
                 Ok(settings) => import::run(&settings, &args).await,
                 Err(failure) => Err(failure),
             },
@@ -451,9 +460,11 @@ impl Cli {
             // The settings may have become bad while the daemon runs on: they are read where nothing else says the address.
             Command::Probe(args) => match args.listen {
                 Some(listen) => probe::run(listen, args.health),
-                None => settings(&overrides).and_then(|settings| probe::run(settings.listen, args.health)),
+                None => settings(&overrides).await.and_then(|settings| probe::run(settings.listen, args.health)),
             },
-            Command::IamPolicy(args) => settings(&overrides).and_then(|settings| iam_policy::run(&settings, &args)),
+            Command::IamPolicy(args) => {
+                settings(&overrides).await.and_then(|settings| iam_policy::run(&settings, &args))
+            }
             Command::Completions(args) => completions::run(args.shell),
             Command::Schema(args) => schema::run(&args),
             Command::Undo(args) => undo::run(&args),
@@ -465,7 +476,7 @@ impl Cli {
                 Failure::File(unusable) => unusable.render(true),
                 Failure::Other(_) => failure.to_string(),
             };
-            anstream::eprintln!("{text}");
+            print::tell(&text);
             exit::ERROR
         })
     }

@@ -13,6 +13,7 @@ use crate::apply::{Applier, Journal};
 use crate::cloud::aws::{Aws, Endpoint};
 use crate::desired::DesiredState;
 use crate::engine::{self, Cadence, Controller, Event, Observer, Ports};
+use crate::file::render_all;
 use crate::names::{Clock, Time};
 use crate::plan::{Admitted, GuardLimits, Limits, Plan};
 use crate::settings::Settings;
@@ -26,7 +27,7 @@ pub(super) async fn run(settings: Settings, args: &PlanArgs) -> Result<ExitCode,
         Output::Human => {
             print::out(&print::plan(&plan, desired, controller.facts(), &GuardLimits::of(&settings.guard)))?
         }
-        Output::Json => print::plan_json(&plan, desired)?,
+        Output::Json => print::out(&print::plan_json(&plan, desired)?)?,
     }
     Ok(exit_code(&Summary::of(&plan)))
 }
@@ -51,7 +52,7 @@ pub(super) struct Session {
 impl Session {
     pub(super) async fn begin(settings: &Settings, journal: LogJournal) -> Self {
         let (clock, reading) = (connect::clock(), Arc::new(Reading::begin()));
-        let aws = connect::aws(settings, &Endpoint::Environment, reading.clone(), Arc::clone(&clock)).await;
+        let aws = connect::aws(settings, &Endpoint::Environment, reading.clone(), clock.clone()).await;
         Self { aws, clock, journal: Arc::new(journal), reading }
     }
 
@@ -65,23 +66,26 @@ impl Session {
     async fn read(&self, settings: &Settings) -> Result<(Controller, Plan), Failure> {
         let ports = self.ports(settings, self.reading.clone());
         let loaded = ports.load.load(None).await?;
-        loaded.iter().for_each(|desired| self.reading.aside(|| warn(desired, (self.clock)())));
+        loaded.iter().for_each(|desired| self.reading.aside(|| warn(desired, self.clock.wall())));
         let limits = Limits { admitted: Admitted::Only(Default::default()), ..Limits::attended(settings) };
         let controller = Controller::new(limits, Cadence::once(settings));
         let (_stay, signals) = mpsc::channel(1);
         let first = vec![Event::Loaded(Ok(loaded))];
         let mut controller = engine::run(controller, &ports, first, signals, Controller::has_looked).await;
         controller.admit(Admitted::All);
-        let plan = controller.plan((self.clock)());
+        let plan = controller.plan(self.clock.now());
         plan.map(|plan| (controller, plan)).ok_or_else(|| Failure::Other("no desired state was read".to_owned()))
     }
 
     pub(super) fn ports(&self, settings: &Settings, observer: Arc<dyn Observer>) -> Ports {
-        let (aws, clock) = (Arc::clone(&self.aws), Arc::clone(&self.clock));
+        let (aws, clock) = (Arc::clone(&self.aws), self.clock.clone());
+        let read = connect::reading(&aws, &clock);
         Ports {
-            applier: Arc::new(Applier::new(aws.clone(), Arc::clone(&self.journal), Arc::clone(&clock))),
-            load: Arc::new(Loader::new(settings, aws.region(), aws.clone())),
-            read: aws,
+            load: Arc::new(Loader::new(settings, aws.region(), Arc::clone(&read))),
+            applier: Arc::new(Applier::new(aws, Arc::clone(&self.journal), clock.clone())),
+            read,
+            // A person looks at the plan; nothing needs to be known of what was done before.
+            records: None,
             clock,
             observer,
         }
@@ -94,7 +98,8 @@ impl Session {
 
 /// Warnings go to stderr, so that stdout is the result alone.
 fn warn(desired: &DesiredState, now: Time) {
-    for warning in desired.warnings.iter().chain(&desired.ended(now)) {
-        anstream::eprintln!("{}\n", warning.render(true));
+    let warnings: Vec<_> = desired.warnings.iter().cloned().chain(desired.ended(now)).collect();
+    if !warnings.is_empty() {
+        print::tell(&format!("{}\n", render_all(&warnings, true)));
     }
 }

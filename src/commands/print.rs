@@ -1,5 +1,6 @@
 //! How plans and results look to people and to programs.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -14,10 +15,16 @@ use crate::names::{AccountId, Digest, FunctionName, NamePattern, Network, Region
 use crate::plan::{
     Attach, Behind, Change, Evidence, GuardLimits, Line, NewInterfaces, Outcome, Plan, Reason, State, Verdict, Why,
 };
+use crate::text::{shown, shown_json};
 
 /// Writes a result to stdout. A reader that has read enough (`| head`) is no error.
 pub(super) fn out(text: &str) -> Result<(), Failure> {
     write(anstream::stdout().lock(), text)
+}
+
+/// Tells something on stderr. Where nobody can read it, nobody is left to be told so.
+pub(super) fn tell(text: &str) {
+    let _ = std::io::Write::write_fmt(&mut anstream::stderr(), format_args!("{text}\n"));
 }
 
 /// Clears the terminal, also one that shows no colours.
@@ -34,10 +41,11 @@ fn write(mut stdout: impl std::io::Write, text: &str) -> Result<(), Failure> {
     }
 }
 
-/// A value as JSON.
+/// A value as JSON; each text in it can be shown as it is.
 pub(super) fn json(value: &impl Serialize) -> Result<String, Failure> {
     let json = serde_json::to_string_pretty(value);
-    Ok(json.map_err(|error| Failure::Other(format!("the result cannot be written: {error}")))? + "\n")
+    let json = json.map_err(|error| Failure::Other(format!("the result cannot be written: {error}")))?;
+    Ok(shown_json(json) + "\n")
 }
 
 /// A value as JSON, to stdout.
@@ -77,7 +85,7 @@ impl Summary {
     pub(super) fn of(plan: &Plan) -> Self {
         let mut summary = Self::default();
         for line in &plan.lines {
-            *match line.outcome().map(Outcome::state) {
+            *match line.state() {
                 None => &mut summary.pending,
                 Some(State::InSync) => &mut summary.in_sync,
                 Some(State::Progressing | State::Drifted | State::Held) => &mut summary.waiting,
@@ -133,6 +141,9 @@ pub(super) fn plan(plan: &Plan, desired: &DesiredState, facts: &Facts, guard: &G
     let _ = writeln!(text, "{BOLD}{}{BOLD:#} (file {})", summary.in_words(), desired.digest.short());
     if summary.pending > 0 {
         let _ = writeln!(text, "plan id {}; to carry it out: lambda-vpc-controller apply", plan.id.short());
+        for (scope, id) in plan.ids.iter().filter(|_| plan.ids.len() > 1) {
+            let _ = writeln!(text, "of it, {} is what changes in {scope}", id.short());
+        }
     }
     write_held(&mut text, plan, desired, guard);
     text
@@ -153,19 +164,18 @@ fn write_held(text: &mut String, plan: &Plan, desired: &DesiredState, guard: &Gu
             "{YELLOW}guard:{YELLOW:#} of these {count} in {scope} the daemon changes {allowed} in an hour"
         );
     }
-    if !held.is_empty() {
-        let id = plan.id.short();
-        let _ = writeln!(
-            text,
-            "to let exactly this plan through: apply --approve {id}, or approved = [\"{id}\"] under [guard]"
-        );
+    let ids: Vec<&str> = held.iter().filter_map(|(scope, _)| plan.ids.get(*scope)).map(Digest::short).collect();
+    if !ids.is_empty() {
+        let (one, all) = (ids.join(" or "), ids.iter().map(|id| format!("\"{id}\"")).collect::<Vec<_>>().join(", "));
+        let _ =
+            writeln!(text, "to let exactly these through: apply --approve {one}, or approved = [{all}] under [guard]");
     }
 }
 
 /// What keeps a whole scope from being known: told once, not for each function.
 fn common_fault<'a>(lines: &[&'a Line]) -> Option<&'a Why> {
     let mut whys = lines.iter().map(|line| match &line.comparison.verdict {
-        Verdict::Stuck(outcome) if outcome.state() == State::Unknown => outcome.why(),
+        Verdict::Stuck(outcome @ Outcome::Unread { .. }) => outcome.why(),
         _ => None,
     });
     let first = whys.next()??;
@@ -179,7 +189,7 @@ fn write_interfaces(text: &mut String, interfaces: &NewInterfaces) {
     let there = there.map(|there| format!(" beside the {there} that it has")).unwrap_or_default();
     let _ = writeln!(text, "{vpc} in {account}/{region}: Lambda makes {new} new network interface{plural}{there}");
     for warning in warnings {
-        let _ = writeln!(text, "  {YELLOW}warning:{YELLOW:#} {warning}");
+        let _ = writeln!(text, "  {YELLOW}warning:{YELLOW:#} {}", shown(warning));
     }
 }
 
@@ -202,7 +212,7 @@ fn write_line(text: &mut String, line: &Line, facts: &Facts) {
             }
         }
         (Verdict::Stuck(outcome), _) => {
-            let word = outcome.state().name();
+            let word = line.state().unwrap_or(outcome.state()).name();
             let _ = writeln!(text, "  {RED}!{RED:#} {BOLD}{name}{BOLD:#}  {RED}{word}{RED:#}  {DIM}{place}{DIM:#}");
             if let Some(why) = outcome.why() {
                 let _ = writeln!(text, "      {}: {why}", why.reason.name());
@@ -210,7 +220,7 @@ fn write_line(text: &mut String, line: &Line, facts: &Facts) {
         }
     }
     for warning in &line.comparison.warnings {
-        let _ = writeln!(text, "      {YELLOW}warning:{YELLOW:#} {warning}");
+        let _ = writeln!(text, "      {YELLOW}warning:{YELLOW:#} {}", shown(warning));
     }
 }
 
@@ -238,8 +248,10 @@ fn write_change(text: &mut String, line: &Line, change: &Change, facts: &Facts) 
             let _ = writeln!(text, "      network: out of its VPC");
         }
         (Want::Attached(intent), vpc) => {
-            let name =
-                vpc.and_then(|vpc| vpc.vpc.tags.get("Name")).map(|name| format!(" ({name})")).unwrap_or_default();
+            let name = vpc
+                .and_then(|vpc| vpc.vpc.tags.get("Name"))
+                .map(|name| format!(" ({})", shown(name)))
+                .unwrap_or_default();
             let _ = writeln!(text, "      network: from {before} to {}{name}", intent.vpc);
         }
     }
@@ -257,7 +269,7 @@ pub(super) fn write_network(text: &mut String, from: &Network, to: &Network, nam
     let kept = after.iter().filter(|id| before.contains(id)).map(|id| (DIM, ' ', id));
     let new = after.iter().filter(|id| !before.contains(id)).map(|id| (GREEN, '+', id));
     for (style, sign, id) in gone.chain(kept).chain(new) {
-        let name = names.get(id).map(String::as_str).unwrap_or_default();
+        let name = names.get(id).map(|name| shown(name)).unwrap_or_default();
         let _ = writeln!(text, "        {style}{sign} {id}{style:#}  {DIM}{name}{DIM:#}");
     }
     if from.ipv6 != to.ipv6 {
@@ -294,12 +306,15 @@ pub(super) fn names_in(vpc: &VpcFacts) -> BTreeMap<String, String> {
     vpc.subnets.iter().map(subnet).chain(groups).collect()
 }
 
-/// The plan for programs, to stdout.
-pub(super) fn plan_json(plan: &Plan, desired: &DesiredState) -> Result<(), Failure> {
+/// The plan for programs.
+pub(super) fn plan_json(plan: &Plan, desired: &DesiredState) -> Result<String, Failure> {
     #[derive(Serialize)]
     struct Whole<'a> {
         version: u32,
+        /// The id of the changes of all accounts and regions.
         plan_id: &'a Digest,
+        /// Those of each account and region in which something differs.
+        plans: Vec<OfScope<'a>>,
         file_digest: &'a Digest,
         summary: Summary,
         /// Published versions that run another network than the file says; left out where nobody looks for them.
@@ -311,11 +326,13 @@ pub(super) fn plan_json(plan: &Plan, desired: &DesiredState) -> Result<(), Failu
         functions: Vec<Function<'a>>,
     }
     let functions = plan.lines.iter().map(Function::of).collect();
+    let plans = plan.ids.iter().map(|(scope, plan_id)| OfScope { scope, plan_id }).collect();
     let unmatched = plan.unmatched.iter().map(|pattern| Unmatched::of(pattern)).collect();
     let (plan_id, file_digest, interfaces) = (&plan.id, &desired.digest, plan.interfaces.as_slice());
-    out_json(&Whole {
+    json(&Whole {
         version: 1,
         plan_id,
+        plans,
         file_digest,
         summary: Summary::of(plan),
         versions_behind: plan.versions_behind(),
@@ -323,6 +340,14 @@ pub(super) fn plan_json(plan: &Plan, desired: &DesiredState) -> Result<(), Failu
         unmatched,
         functions,
     })
+}
+
+/// The plan of an account and region, for programs.
+#[derive(Serialize)]
+struct OfScope<'a> {
+    #[serde(flatten)]
+    scope: &'a Scope,
+    plan_id: &'a Digest,
 }
 
 /// A pattern for programs.
@@ -359,7 +384,7 @@ struct Function<'a> {
     /// The published versions that run another network than the file says, and the aliases that lead to them.
     #[serde(skip_serializing_if = "Option::is_none")]
     behind: Option<&'a Behind>,
-    warnings: &'a [String],
+    warnings: Vec<Cow<'a, str>>,
 }
 
 impl<'a> Function<'a> {
@@ -371,12 +396,15 @@ impl<'a> Function<'a> {
             region,
             function: &line.entry.key.name,
             place: line.entry.place(),
-            state: line.outcome().map_or("pending", |outcome| outcome.state().name()),
+            state: line.state().map_or("pending", State::name),
             change: line.change(),
             reason: why.map(|why| why.reason),
             message: why.map(ToString::to_string),
             behind: line.comparison.behind.as_ref().filter(|behind| !behind.versions.is_empty()),
-            warnings: &line.comparison.warnings,
+            warnings: line.comparison.warnings.iter().map(|warning| shown(warning)).collect(),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -16,23 +17,34 @@ use super::follow::{self, SettingsFile};
 use super::{Failure, audit, exit};
 use crate::apply::Applier;
 use crate::cloud::aws::Endpoint;
-use crate::desired::{Accounts, DesiredState};
+use crate::desired::{DesiredState, Traces};
 use crate::engine::{self, Cadence, Controller, Event, Notice, Observer, Ports, Signal};
 use crate::http;
 use crate::plan::Limits;
-use crate::settings::Overrides;
-use crate::telemetry::Telemetry;
+use crate::records::{Directory, Records};
+use crate::settings::{Overrides, Settings};
+use crate::telemetry::{LostLines, Telemetry, doubts};
 
 /// How long requests in hand may take at the end.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
-pub(super) async fn run(config: Option<&Path>, overrides: Overrides) -> Result<ExitCode, Failure> {
-    let settings = SettingsFile::read(config, overrides)?;
+pub(super) async fn run(config: Option<&Path>, overrides: Overrides, log: LostLines) -> Result<ExitCode, Failure> {
+    leave_no_core()?;
+    let settings = SettingsFile::read(config, overrides).await?;
     let (send, signals) = mpsc::channel(8);
     forward_signals(send.clone(), settings.asked())?;
     let listener = listen(settings.settings().listen).await?;
-    daemon(settings, &Endpoint::Environment, listener, send, signals, None).await?;
+    let watching = Watching { log, listening: None };
+    daemon(settings, &Endpoint::Environment, listener, send, signals, watching).await?;
     Ok(exit::FINE)
+}
+
+/// The environment of functions, which may hold secrets, passes through the memory of whoever lists them: a process that dies
+/// leaves none of it on a disk.
+fn leave_no_core() -> Result<(), Failure> {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    setrlimit(Resource::Core, none)
+        .map_err(|error| Failure::Other(format!("core dumps cannot be switched off: {error}")))
 }
 
 /// Listens; an error says on what, and what to do.
@@ -77,6 +89,15 @@ fn forward_signals(send: mpsc::Sender<Signal>, settings: Arc<Notify>) -> Result<
     Ok(())
 }
 
+/// Who watches the daemon.
+#[derive(Default)]
+pub(super) struct Watching {
+    /// What its log loses.
+    pub(super) log: LostLines,
+    /// Who listens beside the telemetry.
+    pub(super) listening: Option<Arc<dyn Observer>>,
+}
+
 /// The daemon, until it is told to stop. The first desired state must be valid; AWS need not answer yet.
 pub(super) async fn daemon(
     file: SettingsFile,
@@ -84,16 +105,20 @@ pub(super) async fn daemon(
     listener: TcpListener,
     send: mpsc::Sender<Signal>,
     signals: mpsc::Receiver<Signal>,
-    listening: Option<Arc<dyn Observer>>,
+    Watching { log, listening }: Watching,
 ) -> Result<(), Failure> {
     let settings = &file.settings().clone();
     let journal = audit::of_daemon(settings)?;
     let clock = connect::clock();
-    let telemetry = Telemetry::new(settings.metrics.per_function, Arc::clone(&clock));
-    let telemetry = Arc::new(telemetry.map_err(|error| Failure::Other(format!("the metrics are wrong: {error}")))?);
-    let aws = connect::aws(settings, endpoint, telemetry.clone(), Arc::clone(&clock)).await;
-    let accounts = Accounts::without_aws(connect::named_accounts(settings), aws.region());
-    let first = first(DesiredState::load(&settings.desired, &accounts)?);
+    let telemetry = Telemetry::new(settings.metrics.per_function, clock.clone());
+    let telemetry =
+        Arc::new(telemetry.map_err(|error| Failure::Other(format!("the metrics are wrong: {error}")))?.counting(log));
+    let aws = connect::aws(settings, endpoint, telemetry.clone(), clock.clone()).await;
+    let read = connect::reading(&aws, &clock);
+    let (desired, at) = watch::channel(connect::desired_at(settings));
+    let traces = Arc::<Traces>::default();
+    let loader = Loader::new(settings, aws.region(), Arc::clone(&read)).following(at.clone(), Arc::clone(&traces));
+    let first = loader.unasked().await?.map(first);
     if let Ok(at) = listener.local_addr() {
         tracing::info!(%at, "serving the page, /api/v1, /metrics, /livez and /readyz");
     }
@@ -102,24 +127,42 @@ pub(super) async fn daemon(
         // Either way it is time to stop.
         let _ = http_stopped.await;
     }));
-    let (desired, at) = watch::channel(settings.desired.clone());
+    let records = settings.state.as_deref().map(|state| Arc::new(Directory::new(state)) as Arc<dyn Records>);
     let ports = Ports {
-        applier: Arc::new(Applier::new(aws.clone(), Arc::new(journal), Arc::clone(&clock))),
-        load: Arc::new(Loader::new(settings, aws.region(), aws.clone()).following(at.clone())),
-        read: aws,
+        load: Arc::new(loader),
+        applier: Arc::new(Applier::new(aws, Arc::new(journal), clock.clone())),
+        read,
+        records,
         clock,
         observer: Arc::new(Both(telemetry, listening)),
     };
     let mut following = JoinSet::new();
-    following.spawn(follow::desired(at, send.clone()));
+    following.spawn(follow::desired(at, traces, send.clone()));
     following.spawn(follow::settings(file, desired, send));
     let controller = Controller::new(Limits::of(settings), Cadence::of(settings));
-    engine::run(controller, &ports, vec![first], signals, |_| false).await;
+    let controller = match &ports.records {
+        Some(_) => controller.with_records(),
+        None => {
+            forgets(settings);
+            controller
+        }
+    };
+    engine::run(controller, &ports, first.into_iter().collect(), signals, |_| false).await;
     following.abort_all();
     drop(stop_http);
     stopped(serving).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Says what it means that nothing outlives the process.
+fn forgets(settings: &Settings) {
+    tracing::info!(
+        "no `state` in the settings: what was changed before is not known, so the guard lets less through for an hour"
+    );
+    if !settings.guard.approved.is_empty() {
+        tracing::warn!("{}", doubts(&settings.guard.approved));
+    }
 }
 
 /// What happens first: the desired state that was read is in force, unless its account is yet to be found out.
@@ -167,6 +210,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::desired::Accounts;
     use crate::file::Source;
 
     #[test]

@@ -64,6 +64,15 @@ fn tell(client: &Client, args: &StatusArgs) -> Result<(String, ExitCode), Failur
     }
 }
 
+/// By settings that cannot be used nobody knows what was meant: perhaps that everything stops.
+fn code(status: &Status, fine: bool) -> ExitCode {
+    match (&status.settings_problem, fine) {
+        (Some(_), _) => exit::ERROR,
+        (None, true) => exit::FINE,
+        (None, false) => exit::pending(),
+    }
+}
+
 fn fleet(client: &Client, args: &StatusArgs) -> Result<(String, ExitCode), Failure> {
     #[derive(Serialize)]
     struct Whole {
@@ -72,7 +81,7 @@ fn fleet(client: &Client, args: &StatusArgs) -> Result<(String, ExitCode), Failu
         functions: Vec<Function>,
     }
     let status: Status = client.get("/api/v1/status")?;
-    let code = if status.is_in_sync() { exit::FINE } else { exit::pending() };
+    let code = code(&status, status.is_in_sync());
     let text = match args.output {
         Output::Json => {
             print::json(&Whole { functions: client.functions("sort=name", usize::MAX)?.functions, status })?
@@ -114,7 +123,7 @@ fn explain(client: &Client, name: &str, args: &StatusArgs) -> Result<(String, Ex
         return Err(Failure::Other(format!("the desired state at {} lists no function {name}", args.url)));
     }
     let all_fine = found.iter().map(|details| &details.function).chain(&left).all(is_fine);
-    let code = if status.desired.valid && all_fine { exit::FINE } else { exit::pending() };
+    let code = code(&status, status.desired.valid && all_fine);
     let text = match args.output {
         Output::Json => print::json(&found)?,
         Output::Human => {

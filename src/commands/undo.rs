@@ -22,7 +22,7 @@ pub(super) fn run(args: &UndoArgs) -> Result<ExitCode, Failure> {
     let wanted = Wanted { name: &args.function, account: args.account.as_ref(), region: args.region.as_ref() };
     let found = Found::read(BufReader::new(file), wanted.name).map_err(unreadable)?;
     if let Some(text) = found.skipped_in_words(&args.audit) {
-        anstream::eprintln!("{text}");
+        print::tell(&text);
     }
     let entry = found.undo(&wanted).map_err(|text| Failure::Other(format!("{}: {text}", args.audit.display())))?;
     print::out(&entry)?;

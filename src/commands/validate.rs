@@ -7,14 +7,15 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::connect::{clock, named_accounts, region_of_environment};
-use super::print::{counted, out, out_json};
+use super::connect::{clock, desired_at, named_accounts, region_of_environment};
+use super::print::{self, counted, out, out_json};
 use super::{Failure, ValidateArgs, ValidateOutput, exit};
-use crate::desired::{Accounts, DesiredState, Terms};
-use crate::file::Diagnostic;
+use crate::desired::{Accounts, At, DesiredState, Files, Terms};
+use crate::file::{Beside, Diagnostic, Unusable, render_all};
 use crate::names::Time;
 use crate::plan::{self, Limits};
 use crate::settings::Settings;
+use crate::text::shown;
 
 /// What was found in one file, or in all files of one directory.
 #[derive(Serialize)]
@@ -27,12 +28,22 @@ struct Checked {
 }
 
 /// Validates; with limits, what exceeds them is told as well.
-pub(super) fn run(settings: &Settings, limits: Option<&Limits>, args: &ValidateArgs) -> Result<ExitCode, Failure> {
+pub(super) async fn run(
+    settings: &Settings,
+    limits: Option<&Limits>,
+    args: &ValidateArgs,
+) -> Result<ExitCode, Failure> {
     let accounts = Accounts::without_aws(named_accounts(settings), region_of_environment());
     let only = [settings.desired.clone()];
     let files = if args.files.is_empty() { only.as_slice() } else { args.files.as_slice() };
-    let now = clock()();
-    let checked: Vec<Checked> = files.iter().map(|file| check(file, &accounts, limits, now)).collect();
+    let now = clock().wall();
+    let mut checked = Vec::new();
+    for file in files {
+        let (at, accounts) = (At { path: file.clone(), ..desired_at(settings) }, accounts.clone());
+        let read = move || DesiredState::of(&Files::read(&at.path, &at.allowed), &accounts);
+        let state = Beside::default().at(file, read).await.map_err(Unusable::from).and_then(|state| state);
+        checked.push(Checked::of(file, state, limits, now));
+    }
     match args.output {
         ValidateOutput::Human => checked.iter().try_for_each(print)?,
         ValidateOutput::Github => checked.iter().try_for_each(annotate)?,
@@ -41,16 +52,19 @@ pub(super) fn run(settings: &Settings, limits: Option<&Limits>, args: &ValidateA
     Ok(if checked.iter().all(|file| file.valid) { exit::FINE } else { exit::ERROR })
 }
 
-fn check(file: &Path, accounts: &Accounts, limits: Option<&Limits>, now: Time) -> Checked {
-    let file = file.to_owned();
-    match DesiredState::load(&file, accounts) {
-        Ok(state) => {
-            let ended = state.ended(now);
-            let exceeding = limits.map(|limits| exceeding(&state, limits)).unwrap_or_default();
-            let diagnostics = state.warnings.iter().cloned().chain(ended).chain(exceeding).collect();
-            Checked { file, valid: true, functions: state.entries.len(), patterns: state.patterns.len(), diagnostics }
+impl Checked {
+    fn of(file: &Path, state: Result<DesiredState, Unusable>, limits: Option<&Limits>, now: Time) -> Self {
+        let file = file.to_owned();
+        match state {
+            Ok(state) => {
+                let ended = state.ended(now);
+                let exceeding = limits.map(|limits| exceeding(&state, limits)).unwrap_or_default();
+                let diagnostics = state.warnings.iter().cloned().chain(ended).chain(exceeding).collect();
+                let (functions, patterns) = (state.entries.len(), state.patterns.len());
+                Self { file, valid: true, functions, patterns, diagnostics }
+            }
+            Err(unusable) => Self { file, valid: false, functions: 0, patterns: 0, diagnostics: unusable.0 },
         }
-        Err(unusable) => Checked { file, valid: false, functions: 0, patterns: 0, diagnostics: unusable.0 },
     }
 }
 
@@ -65,8 +79,8 @@ fn exceeding(state: &DesiredState, limits: &Limits) -> Vec<Diagnostic> {
 }
 
 fn print(checked: &Checked) -> Result<(), Failure> {
-    for diagnostic in &checked.diagnostics {
-        anstream::eprintln!("{}\n", diagnostic.render(true));
+    if !checked.diagnostics.is_empty() {
+        print::tell(&format!("{}\n", render_all(&checked.diagnostics, true)));
     }
     out(&summary(checked))
 }
@@ -77,7 +91,8 @@ fn annotate(checked: &Checked) -> Result<(), Failure> {
 }
 
 fn summary(Checked { file, valid, functions, patterns, diagnostics: _ }: &Checked) -> String {
-    let file = file.display();
+    let file = file.to_string_lossy();
+    let file = shown(&file);
     let functions = counted(*functions, "function");
     match (valid, patterns) {
         (false, _) => format!("{file}: not valid\n"),

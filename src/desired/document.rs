@@ -31,6 +31,7 @@ pub(super) struct Defaults {
     #[schemars(extend("enum" = ["enforce", "observe"]))]
     pub mode: Option<Field<String>>,
     /// The policies that let a role make network interfaces, instead of AWSLambdaVPCAccessExecutionRole.
+    #[schemars(length(min = 1, max = 25))]
     pub policies: Option<Field<Vec<Field<String>>>>,
     /// "when-needed" (default), "always" or "never".
     #[schemars(extend("enum" = ["when-needed", "always", "never"]))]
@@ -42,6 +43,7 @@ pub(super) struct Defaults {
 #[serde(expecting = "a table: `[[vpc]]`")]
 pub(super) struct Vpc {
     /// The name by which functions refer to it.
+    #[schemars(length(min = 1, max = 256))]
     pub name: Option<Field<String>>,
     /// Its id.
     pub id: Option<Field<String>>,
@@ -81,9 +83,11 @@ pub(super) struct Function {
     pub mode: Option<Field<String>>,
     /// With "observe": when it ends, such as 2027-01-31T00:00:00Z.
     pub until: Option<Field<Moment>>,
-    /// With "observe": why, for the people who read it later.
+    /// With "observe": why, for the people who read it later; at most 500 characters.
+    #[schemars(length(max = 500))]
     pub reason: Option<Field<String>>,
     /// The policies that let its role make network interfaces, instead of AWSLambdaVPCAccessExecutionRole.
+    #[schemars(length(min = 1, max = 25))]
     pub policies: Option<Field<Vec<Field<String>>>>,
     /// "when-needed" (default), "always" or "never".
     #[schemars(extend("enum" = ["when-needed", "always", "never"]))]
@@ -95,10 +99,13 @@ pub(super) struct Function {
 #[serde(expecting = "a table like { ids = [\"...\"] }")]
 pub(super) struct Selector {
     /// By id.
+    #[schemars(length(min = 1, max = 16))]
     pub ids: Option<Field<Vec<Field<String>>>>,
     /// By name: a group's name, a subnet's Name tag.
+    #[schemars(length(min = 1, max = 16), inner(length(max = 256)))]
     pub names: Option<Field<Vec<Field<String>>>>,
     /// By tags: all of them must be there with these values.
+    #[schemars(extend("minProperties" = 1, "maxProperties" = 50, "propertyNames" = { "maxLength": 128 }))]
     pub tags: Option<Field<BTreeMap<String, Field<String>>>>,
 }
 

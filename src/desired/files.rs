@@ -5,45 +5,62 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::file::{Diagnostic, ReadError, Source};
+use crate::file::{Allowed, Diagnostic, Print, ReadError, Source, Stamp, Way, read_regular};
 use crate::names::Digest;
 
 /// A directory that changed while it was read is read again at once, this often in all.
 const TRIES: u32 = 5;
+/// So many files of a directory are read at most.
+const MOST: usize = 10_000;
 
 /// The files as they were read once. What could not be read is kept as well: all mistakes are told together.
 #[derive(Clone, Debug)]
 pub struct Files {
     sources: Vec<Source>,
+    /// Which file each source was read from; none where nothing was read.
+    prints: Vec<Print>,
     unread: Vec<Diagnostic>,
     digest: Digest,
 }
 
+/// A file that was read.
+type Read = (Source, Print);
+
 impl Files {
     /// Reads a file; or of a directory those files that end in `.toml`, in the order of their names, but neither hidden
     /// ones nor those of directories in it.
-    pub fn read(path: &Path) -> Self {
+    pub fn read(path: &Path, allowed: &Allowed) -> Self {
         match path.is_dir() {
-            true => directory(path, Source::read).unwrap_or_else(|error| Self::of_directory([Err(error)])),
-            false => Self::of_file(Source::read(path)),
+            true => directory(path, allowed, |file, root, allowed| read(file, Some(root), allowed))
+                .unwrap_or_else(|error| Self::of_directory([Err(error)])),
+            false => Self::of_file(read(path, None, allowed).and_then(says_something)),
         }
     }
 
+    /// Reads the file of the settings, which may say nothing.
+    pub fn settings(path: &Path) -> Self {
+        Self::of_file(read(path, None, &Allowed::default()))
+    }
+
     /// What was read, in the order of the files' names.
-    pub(super) fn sources(&self) -> &[Source] {
+    pub fn sources(&self) -> &[Source] {
         &self.sources
     }
 
+    /// The same, each with the file that it was read from.
+    pub(super) fn each(&self) -> impl Iterator<Item = (&Source, &Print)> {
+        self.sources.iter().zip(&self.prints)
+    }
+
     /// What could not be read, or says nothing.
-    pub(super) fn unread(&self) -> &[Diagnostic] {
+    pub fn unread(&self) -> &[Diagnostic] {
         &self.unread
     }
 
     /// The digest of all of it, as [`super::DesiredState::digest`] explains it.
-    pub(super) fn digest(&self) -> &Digest {
+    pub fn digest(&self) -> &Digest {
         &self.digest
     }
 
@@ -52,30 +69,62 @@ impl Files {
         self.unread.is_empty() && self.digest == *digest
     }
 
-    fn of_file(read: Result<Source, ReadError>) -> Self {
+    /// Whether the same was read from files of the same names, so that the same is wrong with it.
+    pub fn say_the_same(&self, other: &Self) -> bool {
+        (&self.sources, &self.unread) == (&other.sources, &other.unread)
+    }
+
+    /// What came of a read that has not ended.
+    pub fn of_error(error: ReadError) -> Self {
+        Self::of_file(Err(error))
+    }
+
+    /// A single file, read so.
+    #[cfg(test)]
+    pub(super) fn read_so(source: Source, print: Print) -> Self {
+        Self::of_file(Ok((source, print)))
+    }
+
+    fn of_file(read: Result<Read, ReadError>) -> Self {
         Self::of([read], |sources| sources.first().map_or_else(|| Digest::of(&[]), |only| only.digest().clone()))
     }
 
-    fn of_directory(read: impl IntoIterator<Item = Result<Source, ReadError>>) -> Self {
-        Self::of(read, digest_of_all)
+    fn of_directory(read: impl IntoIterator<Item = Result<Read, ReadError>>) -> Self {
+        Self::of(read.into_iter().map(|read| read.and_then(says_something)), digest_of_all)
     }
 
-    fn of(read: impl IntoIterator<Item = Result<Source, ReadError>>, digest: impl Fn(&[Source]) -> Digest) -> Self {
-        let (mut sources, mut unread) = (Vec::new(), Vec::new());
-        for source in read {
-            match source.and_then(|source| source.must_say_something().map(|()| source)) {
-                Ok(source) => sources.push(source),
+    fn of(read: impl IntoIterator<Item = Result<Read, ReadError>>, digest: impl Fn(&[Source]) -> Digest) -> Self {
+        let (mut sources, mut prints, mut unread) = (Vec::new(), Vec::new(), Vec::new());
+        for read in read {
+            match read {
+                Ok((source, print)) => {
+                    sources.push(source);
+                    prints.push(print);
+                }
                 Err(error) => unread.push(Diagnostic::unread(&error)),
             }
         }
-        Self { digest: digest(&sources), sources, unread }
+        Self { digest: digest(&sources), sources, prints, unread }
     }
 }
 
 impl From<Source> for Files {
     fn from(source: Source) -> Self {
-        Self::of_file(Ok(source))
+        let (digest, sources) = (source.digest().clone(), vec![source]);
+        match sources.iter().find_map(|source| source.must_say_something().err()) {
+            None => Self { digest, sources, prints: Vec::new(), unread: Vec::new() },
+            Some(error) => Self::of_error(error),
+        }
     }
+}
+
+fn read(path: &Path, root: Option<&Path>, allowed: &Allowed) -> Result<Read, ReadError> {
+    let (bytes, print) = read_regular(path, root, allowed)?;
+    Ok((Source::from_bytes(path, bytes)?, print))
+}
+
+fn says_something((source, print): Read) -> Result<Read, ReadError> {
+    source.must_say_something().map(|()| (source, print))
 }
 
 fn digest_of_all(sources: &[Source]) -> Digest {
@@ -89,14 +138,30 @@ fn digest_of_all(sources: &[Source]) -> Digest {
     Digest::of(&lines)
 }
 
-fn directory(path: &Path, mut read: impl FnMut(&Path) -> Result<Source, ReadError>) -> Result<Files, ReadError> {
+fn directory(
+    path: &Path,
+    allowed: &Allowed,
+    mut read: impl FnMut(&Path, &Path, &Allowed) -> Result<Read, ReadError>,
+) -> Result<Files, ReadError> {
     for _ in 0..TRIES {
+        // The links on the way to it may be swapped meanwhile.
+        let root = Way::of(path).checked(path, None, allowed)?.end;
         let before = list(path)?;
         if before.is_empty() {
             return Err(ReadError::NoFiles { path: path.to_owned() });
         }
         // What could not be read is only told of a directory that stayed as it was: a file may have gone with its tree.
-        let files = Files::of_directory(before.iter().map(|file| read(&file.path)));
+        let mut left = allowed.clone();
+        let all = before.iter().map(|file| {
+            let read = read(&file.path, &root, &left)?;
+            left.bytes = left.bytes.saturating_sub(read.0.text().len() as u64);
+            Ok(read)
+        });
+        let too_large = |error| match error {
+            ReadError::TooLarge { .. } => ReadError::TooLarge { path: path.to_owned(), most: allowed.bytes },
+            other => other,
+        };
+        let files = Files::of_directory(all.map(|read| read.map_err(too_large)));
         if list(path)? == before {
             return Ok(files);
         }
@@ -108,8 +173,8 @@ fn directory(path: &Path, mut read: impl FnMut(&Path) -> Result<Source, ReadErro
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Listed {
     path: PathBuf,
-    /// Device, inode, length and time of modification of what the path leads to; none where it leads nowhere.
-    stamp: Option<(u64, u64, u64, i64, i64)>,
+    /// Of what the path leads to; none where it leads nowhere.
+    stamp: Option<Stamp>,
 }
 
 /// The files of a directory that count, in the order of their names. A link that leads nowhere is listed too: reading it
@@ -126,8 +191,10 @@ fn list(path: &Path) -> Result<Vec<Listed>, ReadError> {
         if about.as_ref().is_some_and(std::fs::Metadata::is_dir) {
             continue;
         }
-        let stamp = about.map(|about| (about.dev(), about.ino(), about.len(), about.mtime(), about.mtime_nsec()));
-        listed.push(Listed { path: entry.path(), stamp });
+        if listed.len() == MOST {
+            return Err(ReadError::TooMany { path: path.to_owned(), most: MOST });
+        }
+        listed.push(Listed { path: entry.path(), stamp: about.as_ref().map(Stamp::of) });
     }
     listed.sort();
     Ok(listed)
@@ -150,6 +217,10 @@ mod tests {
         files.sources().iter().map(|file| file.path().file_name().unwrap().to_string_lossy().into_owned()).collect()
     }
 
+    fn read_all(path: &Path) -> Files {
+        Files::read(path, &Allowed::default())
+    }
+
     #[test]
     fn of_a_directory_the_toml_files_are_read_in_the_order_of_their_names_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
@@ -158,7 +229,7 @@ mod tests {
         }
         fs::create_dir(folder.path().join("sub.toml")).unwrap();
         fs::write(folder.path().join("sub.toml/e.toml"), "function = []").unwrap();
-        let files = Files::read(folder.path());
+        let files = read_all(folder.path());
         assert_eq!(names(&files), ["B.toml", "a.toml", "b.toml"]);
         assert_eq!(files.unread(), []);
     }
@@ -166,7 +237,7 @@ mod tests {
     #[test]
     fn the_digest_of_a_directory_is_that_of_what_sha256sum_prints() {
         let folder = tempfile::tempdir().unwrap();
-        let digest = || Files::read(folder.path()).digest().clone();
+        let digest = || read_all(folder.path()).digest().clone();
         fs::write(folder.path().join("a.toml"), "function = []\n").unwrap();
         let one = digest();
         let sum = Digest::of(b"function = []\n");
@@ -180,7 +251,7 @@ mod tests {
         fs::remove_file(folder.path().join("b.toml")).unwrap();
         fs::write(folder.path().join("a.toml"), "function = []\n").unwrap();
         assert_eq!(digest(), one);
-        assert_eq!(*Files::read(&folder.path().join("a.toml")).digest(), sum, "that of a file is the one of its bytes");
+        assert_eq!(*read_all(&folder.path().join("a.toml")).digest(), sum, "that of a file is the one of its bytes");
     }
 
     #[test]
@@ -194,13 +265,13 @@ mod tests {
         }
         symlink("old", &current).unwrap();
         let mut swapped = false;
-        let files = directory(&current, |path| {
+        let files = directory(&current, &Allowed::default(), |path, inside, allowed| {
             if !std::mem::replace(&mut swapped, true) {
                 symlink("new", root.join("next")).unwrap();
                 fs::rename(root.join("next"), &current).unwrap();
                 fs::remove_dir_all(root.join("old")).unwrap();
             }
-            Source::read(path)
+            read(path, Some(inside), allowed)
         });
         let files = files.unwrap();
         assert_eq!((names(&files), files.unread()), (vec!["b.toml".to_owned(), "c.toml".to_owned()], &[][..]));
@@ -213,16 +284,16 @@ mod tests {
         let file = folder.path().join("a.toml");
         fs::write(&file, "x = 1").unwrap();
         let mut length = 0;
-        let growing = directory(folder.path(), |path| {
+        let growing = directory(folder.path(), &Allowed::default(), |path, inside, allowed| {
             length += 1;
             fs::write(path, "x".repeat(length)).unwrap();
-            Source::read(path)
+            read(path, Some(inside), allowed)
         });
         assert!(matches!(growing, Err(ReadError::Restless { .. })), "{growing:?}");
         assert_eq!(length, TRIES as usize);
-        let going = directory(folder.path(), |path| {
+        let going = directory(folder.path(), &Allowed::default(), |path, inside, allowed| {
             fs::remove_dir_all(folder.path()).unwrap();
-            Source::read(path)
+            read(path, Some(inside), allowed)
         });
         assert!(matches!(going, Err(ReadError::Unreadable { .. })), "{going:?}");
     }
@@ -230,8 +301,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_a_mistake_and_not_an_absence() {
         let folder = tempfile::tempdir().unwrap();
-        let unread =
-            || Files::read(folder.path()).unread().iter().map(|it| it.message().to_owned()).collect::<Vec<_>>();
+        let unread = || read_all(folder.path()).unread().iter().map(|it| it.message().to_owned()).collect::<Vec<_>>();
         let said = unread();
         assert!(said.len() == 1 && said[0].contains("has no file that ends in .toml"), "{said:?}");
         fs::write(folder.path().join("good.toml"), "function = []").unwrap();
@@ -247,7 +317,7 @@ mod tests {
             assert!(said.contains(expected), "{said}");
         }
         assert!(
-            !Files::read(folder.path()).have(Files::read(folder.path()).digest()),
+            !read_all(folder.path()).have(read_all(folder.path()).digest()),
             "it is never taken for what is in force"
         );
     }

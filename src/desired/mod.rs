@@ -4,10 +4,13 @@
 //! here knows what AWS says: whether a subnet exists is found out in `plan`.
 
 mod accounts;
+mod calm;
 mod document;
 mod files;
 mod pick;
+mod reading;
 mod resolve;
+mod traces;
 mod watch;
 mod words;
 
@@ -19,11 +22,14 @@ use std::sync::Arc;
 
 pub use accounts::{Accounts, NoAccount};
 pub use files::Files;
+pub use reading::{At, Reading};
+pub use traces::Traces;
+use watch::QUIET;
 pub use watch::{Nudge, POLL, Watch};
 pub(crate) use words::vpc_name;
 
 use crate::cloud::CloudError;
-use crate::file::{self, Diagnostic, Place, Report, Source, Span, Unusable};
+use crate::file::{self, Allowed, Diagnostic, Place, Report, Source, Span, Unusable};
 use crate::names::{
     AccountId, Digest, FunctionKey, NameError, NamePattern, PolicyName, Region, Scope, SecurityGroupId, SubnetId, Time,
     VpcId,
@@ -303,7 +309,7 @@ impl DesiredState {
 
     /// Reads, parses and resolves a file, or every file of a directory.
     pub fn load(path: &Path, accounts: &Accounts) -> Result<Self, Unusable> {
-        Self::of(&Files::read(path), accounts)
+        Self::of(&Files::read(path, &Allowed::default()), accounts)
     }
 
     /// The JSON schema of a file.

@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Pick;
 use super::document::Selector;
+use super::{Pick, words};
 use crate::file::{Field, Reader};
 use crate::names::{NameError, Network, SecurityGroupId, SubnetId};
+
+/// AWS lets nothing have more tags.
+const MOST_TAGS: usize = 50;
 
 /// The subnets that a field picks, the default where there is none; none where it is mistaken.
 pub(super) fn subnets(reader: &mut Reader<'_>, field: &Option<Field<Selector>>) -> Option<Pick<SubnetId>> {
@@ -40,24 +43,38 @@ fn pick<Id: Ord>(
     let tags = reader.get(&selector.tags);
     if let Some(tags) = tags {
         let read: Vec<Option<(String, String)>> =
-            tags.iter().map(|(key, value)| Some((key.clone(), value.get(reader)?.clone()))).collect();
+            tags.iter().map(|(key, value)| Some((key.clone(), value.parse(reader, words::name)?))).collect();
+        let long = tags.keys().any(|key| key.chars().count() > words::LONGEST_KEY);
+        if long || tags.len() > MOST_TAGS {
+            let text =
+                format!("AWS has at most {MOST_TAGS} tags, with keys of at most {} characters", words::LONGEST_KEY);
+            reader.report.push(reader.error(field.span(), text, "no such tags"));
+            return None;
+        }
         let tags: BTreeMap<String, String> = read.into_iter().collect::<Option<_>>()?;
         return some_of(reader, tags.is_empty(), field, what).then_some(Pick::Tags(tags));
     }
     if let Some(names) = reader.get(&selector.names) {
-        let read: Vec<Option<String>> = names.iter().map(|name| name.get(reader).cloned()).collect();
+        let read: Vec<Option<String>> = names.iter().map(|name| name.parse(reader, words::name)).collect();
         let names: BTreeSet<String> = read.into_iter().collect::<Option<_>>()?;
+        not_too_many(reader, names.len(), most, field, what)?;
         return some_of(reader, names.is_empty(), field, what).then_some(Pick::Names(names));
     }
     let ids = reader.get(&selector.ids)?;
     let parsed: Vec<Option<Id>> = ids.iter().map(|id| id.parse(reader, &parse)).collect();
     let ids: BTreeSet<Id> = parsed.into_iter().collect::<Option<_>>()?;
-    if ids.len() > most {
-        let text = format!("{} {what}, but Lambda takes at most {most}", ids.len());
+    not_too_many(reader, ids.len(), most, field, what)?;
+    some_of(reader, ids.is_empty(), field, what).then_some(Pick::Ids(ids))
+}
+
+/// None where more are named than Lambda takes, which is a mistake.
+fn not_too_many(reader: &mut Reader<'_>, named: usize, most: usize, field: &Field<Selector>, what: &str) -> Option<()> {
+    if named > most {
+        let text = format!("{named} {what}, but Lambda takes at most {most}");
         reader.report.push(reader.error(field.span(), text, "too many"));
         return None;
     }
-    some_of(reader, ids.is_empty(), field, what).then_some(Pick::Ids(ids))
+    Some(())
 }
 
 /// Whether anything is picked; that nothing is, is a mistake.

@@ -7,11 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::document::{Defaults, Document, Function, Vpc};
-use super::words::{Named, function_name, moment, vpc_name};
+use super::words::{Named, function_name, moment, reason, vpc_name};
 use super::{Accounts, AttachPolicy, Entry, Files, Intent, Pattern, Pick, Terms, Want, pick};
 use crate::file::{self, Diagnostic, Field, Reader, Report, Source, Span, nearest};
 use crate::names::{AccountId, FunctionArn, FunctionKey, Once, PolicyName, Region, Scope, Time, VpcId};
 use crate::settings::Mode;
+
+/// IAM lets no role have more managed policies, however high its quota is raised.
+const MOST_POLICIES: usize = 25;
 
 /// What all files say together.
 pub(super) struct Resolved {
@@ -198,7 +201,7 @@ impl<'a> Resolver<'a> {
         let identity = self.identity(raw, span);
         let mode = self.reader.parse(&raw.mode, Mode::parse).or(defaults.mode).unwrap_or(Mode::Enforce);
         let until = self.until(raw, mode);
-        let reason = self.reader.get(&raw.reason).cloned();
+        let reason = self.reader.parse(&raw.reason, reason);
         self.doubtful_mode(raw, mode);
         let policies = self.policies(&raw.policies).or_else(|| defaults.policies.clone());
         let attach_policy = self.reader.parse(&raw.attach_policy, AttachPolicy::parse).or(defaults.attach_policy);
@@ -395,6 +398,10 @@ impl<'a> Resolver<'a> {
         if let (Some(field), []) = (field, self.reader.items(field)) {
             let wrong = self.reader.error(field.span(), "this lists no policy", "empty");
             self.report(wrong.help("leave it out, or write attach_policy = \"never\" if none shall be attached"));
+        }
+        if let (Some(field), true) = (field, policies.len() > MOST_POLICIES) {
+            let text = format!("{} policies, but a role can have at most {MOST_POLICIES}", policies.len());
+            self.report(self.reader.error(field.span(), text, "too many"));
         }
         Some(policies.into())
     }

@@ -36,10 +36,35 @@ pub(crate) fn vpc_name(text: &str) -> Result<String, NameError> {
     match text {
         "" => Err(wrong("it must not be empty")),
         "none" => Err(wrong("\"none\" means not in a VPC: choose another name")),
+        _ if text.chars().count() > LONGEST_NAME => Err(wrong("it has at most 256 characters")),
         _ if text.starts_with("vpc-") => {
             Err(wrong("it looks like an id: choose a name that tells what the VPC is for"))
         }
         _ => Ok(text.to_owned()),
+    }
+}
+
+/// As long as the name of a VPC may be, and that of a subnet or a group: AWS's own bound of a tag's value.
+pub(super) const LONGEST_NAME: usize = 256;
+/// As long as the key of a tag may be, in AWS.
+pub(super) const LONGEST_KEY: usize = 128;
+/// As long as a reason may be: it is shown wherever its function is.
+const LONGEST_REASON: usize = 500;
+
+/// Parses the reason of an observation.
+pub(super) fn reason(text: &str) -> Result<String, NameError> {
+    bounded(text, LONGEST_REASON, "a reason", "it has at most 500 characters")
+}
+
+/// Parses the name of a subnet or of a security group, or the value of a tag.
+pub(super) fn name(text: &str) -> Result<String, NameError> {
+    bounded(text, LONGEST_NAME, "a name, or the value of a tag", "AWS has none of more than 256 characters")
+}
+
+fn bounded(text: &str, most: usize, expected: &'static str, rule: &'static str) -> Result<String, NameError> {
+    match text.chars().count() <= most {
+        true => Ok(text.to_owned()),
+        false => Err(NameError { expected, given: text.to_owned(), rule }),
     }
 }
 

@@ -10,6 +10,8 @@ fn range(pace: Pace) -> (Duration, Duration) {
     match pace {
         // A known pair takes seconds, a new one minutes.
         Pace::Poll => (seconds(2), seconds(15)),
+        // An update takes seconds to minutes; a function that drains before it is deleted takes days.
+        Pace::Conflict => (seconds(2), seconds(600)),
         // IAM needs seconds, at most minutes.
         Pace::Propagation => (seconds(3), seconds(30)),
         Pace::Throttled => (seconds(2), seconds(60)),
@@ -38,9 +40,16 @@ mod tests {
     #[test]
     fn waits_grow_to_a_limit_and_are_never_zero() {
         let mut rng = fastrand::Rng::with_seed(7);
-        for pace in
-            [Pace::Poll, Pace::Propagation, Pace::Throttled, Pace::Server, Pace::Quota, Pace::Denied, Pace::Invalid]
-        {
+        for pace in [
+            Pace::Poll,
+            Pace::Conflict,
+            Pace::Propagation,
+            Pace::Throttled,
+            Pace::Server,
+            Pace::Quota,
+            Pace::Denied,
+            Pace::Invalid,
+        ] {
             let (first, last) = range(pace);
             for attempt in 0..40 {
                 let wait = delay(pace, attempt, &mut rng);

@@ -1,12 +1,15 @@
 //! The mind of the daemon: events in, effects out. It owns all state and does no IO, so that whole histories run in a
 //! test without a runtime; "one attach per role" and "never two calls for one function" are plain reads of its memory.
 //!
-//! What comes in is the file (`file`), the settings (`settle`), what a sweep found (`sweep`), the ends of looks and steps
-//! (`pass`), and those of observations (`observed`).
+//! What comes in is the file (`file`), the settings (`settle`), a person's approval (`approval`), what a sweep found
+//! (`sweep`), the ends of looks and steps (`pass`), those of observations (`observed`), and what outlives the process
+//! (`record`).
 
+mod approval;
 mod file;
 mod observed;
 mod pass;
+mod record;
 mod settle;
 mod sweep;
 
@@ -14,8 +17,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::approval::Plans;
 use self::file::Load;
 use self::observed::Ends;
+use self::record::Records;
 use self::sweep::Sweep;
 use super::event::{Effect, Event, Notice, Signal};
 use super::queue::{Queue, Rank};
@@ -24,12 +29,14 @@ use crate::board::Board;
 use crate::cloud::Listing;
 use crate::desired::{DesiredState, Entry};
 use crate::live::Facts;
-use crate::names::{FunctionKey, Scope, Time};
+use crate::names::{FunctionKey, Scope, Time, WallClock};
 use crate::plan::{self, Bindings, Change, Limits, Memory, Reason, World};
-use crate::settings::{self, Settings};
+use crate::settings::Settings;
 
 /// The file is looked at this often even if nothing tells of a change.
 const POLL: Duration = crate::desired::POLL;
+/// Nothing that is due waits as long for a process that runs.
+const PAUSE: Duration = Duration::from_secs(30);
 
 /// How often, how much at once, and how thoroughly.
 #[derive(Clone, Copy, Debug)]
@@ -49,10 +56,10 @@ pub struct Cadence {
 /// What is begun must be able to make its calls within this time, or the decision would be out of date.
 const AHEAD: Duration = Duration::from_secs(4);
 
-/// How many functions of a scope are worked on at the same time.
-fn workers(limits: &settings::Limits) -> usize {
-    let served = (limits.rates.lambda * AHEAD.as_secs_f64()) as usize;
-    limits.workers.min(served.max(1))
+/// How many functions of a scope are worked on at the same time, where so many requests a second are possible.
+fn slots(workers: usize, rate: f64) -> usize {
+    let served = (rate * AHEAD.as_secs_f64()) as usize;
+    workers.min(served.max(1))
 }
 
 impl Cadence {
@@ -61,7 +68,7 @@ impl Cadence {
         Self {
             resync: Some(settings.resync),
             poll: Some(POLL),
-            workers: workers(&settings.limits),
+            workers: slots(settings.limits.workers, settings.limits.rates.lambda),
             listing: if settings.versions { Listing::All } else { Listing::Latest },
             seed: fastrand::u64(..),
         }
@@ -96,10 +103,13 @@ pub struct Controller {
     sweeps: BTreeMap<Scope, Sweep>,
     load: Load,
     ends: Ends,
+    plans: Plans,
+    records: Records,
     /// Whether what differs is to be looked at again, since what may be done about it has changed.
     reconsider: bool,
     rng: fastrand::Rng,
     stopping: bool,
+    wall: WallClock,
 }
 
 impl Controller {
@@ -119,9 +129,18 @@ impl Controller {
             sweeps: BTreeMap::new(),
             load: Load::default(),
             ends: Ends::default(),
+            plans: Plans::default(),
+            records: Records::default(),
             reconsider: false,
             stopping: false,
+            wall: WallClock::default(),
         }
+    }
+
+    /// The same, but there is somebody who keeps the record of each scope: nothing is looked at in one before that was
+    /// recalled, and nothing is changed that it does not tell of.
+    pub fn with_records(self) -> Self {
+        Self { records: Records::kept(), ..self }
     }
 
     /// How every function stands.
@@ -167,6 +186,16 @@ impl Controller {
         self.desired.is_some() && self.sweeps.values().all(Sweep::has_looked) && self.idle()
     }
 
+    /// The wall clock is this far ahead from now on: somebody may have set it.
+    pub fn see_wall_clock(&mut self, wall: WallClock) {
+        self.wall = wall;
+    }
+
+    /// How far the wall clock is ahead.
+    pub fn wall_clock(&self) -> WallClock {
+        self.wall
+    }
+
     /// Lets only these changes be made from the next event on.
     pub fn admit(&mut self, admitted: plan::Admitted) {
         self.limits.admitted = admitted;
@@ -180,16 +209,37 @@ impl Controller {
 
     /// When the controller wants to be woken if nothing happens before.
     pub fn next_wake(&self) -> Option<Time> {
-        let sweeps = self.sweeps.values().filter_map(Sweep::next).min();
+        let sweeps = self.sweeps.iter().filter(|(scope, _)| self.records.knows(scope));
+        let sweeps = sweeps.filter_map(|(_, sweep)| sweep.next()).min();
         let load = self.load.next();
-        let lead = self.memory.rollouts.next_expiry();
-        let (queue, ends) = (self.queue.next_at(), self.ends.next());
-        [sweeps, load, queue, lead, ends].into_iter().flatten().min().filter(|_| !self.stopping)
+        let lead = self.memory.next_expiry();
+        let (queue, ends) = (self.queue.next_at(), self.ends.next(self.wall));
+        let (plans, records) = (self.plans.next(), self.records.next());
+        [sweeps, load, queue, lead, ends, plans, records].into_iter().flatten().min().filter(|_| !self.stopping)
+    }
+
+    /// So many requests a second to Lambda are possible in a scope now: others use the quota as well.
+    pub fn leaves(&mut self, at: &Scope, rate: f64) {
+        if let Some(sweep) = self.sweeps.get_mut(at) {
+            sweep.rate = Some(rate);
+        }
+    }
+
+    /// Whoever comes this late was stopped, or the machine was suspended: everything is looked at before anything is changed.
+    fn see_pause(&mut self, now: Time) {
+        if self.next_wake().is_some_and(|due| now.since(due) > PAUSE) {
+            for sweep in self.sweeps.values_mut() {
+                sweep.outdated = Some(now);
+                sweep.want(now);
+            }
+        }
     }
 
     /// Takes an event in, and says what is to be done.
     pub fn handle(&mut self, event: Event, now: Time) -> Vec<Effect> {
+        self.see_pause(now);
         self.queue.at(now);
+        self.memory.guard.begins(self.limits.guard.as_ref().map_or(&[], |guard| &guard.approved), now);
         let mut effects = Vec::new();
         if !self.stopping {
             self.resume(now, &mut effects);
@@ -199,6 +249,8 @@ impl Controller {
             Event::Surveyed(found) => self.surveyed(found, now, &mut effects),
             Event::Looked(key, found) => self.looked(key, found, now, &mut effects),
             Event::Answered(order, answer, took) => self.answered(order, answer, took, now, &mut effects),
+            Event::Recalled(scope, recall) => self.recalled(&scope, recall, now, &mut effects),
+            Event::Stored(scope, stored) => self.stored(&scope, stored, now, &mut effects),
             Event::Signal(Signal::Look) => self.load.want(now),
             Event::Signal(Signal::Reload) => {
                 self.memory.forget_refusals();
@@ -207,18 +259,26 @@ impl Controller {
                 self.sweeps.values_mut().for_each(|sweep| sweep.want(now));
             }
             Event::Signal(Signal::Settle(limits, cadence)) => self.settle(*limits, cadence, now),
+            Event::Signal(Signal::SettingsRead(problem)) => {
+                effects.push(Effect::Tell(Notice::Settings { valid: problem.is_none() }));
+                self.board.settings(problem);
+            }
             Event::Signal(Signal::Stop) => self.stopping = true,
             Event::Tick => {}
         }
-        match self.stopping {
-            true if self.queue.processing() == 0 => effects.push(Effect::Stop),
-            true => {}
-            false => loop {
+        if !self.stopping {
+            self.look_at_plans_that_are_due(now, &mut effects);
+            loop {
                 self.take_up_again(now, &mut effects);
                 if self.begin_what_is_due(now, &mut effects) == Begun::Calls {
                     break;
                 }
-            },
+            }
+        }
+        self.show_guard(now);
+        self.store_what_is_due(now, &mut effects);
+        if self.stopping && self.queue.processing() == 0 && self.records.are_stored() {
+            effects.push(Effect::Stop);
         }
         effects
     }
@@ -226,7 +286,7 @@ impl Controller {
     /// Takes up those that differ again whose turn may have come: all of them if what is admitted has changed, otherwise
     /// those that wait for others where somebody has moved on.
     fn take_up_again(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        let moved = self.memory.rollouts.moved(now);
+        let moved = self.memory.moved(now);
         let keys: Vec<FunctionKey> = match std::mem::take(&mut self.reconsider) {
             true => self.drifting.keys().cloned().collect(),
             false => moved.iter().flat_map(|scope| self.memory.rollouts.waiting(scope)).collect(),
@@ -244,7 +304,8 @@ impl Controller {
         }
     }
 
-    /// A function that differs gets a pass, or is told what it waits for.
+    /// A function that differs gets a pass, or is told what it waits for. One whose pass is under way is decided about by
+    /// that pass, and by another one afterwards: a call that is out must be answered before anything else is said of it.
     fn take_in_hand(
         &mut self,
         entry: &Arc<Entry>,
@@ -253,10 +314,13 @@ impl Controller {
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
+        if self.queue.is_processing(&entry.key) {
+            return self.queue.add(entry.key.clone(), rank);
+        }
         let Some(world) = self.world(now) else { return };
         let waits = plan::gate(&world, entry, &change).or_else(|| plan::turn(&world, entry, &change));
         match waits {
-            Some(outcome) => self.conclude(&entry.key, outcome, Some(change), now, effects),
+            Some(outcome) => self.conclude(&entry.key, outcome, Some(change), None, now, effects),
             None => {
                 self.memory.reserve(entry, &change, now);
                 self.queue.add(entry.key.clone(), rank);
@@ -272,6 +336,7 @@ impl Controller {
             memory: &self.memory,
             limits: &self.limits,
             now,
+            wall: self.wall,
             bound: Bindings::default(),
         })
     }
@@ -283,6 +348,12 @@ impl Controller {
         let due: Vec<Scope> =
             self.sweeps.iter().filter(|(_, sweep)| sweep.is_due(now)).map(|(scope, _)| scope.clone()).collect();
         for scope in due {
+            if self.records.asks_for(&scope, now) {
+                effects.push(Effect::Recall(scope.clone()));
+            }
+            if !self.records.knows(&scope) {
+                continue;
+            }
             let needs = self.needs(&scope);
             if let Some(sweep) = self.sweeps.get_mut(&scope) {
                 sweep.begin(now);
@@ -291,11 +362,13 @@ impl Controller {
             effects.push(Effect::Tell(Notice::Sweeping(scope.clone())));
             effects.push(Effect::Survey(scope, needs));
         }
-        let slots = self.cadence.workers;
+        let most = self.cadence.workers;
         let mut begun = Begun::Calls;
-        while let Some(key) = self.queue.pop(now, |_| slots) {
+        while let Some(key) = self.queue.pop(now, |scope| {
+            self.sweeps.get(scope).and_then(|sweep| sweep.rate).map_or(most, |rate| slots(most, rate))
+        }) {
             // What a whole scope suffers from, its next sweep that succeeds ends, and selects anew.
-            if self.sweeps.get(&key.scope).and_then(|sweep| sweep.fault).is_some_and(Reason::of_scope) {
+            if self.sweeps.get(&key.scope).is_some_and(|sweep| sweep.stops) {
                 self.queue.done(&key);
                 continue;
             }
@@ -305,7 +378,7 @@ impl Controller {
                     effects.push(Effect::Look(key, needs));
                 }
                 false => {
-                    self.decide(key, now, effects);
+                    self.decide(key, None, now, effects);
                     begun = Begun::Decisions;
                 }
             }

@@ -1,5 +1,6 @@
 //! What the loop and its tasks say to each other: events in, effects out, and what is worth telling.
 
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::desired::{DesiredState, Entry, LoadFailure, Pattern};
 use crate::file::Diagnostic;
 use crate::live::{Looked, Needs, RoleNeeds, Surveyed};
 use crate::names::{Digest, FunctionKey, Network, Scope};
-use crate::plan::{Answer, Change, Limits, Outcome, State, Why};
+use crate::plan::{Answer, Change, Limits, Outcome, ScopeRecord, State, Why};
 
 /// What happens.
 #[derive(Debug)]
@@ -22,10 +23,42 @@ pub enum Event {
     Looked(FunctionKey, Looked),
     /// A step was answered after this time.
     Answered(Order, Answer, Duration),
+    /// The record of a scope was looked for.
+    Recalled(Scope, Recall),
+    /// The record of a scope was stored; an error says why it was not.
+    Stored(Scope, Result<(), String>),
     /// Somebody asks for something.
     Signal(Signal),
     /// Time has passed.
     Tick,
+}
+
+/// What came of looking for a record.
+#[derive(Debug)]
+pub enum Recall {
+    /// This.
+    Known(Box<ScopeRecord>),
+    /// There is none.
+    Missing,
+    /// There is one that cannot be used, and why.
+    Unusable(String),
+    /// Whether there is one could not be seen, and why.
+    Unread(String),
+}
+
+impl Recall {
+    /// What was found where the record of a scope is kept.
+    pub fn of(scope: &Scope, found: io::Result<Option<String>>) -> Self {
+        match found.map(|text| text.map(|text| ScopeRecord::parse(&text, scope))) {
+            Ok(Some(Ok(record))) => Self::Known(Box::new(record)),
+            Ok(None) => Self::Missing,
+            Ok(Some(Err(unusable))) => Self::Unusable(unusable.to_string()),
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::InvalidData) => {
+                Self::Unusable(error.to_string())
+            }
+            Err(error) => Self::Unread(error.to_string()),
+        }
+    }
 }
 
 /// What somebody asks for.
@@ -37,6 +70,8 @@ pub enum Signal {
     Reload,
     /// Work by these settings from now on.
     Settle(Box<Limits>, Cadence),
+    /// The file of the settings was read: what is wrong with it, for people; none where it can be used.
+    SettingsRead(Option<Arc<str>>),
     /// Finish what is in hand, and stop.
     Stop,
 }
@@ -52,6 +87,10 @@ pub enum Effect {
     Look(FunctionKey, Option<RoleNeeds>),
     /// Make a step.
     Do(Order),
+    /// Look for the record of a scope.
+    Recall(Scope),
+    /// Store the record of a scope.
+    Store(Scope, String),
     /// Tell this.
     Tell(Notice),
     /// The end: nothing is in hand any more.
@@ -76,6 +115,11 @@ pub enum Notice {
     Confirmed,
     /// The file cannot be used; the last good state stays in force. Told once for each content.
     NotLoaded(Arc<LoadFailure>),
+    /// Whether the settings as they were last read can be used. If not, what was in force stays in force.
+    Settings {
+        /// Whether they can.
+        valid: bool,
+    },
     /// A function left the file; it stays as it is, in AWS.
     Released {
         /// The function.
@@ -106,8 +150,36 @@ pub enum Notice {
         /// How many; none if nobody wants to know any more.
         versions: Option<usize>,
     },
-    /// A person has approved the plan with this id, and its changes are made.
-    Approved(Digest),
+    /// A person has approved the plan with this id in a scope, and what is left of its changes is made.
+    Approved {
+        /// The scope.
+        scope: Scope,
+        /// The plan's id there.
+        id: Digest,
+    },
+    /// What processes before this one did in a scope is not known.
+    NotRecalled {
+        /// The scope.
+        scope: Scope,
+        /// Why its record cannot be used; none where there is none.
+        fault: Option<String>,
+        /// The ids in the settings that count as spent, since nobody knows whether they are.
+        doubted: Vec<String>,
+    },
+    /// The record of a scope cannot be read for now, so that nothing is done there.
+    RecordUnread {
+        /// The scope.
+        scope: Scope,
+        /// Why not.
+        error: String,
+    },
+    /// The record of a scope was stored, or could not be.
+    Stored {
+        /// The scope.
+        scope: Scope,
+        /// Why it was not.
+        error: Option<String>,
+    },
     /// The observation of a function has ended, and the settings let its entry be enforced from now on.
     Resumed(FunctionKey),
     /// A difference was found that was not there before.

@@ -11,7 +11,7 @@ mod runtime;
 mod stats;
 
 pub use controller::{Cadence, Controller};
-pub use event::{Effect, Event, Notice, Pass, Signal};
+pub use event::{Effect, Event, Notice, Pass, Recall, Signal};
 pub use queue::{Keyed, Queue, Rank, Work};
 pub use runtime::{HEARTBEAT, Load, Loading, Observer, Ports, run};
 pub use stats::{BUCKETS, Durations, QueueStats};

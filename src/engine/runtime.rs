@@ -10,12 +10,13 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::controller::Controller;
-use super::event::{Effect, Event, Notice, Signal};
+use super::event::{Effect, Event, Notice, Recall, Signal};
 use crate::apply::Applier;
 use crate::cloud::Read;
 use crate::desired::{DesiredState, LoadFailure};
 use crate::live;
-use crate::names::{Clock, Digest};
+use crate::names::{Clock, Digest, Scope};
+use crate::records::Records;
 
 /// After a stop was asked for, calls in hand get this long to end; below the usual grace of 10 s.
 const GRACE: Duration = Duration::from_secs(8);
@@ -51,6 +52,8 @@ pub struct Ports {
     pub applier: Arc<Applier>,
     /// The file.
     pub load: Arc<dyn Load>,
+    /// What outlives the process; none where nothing does.
+    pub records: Option<Arc<dyn Records>>,
     /// The time.
     pub clock: Clock,
     /// Who is told.
@@ -74,7 +77,8 @@ pub async fn run(
     let mut next: Vec<Event> = first;
     loop {
         for event in next.drain(..) {
-            for effect in controller.handle(event, (ports.clock)()) {
+            controller.see_wall_clock(ports.clock.wall_clock());
+            for effect in controller.handle(event, ports.clock.now()) {
                 stopped |= matches!(effect, Effect::Stop);
                 tasks.perform(effect);
             }
@@ -85,7 +89,12 @@ pub async fn run(
         }
         let wake = wake(&controller, ports);
         let event = tokio::select! {
-            Some(event) = events.recv() => event,
+            Some((event, left)) = events.recv() => {
+                if let Some((scope, rate)) = left {
+                    controller.leaves(&scope, rate);
+                }
+                event
+            }
             Some(signal) = signals.recv(), if stop_by.is_none() => {
                 if matches!(signal, Signal::Stop) {
                     stop_by = Some(Instant::now() + GRACE);
@@ -113,49 +122,79 @@ pub async fn run(
 /// When to turn the loop at the latest.
 fn wake(controller: &Controller, ports: &Ports) -> Instant {
     let most = ports.observer.turn_within();
-    let wait = controller.next_wake().map_or(most, |at| at.since((ports.clock)()).min(most));
+    let wait = controller.next_wake().map_or(most, |at| at.since(ports.clock.now()).min(most));
     Instant::now() + wait
 }
 
+/// What came of a task, and how many requests a second to Lambda were possible at its end where it was at work.
+type Ended = (Event, Option<(Scope, f64)>);
+
 struct Tasks<'a> {
     ports: &'a Ports,
-    send: mpsc::UnboundedSender<Event>,
+    send: mpsc::UnboundedSender<Ended>,
     set: JoinSet<()>,
 }
 
 impl Tasks<'_> {
     fn perform(&mut self, effect: Effect) {
         let read = Arc::clone(&self.ports.read);
-        let clock = Arc::clone(&self.ports.clock);
+        let clock = self.ports.clock.clone();
         match effect {
             Effect::Tell(notice) => self.ports.observer.notice(&notice),
             Effect::Stop => {}
             Effect::Load(in_force) => {
                 let load = Arc::clone(&self.ports.load);
-                self.spawn(async move { Event::Loaded(load.load(in_force).await) });
+                self.spawn(None, async move { Event::Loaded(load.load(in_force).await) });
             }
             Effect::Survey(scope, needs) => {
-                self.spawn(async move { Event::Surveyed(live::survey(&*read, &scope, &needs, clock()).await) });
+                let at = scope.clone();
+                self.spawn(
+                    Some(at),
+                    async move { Event::Surveyed(live::survey(&*read, &scope, &needs, &clock).await) },
+                );
             }
-            Effect::Look(key, needs) => self.spawn(async move {
-                let found = live::look(&*read, &key, needs.as_ref(), clock()).await;
+            Effect::Look(key, needs) => self.spawn(Some(key.scope.clone()), async move {
+                let found = live::look(&*read, &key, needs.as_ref(), clock.now()).await;
                 Event::Looked(key, found)
             }),
             Effect::Do(order) => {
                 let applier = Arc::clone(&self.ports.applier);
-                self.spawn(async move {
+                self.spawn(Some(order.step.key().scope.clone()), async move {
                     let (answer, took) = applier.make(&order).await;
                     Event::Answered(order, answer, took)
+                });
+            }
+            Effect::Recall(scope) => {
+                let records = self.ports.records.clone();
+                self.spawn(None, async move {
+                    let found = match &records {
+                        Some(records) => records.load(&scope).await,
+                        None => Ok(None),
+                    };
+                    let recall = Recall::of(&scope, found);
+                    Event::Recalled(scope, recall)
+                });
+            }
+            Effect::Store(scope, record) => {
+                let records = self.ports.records.clone();
+                self.spawn(None, async move {
+                    let stored = match &records {
+                        Some(records) => records.store(&scope, record).await,
+                        None => Ok(()),
+                    };
+                    Event::Stored(scope, stored.map_err(|error| error.to_string()))
                 });
             }
         }
     }
 
-    fn spawn(&mut self, task: impl Future<Output = Event> + Send + 'static) {
-        let send = self.send.clone();
+    fn spawn(&mut self, at: Option<Scope>, task: impl Future<Output = Event> + Send + 'static) {
+        let (send, applier) = (self.send.clone(), Arc::clone(&self.ports.applier));
         self.set.spawn(async move {
+            let event = task.await;
+            let left = at.and_then(|at| applier.rate(&at).map(|rate| (at, rate)));
             // The receiver is gone only after the loop has ended.
-            let _ = send.send(task.await);
+            let _ = send.send((event, left));
         });
     }
 }

@@ -2,10 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use annotate_snippets::{Annotation, AnnotationKind, Group, Level as SnippetLevel, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level as SnippetLevel, Origin, Renderer, Snippet};
+use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
+use super::excerpt::{Excerpt, excerpts};
+use super::source::named;
 use super::{ReadError, Source, Span};
+use crate::text::shown;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -17,7 +21,8 @@ pub enum Level {
     Warning,
 }
 
-/// One mistake in a file: what it is, where it stands, and what to write instead.
+/// One mistake in a file: what it is, where it stands, and what to write instead. Its texts can be shown anywhere: what they
+/// quote of the file is on one line and of bounded length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     level: Level,
@@ -40,11 +45,16 @@ struct Label {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Place {
     /// The file.
+    #[serde(serialize_with = "as_shown")]
     pub file: PathBuf,
     /// The line, from 1.
     pub line: usize,
     /// The column in characters, from 1.
     pub column: usize,
+}
+
+fn as_shown<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&named(path))
 }
 
 impl Place {
@@ -57,21 +67,30 @@ impl Place {
 
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}:{}", self.file.display(), self.line, self.column)
+        write!(f, "{}:{}:{}", named(&self.file), self.line, self.column)
+    }
+}
+
+impl Level {
+    fn snippet(self) -> SnippetLevel<'static> {
+        match self {
+            Self::Error => SnippetLevel::ERROR,
+            Self::Warning => SnippetLevel::WARNING,
+        }
     }
 }
 
 impl Diagnostic {
     /// A mistake at a place; `label` is written under the marked text.
     pub fn error(source: &Source, span: &Span, message: impl Into<String>, label: impl Into<String>) -> Self {
-        Self { level: Level::Error, message: message.into(), unread: None, labels: Vec::new(), help: None }
-            .and(source, span, label)
+        let message = shown(&message.into()).into_owned();
+        Self { level: Level::Error, message, unread: None, labels: Vec::new(), help: None }.and(source, span, label)
     }
 
     /// A file that gives no text: there is no place in it to show.
     pub fn unread(error: &ReadError) -> Self {
-        let unread = Some(error.path().to_owned());
-        Self { level: Level::Error, message: error.to_string(), unread, labels: Vec::new(), help: None }
+        let (unread, message) = (Some(error.path().to_owned()), shown(&error.to_string()).into_owned());
+        Self { level: Level::Error, message, unread, labels: Vec::new(), help: None }
     }
 
     /// Something doubtful at a place.
@@ -81,13 +100,14 @@ impl Diagnostic {
 
     /// The same with a further place that it has to do with.
     pub fn and(mut self, source: &Source, span: &Span, label: impl Into<String>) -> Self {
-        self.labels.push(Label { source: source.clone(), span: span.clone(), text: label.into() });
+        let text = shown(&label.into()).into_owned();
+        self.labels.push(Label { source: source.clone(), span: span.clone(), text });
         self
     }
 
     /// The same with what to write instead.
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(shown(&help.into()).into_owned());
         self
     }
 
@@ -134,41 +154,77 @@ impl Diagnostic {
     /// The diagnostic as a compiler prints it: message, place, the marked lines, what to write instead.
     /// Styled it is for `anstream`, which takes the colours out where nobody wants them.
     pub fn render(&self, styled: bool) -> String {
-        let level = match self.level {
-            Level::Error => SnippetLevel::ERROR,
-            Level::Warning => SnippetLevel::WARNING,
-        };
-        let mut group = Group::with_title(level.primary_title(&self.message));
+        let mut group = Group::with_title(self.level.snippet().primary_title(&self.message));
         let mut shown: Vec<&Source> = Vec::new();
         for label in &self.labels {
             if !shown.contains(&&label.source) {
                 shown.push(&label.source);
-                group = group.element(self.snippet(&label.source));
+                for excerpt in self.excerpts(&label.source) {
+                    group = self.element(group, &label.source, excerpt);
+                }
             }
         }
         if let Some(help) = &self.help {
             group = group.element(SnippetLevel::HELP.message(help));
         }
-        let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
-        renderer.render(&[group])
+        renderer(styled).render(&[group])
     }
 
-    /// The marked lines of one file. Only these are handed on: of a long file with many mistakes, the whole would be split
-    /// into its lines for each.
-    fn snippet<'a>(&'a self, source: &'a Source) -> Snippet<'a, Annotation<'a>> {
-        let spans = self.labels.iter().enumerate().filter(|(_, label)| label.source == *source);
-        let spans: Vec<_> = spans.map(|(at, label)| (at, clamp(&label.span, source.text()), &label.text)).collect();
-        let from = spans.iter().map(|(_, span, _)| span.start).min().unwrap_or_default();
-        let to = spans.iter().map(|(_, span, _)| span.end).max().unwrap_or_default();
-        let (first, lines) = source.lines(&(from..to));
-        let begin = lines.start;
-        let annotations = spans.into_iter().map(move |(at, span, text)| {
-            let kind = if at == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
-            kind.span(span.start - begin..span.end - begin).label(text)
-        });
-        let text = source.text().get(lines).unwrap_or_default();
-        Snippet::source(text).line_start(first).path(source.path().display().to_string()).annotations(annotations)
+    /// The diagnostic in one line, with its place.
+    fn in_short(&self, styled: bool) -> String {
+        let place = self.place().map(|place| format!(" ({place})")).unwrap_or_default();
+        let (word, colour) = match self.level {
+            Level::Error => ("error", AnsiColor::BrightRed),
+            Level::Warning => ("warning", AnsiColor::Yellow),
+        };
+        let style = if styled { colour.on_default().bold() } else { Style::new() };
+        format!("{style}{word}{style:#}: {}{place}", self.message)
     }
+
+    fn excerpts(&self, source: &Source) -> Vec<Excerpt> {
+        let marks = self.labels.iter().enumerate().filter(|(_, label)| label.source == *source);
+        let marks: Vec<_> = marks.map(|(at, label)| (at, clamp(&label.span, source.text()))).collect();
+        excerpts(source, &marks)
+    }
+
+    fn element<'a>(&'a self, group: Group<'a>, source: &Source, excerpt: Excerpt) -> Group<'a> {
+        let label = |at: usize| self.labels.get(at).map(|label| label.text.as_str()).unwrap_or_default();
+        match excerpt {
+            Excerpt::Lines { first, text, marks } => {
+                let annotations = marks.into_iter().map(|(at, span)| {
+                    let kind = if at == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+                    kind.span(span).label(label(at))
+                });
+                let snippet = Snippet::source(text).line_start(first).path(named(source.path()));
+                group.element(snippet.annotations(annotations))
+            }
+            Excerpt::Part { mark, text } => {
+                let place = self.labels.get(mark).map(|label| Place::of(source, &label.span));
+                let (line, column) = place.map(|place| (place.line, place.column)).unwrap_or_default();
+                let label = label(mark);
+                let text = if label.is_empty() { text } else { format!("{label}: {text}") };
+                let origin = Origin::path(named(source.path())).line(line).char_column(column);
+                group.element(origin).element(SnippetLevel::NOTE.message(text))
+            }
+        }
+    }
+}
+
+/// So many diagnostics are shown with their lines; of more, each has one line. Nobody reads further, and it would take seconds.
+const IN_FULL: usize = 100;
+
+/// Diagnostics one after the other, for people.
+pub fn render_all(diagnostics: &[Diagnostic], styled: bool) -> String {
+    let (full, rest) = diagnostics.split_at(IN_FULL.min(diagnostics.len()));
+    let mut parts: Vec<String> = full.iter().map(|diagnostic| diagnostic.render(styled)).collect();
+    if !rest.is_empty() {
+        parts.push(rest.iter().map(|diagnostic| diagnostic.in_short(styled)).collect::<Vec<_>>().join("\n"));
+    }
+    parts.join("\n\n")
+}
+
+fn renderer(styled: bool) -> Renderer {
+    if styled { Renderer::styled() } else { Renderer::plain() }
 }
 
 impl Serialize for Diagnostic {
@@ -177,7 +233,7 @@ impl Serialize for Diagnostic {
         struct Flat<'a> {
             level: Level,
             message: &'a str,
-            file: Option<&'a Path>,
+            file: Option<String>,
             line: Option<usize>,
             column: Option<usize>,
             label: Option<&'a str>,
@@ -186,7 +242,8 @@ impl Serialize for Diagnostic {
         let label = self.labels.first().map(|label| label.text.as_str()).filter(|text| !text.is_empty());
         let (line, column) = self.place().map(|place| (place.line, place.column)).unzip();
         let (level, message, help) = (self.level, self.message.as_str(), self.help.as_deref());
-        Flat { level, message, file: self.file(), line, column, label, help }.serialize(serializer)
+        let file = self.file().map(named);
+        Flat { level, message, file, line, column, label, help }.serialize(serializer)
     }
 }
 
@@ -196,24 +253,36 @@ fn clamp(span: &Span, text: &str) -> Span {
     span.start.min(end)..end
 }
 
+/// So many mistakes are kept; a hostile file has millions.
+const KEPT: usize = 20_000;
+
 /// All that was found in one or several files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     diagnostics: Vec<Diagnostic>,
+    errors: usize,
+    warnings: usize,
 }
 
 impl Report {
-    /// Adds one.
+    /// Adds one. Of many thousands, the first are kept.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        self.diagnostics.push(diagnostic);
+        let count = match diagnostic.level {
+            Level::Error => &mut self.errors,
+            Level::Warning => &mut self.warnings,
+        };
+        *count += 1;
+        if *count <= KEPT {
+            self.diagnostics.push(diagnostic);
+        }
     }
 
     /// Whether any of them makes the file unusable.
     pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|diagnostic| diagnostic.level == Level::Error)
+        self.errors > 0
     }
 
-    /// All of them, in the order in which they stand in the files.
+    /// All that are kept, in the order in which they stand in the files.
     pub fn sorted(mut self) -> Vec<Diagnostic> {
         let at = |diagnostic: &Diagnostic| (diagnostic.file().map(Path::to_owned), diagnostic.place());
         self.diagnostics.sort_by_cached_key(at);

@@ -123,7 +123,9 @@ pub fn read<T: DeserializeOwned + JsonSchema>(source: &Source, report: &mut Repo
     }
     let mut unknown: BTreeSet<Vec<String>> = BTreeSet::new();
     let document = serde_ignored::deserialize(toml::Deserializer::from(table), |path| {
-        unknown.insert(steps(&path));
+        if unknown.len() < UNKNOWN {
+            unknown.insert(steps(&path));
+        }
     });
     if !unknown.is_empty() {
         let schema = schemars::schema_for!(T);
@@ -139,6 +141,9 @@ pub fn read<T: DeserializeOwned + JsonSchema>(source: &Source, report: &mut Repo
         }
     }
 }
+
+/// So many unknown keys are told.
+const UNKNOWN: usize = 1000;
 
 /// The keys and indexes of a path, without the inner workings of [`Spanned`].
 fn steps(path: &serde_ignored::Path<'_>) -> Vec<String> {
@@ -169,7 +174,7 @@ fn unknown_key(source: &Source, table: &DeTable<'_>, path: &[String], schema: &s
 /// Where the key at the end of the path stands.
 fn key_span(table: &DeTable<'_>, path: &[String]) -> Option<Span> {
     let (first, rest) = path.split_first()?;
-    let (key, value) = table.iter().find(|(key, _)| key.get_ref() == first.as_str())?;
+    let (key, value) = table.get_key_value(first.as_str())?;
     if rest.is_empty() { Some(key.span()) } else { value_span(value.get_ref(), rest) }
 }
 

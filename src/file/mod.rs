@@ -5,22 +5,39 @@
 //! document with everything that is wrong in it, and the types stay the single description of the format: the JSON
 //! schema, the known keys and the "did you mean" all come from them.
 
+mod beside;
 mod diagnostic;
+mod excerpt;
 mod field;
+mod open;
 mod reader;
 mod schema;
 mod source;
+mod way;
 
-pub use diagnostic::{Diagnostic, Level, Place, Report};
+pub use beside::{Beside, aside, ended};
+pub use diagnostic::{Diagnostic, Level, Place, Report, render_all};
 pub use field::{Field, Span, read};
+pub use open::{Allowed, Print, Stamp, read_regular};
 pub use reader::Reader;
 pub use schema::schema;
 pub use source::{ReadError, Source};
+pub use way::{Link, Way};
+
+/// Longer names than people mistype are like no other.
+const LONGEST_NAME: usize = 128;
+/// So many known names are compared with one that is not known: each of thousands of mistakes is to cost the same.
+const COMPARED: usize = 200;
 
 /// The known name nearest to the given one, if it is near enough to be meant.
 pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if given.len() > LONGEST_NAME {
+        return None;
+    }
     known
         .into_iter()
+        .take(COMPARED)
+        .filter(|name| name.len().abs_diff(given.len()) <= given.len().max(name.len()).div_ceil(3))
         .map(|name| (strsim::damerau_levenshtein(given, name), name))
         .filter(|(distance, name)| *distance <= given.len().max(name.len()).div_ceil(3))
         .min()
@@ -31,10 +48,10 @@ pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
 const LISTED: usize = 10;
 
 /// Names with commas between them; of many, the first, and how many more there are.
-pub fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+pub fn listed<'a>(names: impl IntoIterator<Item = &'a str, IntoIter: ExactSizeIterator>) -> String {
     let mut names = names.into_iter();
     let first = names.by_ref().take(LISTED).collect::<Vec<_>>().join(", ");
-    match names.count() {
+    match names.len() {
         0 => first,
         more => format!("{first} and {more} more"),
     }
@@ -47,7 +64,7 @@ pub struct Unusable(pub Vec<Diagnostic>);
 impl Unusable {
     /// What is wrong, for people; with the places marked.
     pub fn render(&self, styled: bool) -> String {
-        self.0.iter().map(|diagnostic| diagnostic.render(styled)).collect::<Vec<_>>().join("\n\n")
+        render_all(&self.0, styled)
     }
 }
 

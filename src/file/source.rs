@@ -2,9 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use super::Span;
+use super::{Allowed, Span, read_regular};
 use crate::names::Digest;
+use crate::text;
+
+/// So many bytes are between two marks in a long line.
+const BETWEEN_MARKS: usize = 1024;
 
 /// A file's content at one moment. Cheap to clone; a desired state keeps it, to show where an entry stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,11 +24,15 @@ struct Inner {
     digest: Digest,
     /// Where each line but the first begins; found out when a place is first asked for, since of a long file each entry is.
     line_starts: OnceLock<Vec<usize>>,
+    /// Marks within long lines, and how many characters of the line stand before each; so that a place in a line of megabytes
+    /// costs no more than another.
+    marks: OnceLock<Vec<(usize, usize)>>,
 }
 
 impl PartialEq for Inner {
+    /// By the digest of the text: of a file with many mistakes, each is compared with what was told before.
     fn eq(&self, other: &Self) -> bool {
-        (&self.path, &self.digest, &self.text) == (&other.path, &other.digest, &other.text)
+        (&self.digest, &self.path) == (&other.digest, &other.path)
     }
 }
 
@@ -33,15 +42,64 @@ impl Eq for Inner {}
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The file could not be read at all.
-    #[error("cannot read {}: {error}", path.display())]
+    #[error("cannot read {}: {error}", named(path))]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// What the system answered.
         error: std::io::Error,
     },
+    /// It is no regular file, and reading it could wait for ever, never end, or do something.
+    #[error("{} is {what}; only regular files are read", named(path))]
+    Special {
+        /// The file.
+        path: PathBuf,
+        /// What it is, with its article.
+        what: &'static str,
+    },
+    /// A link leads to where no link may lead.
+    #[error(
+        "the link {} leads to {}, {rule}; put the file here, or name the place it leads to under `roots` in the settings' [files]",
+        named(path),
+        named(to)
+    )]
+    Strays {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads.
+        to: PathBuf,
+        /// What is wrong with that.
+        rule: &'static str,
+    },
+    /// The file, or a directory's files together, are larger than any that people write.
+    #[error(
+        "{} has more than {most} bytes, the most that is read; `max_megabytes` in the settings' [files] allows more",
+        named(path)
+    )]
+    TooLarge {
+        /// The file or directory.
+        path: PathBuf,
+        /// The most that is read.
+        most: u64,
+    },
+    /// A directory has more files than anybody would keep there.
+    #[error("{} has more than {most} files that end in .toml, the most that are read", named(path))]
+    TooMany {
+        /// The directory.
+        path: PathBuf,
+        /// The most that are read.
+        most: usize,
+    },
+    /// The read has not come to an end in time; a network file system that hangs looks so.
+    #[error("reading {} has not ended after {after:?}: its file system may hang; it is tried again", named(path))]
+    Late {
+        /// The file or directory.
+        path: PathBuf,
+        /// For how long it was waited.
+        after: Duration,
+    },
     /// The file holds bytes that are no text.
-    #[error("{}:{line}: not UTF-8 text (byte {offset} is invalid); save the file as UTF-8", path.display())]
+    #[error("{}:{line}: not UTF-8 text (byte {offset} is invalid); save the file as UTF-8", named(path))]
     NotText {
         /// The file.
         path: PathBuf,
@@ -51,25 +109,28 @@ pub enum ReadError {
         offset: usize,
     },
     /// The file holds nothing at all.
-    #[error("{} is empty; that is taken for a mistake, since a write that was cut short looks just so", path.display())]
+    #[error("{} is empty; that is taken for a mistake, since a write that was cut short looks just so", named(path))]
     Empty {
         /// The file.
         path: PathBuf,
     },
     /// The file holds comments alone where entries are expected.
-    #[error("{} lists nothing; to list no function on purpose, write `function = []`", path.display())]
+    #[error("{} lists nothing; to list no function on purpose, write `function = []`", named(path))]
     Silent {
         /// The file.
         path: PathBuf,
     },
     /// A directory that is to hold files has none that counts.
-    #[error("{} has no file that ends in .toml; to list no function on purpose, write `function = []` into one", path.display())]
+    #[error(
+        "{} has no file that ends in .toml; to list no function on purpose, write `function = []` into one",
+        named(path)
+    )]
     NoFiles {
         /// The directory.
         path: PathBuf,
     },
-    /// A directory was never the same before and after its files were read.
-    #[error("{} changes again and again while it is read", path.display())]
+    /// A file or directory was never the same before and after it was read, or is written again and again.
+    #[error("{} changes again and again while it is read", named(path))]
     Restless {
         /// The directory.
         path: PathBuf,
@@ -81,6 +142,11 @@ impl ReadError {
     pub fn path(&self) -> &Path {
         match self {
             Self::Unreadable { path, .. }
+            | Self::Special { path, .. }
+            | Self::Strays { path, .. }
+            | Self::TooLarge { path, .. }
+            | Self::TooMany { path, .. }
+            | Self::Late { path, .. }
             | Self::NotText { path, .. }
             | Self::Empty { path }
             | Self::Silent { path }
@@ -90,10 +156,15 @@ impl ReadError {
     }
 }
 
+/// A path as it is shown: whoever may add a file to a repository chooses its name.
+pub(super) fn named(path: &Path) -> String {
+    text::shown(&path.to_string_lossy()).into_owned()
+}
+
 impl Source {
     /// Reads the file once. A file that holds nothing is an error: a truncated write looks just so.
-    pub fn read(path: &Path) -> Result<Self, ReadError> {
-        let bytes = std::fs::read(path).map_err(|error| ReadError::Unreadable { path: path.to_owned(), error })?;
+    pub fn read(path: &Path, allowed: &Allowed) -> Result<Self, ReadError> {
+        let (bytes, _) = read_regular(path, None, allowed)?;
         Self::from_bytes(path, bytes)
     }
 
@@ -112,7 +183,7 @@ impl Source {
         if text.trim().is_empty() {
             return Err(ReadError::Empty { path });
         }
-        Ok(Self { inner: Arc::new(Inner { path, text, digest, line_starts: OnceLock::new() }) })
+        Ok(Self { inner: Arc::new(Inner { path, text, digest, line_starts: OnceLock::new(), marks: OnceLock::new() }) })
     }
 
     /// The path under which it was read.
@@ -147,7 +218,27 @@ impl Source {
             end -= 1;
         }
         let line = self.line(end);
-        (1 + line, 1 + text[self.line_start(line)..end].chars().count())
+        let start = self.line_start(line);
+        let marks = self.inner.marks.get_or_init(|| self.marks());
+        let last = marks.partition_point(|(at, _)| *at <= end).checked_sub(1).and_then(|last| marks.get(last));
+        let (from, before) = last.copied().filter(|(at, _)| *at >= start).unwrap_or((start, 0));
+        (1 + line, 1 + before + text[from..end].chars().count())
+    }
+
+    fn marks(&self) -> Vec<(usize, usize)> {
+        let (text, mut marks) = (self.text(), Vec::new());
+        let starts = std::iter::once(0).chain(self.line_starts().iter().copied());
+        let ends = self.line_starts().iter().copied().chain([text.len()]);
+        for (start, end) in starts.zip(ends).filter(|(start, end)| end - start > BETWEEN_MARKS) {
+            let (mut at, mut before) = (start, 0);
+            while end - at > BETWEEN_MARKS {
+                let next = text.floor_char_boundary(at + BETWEEN_MARKS);
+                before += text[at..next].chars().count();
+                at = next;
+                marks.push((at, before));
+            }
+        }
+        marks
     }
 
     /// The whole lines that a span lies in: the number of the first, from 1, and where in the text they are. What follows the
@@ -178,6 +269,19 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_count_characters_also_in_long_lines() {
+        let long = "äb".repeat(5_000);
+        let text = format!("x\n{long}\n{long}y");
+        let source = Source::from_bytes(Path::new("f.toml"), text.clone().into()).unwrap();
+        for at in (0..text.len()).filter(|at| text.is_char_boundary(*at)) {
+            let before = &text[..at];
+            let line = before.rfind('\n').map_or(0, |at| at + 1);
+            let expected = (1 + before.matches('\n').count(), 1 + before[line..].chars().count());
+            assert_eq!(source.line_and_column(at), expected, "{at}");
+        }
+    }
 
     #[test]
     fn the_lines_of_a_span_are_whole_ones_and_no_more() {

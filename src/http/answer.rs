@@ -6,15 +6,16 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::board::{self, Counts, Fleet, Line, Made, ScopeLine};
+use crate::board::{self, Counts, Fleet, GuardLine, Line, Made, ScopeLine};
 use crate::desired::Want;
 use crate::names::{
-    AccountId, Digest, FunctionKey, FunctionName, Network, PolicyArn, Region, RoleName, Scope, Time, VpcId,
+    AccountId, Digest, FunctionKey, FunctionName, Network, PolicyArn, Region, RoleName, Scope, Time, VpcId, WallClock,
     milliseconds,
 };
 use crate::plan::{self, Cause, Evidence, State, Step, Why};
 use crate::settings::Mode;
 use crate::telemetry::Shown;
+use crate::text::shown;
 
 /// What is wrong with a question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -40,6 +41,9 @@ pub struct Status {
     pub held_by_guard: usize,
     /// The desired state.
     pub desired: Desired,
+    /// What is wrong with the settings as they were last read, for people; null where they can be used. If not, what was in
+    /// force before stays in force.
+    pub settings_problem: Option<String>,
     /// Every account and region.
     pub scopes: Vec<ScopeStatus>,
 }
@@ -99,6 +103,23 @@ pub struct ScopeStatus {
     pub last_success: Option<Time>,
     /// What the account and region suffers from.
     pub fault: Option<Fault>,
+    /// The id by which exactly the changes of this account and region can be approved; null where nothing differs.
+    pub plan_id: Option<Digest>,
+    /// What the guard let through in the last hour, for each cause.
+    pub guard: Vec<Budget>,
+    /// Until when the guard lets less through, since nobody knows what was changed in the last hour; null where that is known.
+    pub guard_unknown_until: Option<Time>,
+}
+
+/// What the guard let through in the last hour for one cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Budget {
+    /// The cause.
+    pub cause: Cause,
+    /// How many functions were changed, or are about to be, or may have been.
+    pub changed: usize,
+    /// How many may be without a person's agreement.
+    pub allowed: usize,
 }
 
 /// What an account and region suffers from.
@@ -298,7 +319,7 @@ pub enum What {
 impl Status {
     /// What a picture of the board shows.
     pub fn of(shown: &Shown) -> Self {
-        let Fleet { revision: _, lines, scopes, file } = &shown.fleet;
+        let Fleet { revision: _, lines, scopes, file, settings, wall } = &shown.fleet;
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ready: shown.ready,
@@ -308,18 +329,20 @@ impl Status {
             held_by_guard: scopes.values().map(|scope| scope.held_by_guard).sum(),
             desired: Desired {
                 digest: file.digest.clone(),
-                since: file.since,
+                since: file.since.map(|since| wall.shows(since)),
                 valid: file.digest.is_some() && file.problem.is_none(),
                 problem: file.problem.as_ref().map(ToString::to_string),
                 warnings: file.warnings.to_vec(),
             },
-            scopes: scopes.iter().map(|(scope, line)| ScopeStatus::of(scope, line)).collect(),
+            settings_problem: settings.as_ref().map(ToString::to_string),
+            scopes: scopes.iter().map(|(scope, line)| ScopeStatus::of(scope, line, *wall)).collect(),
         }
     }
 
-    /// Whether every function is as the file says that is there now.
+    /// Whether every function is as the file says that is there now, by the settings that are there now.
     pub fn is_in_sync(&self) -> bool {
-        self.ready && self.desired.valid && self.behind == 0 && self.states.in_sync == self.listed
+        let valid = self.desired.valid && self.settings_problem.is_none();
+        self.ready && valid && self.behind == 0 && self.states.in_sync == self.listed
     }
 }
 
@@ -357,18 +380,24 @@ impl States {
 }
 
 impl ScopeStatus {
-    fn of(scope: &Scope, line: &ScopeLine) -> Self {
-        let ScopeLine { counts, held_by_guard, sweeping, last_sweep, last_success, fault } = line;
+    fn of(scope: &Scope, line: &ScopeLine, wall: WallClock) -> Self {
+        let shows = |at: Time| wall.shows(at);
+        let ScopeLine { counts, held_by_guard, sweeping, last_sweep, last_success, fault, guard } = line;
+        let GuardLine { budgets, unknown_until, plan } = guard;
+        let budget = |&plan::Budget { cause, changed, allowed }: &plan::Budget| Budget { cause, changed, allowed };
         Self {
             account: scope.account.clone(),
             region: scope.region.clone(),
             states: (*counts).into(),
             held_by_guard: *held_by_guard,
-            sweeping_since: *sweeping,
-            last_sweep: last_sweep.map(|swept| swept.ended),
+            sweeping_since: sweeping.map(shows),
+            last_sweep: last_sweep.map(|swept| shows(swept.ended)),
             last_sweep_seconds: last_sweep.map(|swept| swept.took.as_secs_f64()),
-            last_success: *last_success,
-            fault: fault.as_ref().map(|(why, since)| Fault { since: *since, why: why.into() }),
+            last_success: last_success.map(shows),
+            fault: fault.as_ref().map(|(why, since)| Fault { since: shows(*since), why: why.into() }),
+            plan_id: plan.clone(),
+            guard: budgets.iter().map(budget).collect(),
+            guard_unknown_until: unknown_until.map(shows),
         }
     }
 }
@@ -392,11 +421,12 @@ impl Function {
     }
 }
 
-impl From<&Line> for Function {
-    fn from(line: &Line) -> Self {
+impl Function {
+    /// What a line of the board shows, by a wall clock.
+    pub fn of(line: &Line, wall: WallClock) -> Self {
         let FunctionKey { scope: Scope { account, region }, name } = &line.entry.key;
         let vpc_name = match &line.entry.terms.want {
-            Want::Attached(intent) => intent.name.clone(),
+            Want::Attached(intent) => intent.name.as_deref().map(|name| shown(name).into_owned()),
             Want::Detached | Want::Disputed(_) => None,
         };
         Self {
@@ -404,9 +434,9 @@ impl From<&Line> for Function {
             region: region.clone(),
             name: name.clone(),
             state: line.outcome.state(),
-            since: line.since,
+            since: wall.shows(line.since),
             why: line.outcome.why().map(Reason::from),
-            next_try: line.next,
+            next_try: line.next.map(|next| wall.shows(next)),
             cause: line.change.as_ref().map(|change| change.cause),
             vpc: line.entry.terms.want.vpc().cloned(),
             vpc_name,
@@ -417,20 +447,21 @@ impl From<&Line> for Function {
     }
 }
 
-impl From<&Line> for Details {
-    fn from(line: &Line) -> Self {
+impl Details {
+    /// What a line of the board shows, by a wall clock.
+    pub fn of(line: &Line, wall: WallClock) -> Self {
         let entry = &line.entry;
         Self {
-            function: line.into(),
+            function: Function::of(line, wall),
             place: entry.place().to_string(),
             observed_until: entry.terms.until,
-            observed_because: entry.terms.reason.clone(),
+            observed_because: entry.terms.reason.as_deref().map(|reason| shown(reason).into_owned()),
             applied_digest: line.applied.clone(),
             change: line.change.as_deref().map(Change::from),
             live: line.live.as_ref().map(|live| Placed { vpc: live.vpc.clone(), network: Arc::clone(&live.network) }),
             doubts: line.warnings.to_vec(),
-            last_change: line.last_change.as_deref().map(LastChange::from),
-            history: line.history.events().iter().rev().map(Event::from).collect(),
+            last_change: line.last_change.as_deref().map(|made| LastChange::of(made, wall)),
+            history: line.history.events().iter().rev().map(|event| Event::of(event, wall)).collect(),
         }
     }
 }
@@ -453,8 +484,8 @@ impl From<&plan::Attach> for Attach {
     }
 }
 
-impl From<&Made> for LastChange {
-    fn from(Made { at, took, order }: &Made) -> Self {
+impl LastChange {
+    fn of(Made { at, took, order }: &Made, wall: WallClock) -> Self {
         let (from, to, role, policy) = match &order.step {
             Step::SetVpc { from, to, .. } => (Some(from.clone()), Some(to.clone()), None, None),
             Step::AttachPolicy { role, policy, .. } => {
@@ -462,7 +493,7 @@ impl From<&Made> for LastChange {
             }
         };
         Self {
-            at: *at,
+            at: wall.shows(*at),
             duration_ms: milliseconds(*took),
             step: order.step.name().to_owned(),
             cause: order.cause,
@@ -475,8 +506,8 @@ impl From<&Made> for LastChange {
     }
 }
 
-impl From<&board::Event> for Event {
-    fn from(board::Event { first, last, times, what }: &board::Event) -> Self {
+impl Event {
+    fn of(board::Event { first, last, times, what }: &board::Event, wall: WallClock) -> Self {
         let what = match what {
             board::What::Edited(digest) => What::Edited { file_digest: digest.clone() },
             board::What::Differs(cause) => What::Differs { cause: *cause },
@@ -491,6 +522,6 @@ impl From<&board::Event> for Event {
                 detail: detail.as_deref().map(str::to_owned),
             },
         };
-        Self { first: *first, last: *last, times: *times, what }
+        Self { first: wall.shows(*first), last: wall.shows(*last), times: *times, what }
     }
 }

@@ -35,7 +35,7 @@ pub(super) async fn functions(
         Err(error) => return problem(StatusCode::BAD_REQUEST, error),
     };
     let shown = telemetry.shown();
-    tagged(&asked, &tag(&telemetry, &shown), || json(&query.answer(&shown.fleet.lines)))
+    tagged(&asked, &tag(&telemetry, &shown), || json(&query.answer(&shown.fleet.lines, shown.fleet.wall)))
 }
 
 pub(super) async fn function(
@@ -56,7 +56,7 @@ pub(super) async fn function(
     };
     let shown = telemetry.shown();
     match shown.fleet.get(&key) {
-        Some(line) => tagged(&asked, &tag(&telemetry, &shown), || json(&Details::from(&**line))),
+        Some(line) => tagged(&asked, &tag(&telemetry, &shown), || json(&Details::of(line, shown.fleet.wall))),
         None => problem(StatusCode::NOT_FOUND, format!("the desired state lists no function {key}")),
     }
 }

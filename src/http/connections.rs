@@ -1,6 +1,8 @@
 //! Connections, and what a single client may cost. Nobody is asked here who they are, so nobody may be able to hold up the
-//! others or the daemon: not by sending slowly, not by reading slowly, not by coming again and again.
+//! others or the daemon: not by sending slowly, not by reading slowly, not by coming again and again. Whoever asks whether the
+//! daemon lives is answered also when somebody has taken all connections: else that would have it restarted.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
@@ -12,12 +14,14 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::{self, JoinSet};
 use tokio_io_timeout::TimeoutStream;
 
-/// So many connections are served at the same time; further ones wait until one ends.
+/// So many connections are served at the same time, where the process may open enough files.
 const MOST: usize = 64;
+/// Beside those so many that are asked nothing but whether the daemon lives and is ready.
+const SPARE: usize = 8;
 /// The head of a request must be there in this time, which begins when the connection is ready for one; so it is also how long
 /// a connection may idle.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
@@ -29,35 +33,73 @@ const PROGRESS_WITHIN: Duration = Duration::from_secs(10);
 const LIFE: Duration = Duration::from_secs(60);
 /// The request in hand then has this long to end.
 const LAST_REQUEST: Duration = Duration::from_secs(30);
+/// The oldest connection has this long to end its request in hand when somebody else waits.
+const LEAVES_WITHIN: Duration = Duration::from_secs(2);
+/// Somebody who waits for another to leave is asked after this time whether a spare connection will do.
+const WAITS: Duration = Duration::from_millis(200);
+/// A spare connection ends within this time, whatever its client does.
+const SPARE_LIFE: Duration = Duration::from_secs(1);
 /// When no connection can be accepted, since files or memory are short, it is tried again after this time.
 const SHORT: Duration = Duration::from_secs(1);
 
+/// What is served: all of it, and what still is where all connections are taken.
+pub(super) struct Apps {
+    pub(super) all: Router,
+    pub(super) probes: Router,
+}
+
+/// How many connections are served at the same time: a quarter of the files that the process may open, at most [`MOST`].
+fn most() -> usize {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    files.and_then(|files| usize::try_from(files / 4).ok()).unwrap_or(MOST).clamp(SPARE, MOST)
+}
+
 /// Serves until `stop` is done, and lets requests in hand end.
-pub(super) async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output = ()>) {
-    let room = Arc::new(Semaphore::new(MOST));
+pub(super) async fn serve(listener: TcpListener, apps: Apps, stop: impl Future<Output = ()>) {
+    let most = most();
+    let (room, any) = (Arc::new(Semaphore::new(most)), Arc::new(Semaphore::new(most + SPARE)));
     let (end, ending) = watch::channel(());
     let mut serving = JoinSet::new();
+    // In the order in which they came: whoever is told to leave is in here no more.
+    let mut staying: BTreeMap<task::Id, Arc<Notify>> = BTreeMap::new();
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
             () = &mut stop => break,
-            accepted = accept(&listener, &room) => accepted,
+            accepted = accept(&listener, &any) => accepted,
             // What has ended is cleared away.
-            Some(_) = serving.join_next() => continue,
-        };
-        match accepted {
-            Ok((stream, permit)) => {
-                let (app, ending) = (app.clone(), ending.clone());
-                serving.spawn(async move {
-                    connection(stream, app, ending).await;
-                    drop(permit);
-                });
+            Some(ended) = serving.join_next_with_id() => {
+                staying.remove(&ended.map_or_else(|error| error.id(), |(id, ())| id));
+                continue;
             }
+        };
+        let (stream, permit) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(SHORT).await;
+                continue;
             }
+        };
+        if room.available_permits() == 0
+            && let Some((_, leaves)) = staying.pop_first()
+        {
+            leaves.notify_one();
         }
+        let leaves = Arc::new(Notify::new());
+        let connection = Connection { stream, leaves: Arc::clone(&leaves), ending: ending.clone() };
+        let (all, probes, room) = (apps.all.clone(), apps.probes.clone(), Arc::clone(&room));
+        let spawned = serving.spawn(async move {
+            match tokio::time::timeout(WAITS, room.acquire_owned()).await {
+                Ok(place) => {
+                    connection.serve(all).await;
+                    drop(place);
+                }
+                Err(_) => connection.spare(probes).await,
+            }
+            drop(permit);
+        });
+        staying.insert(spawned.id(), leaves);
     }
     drop(listener);
     drop(end);
@@ -74,22 +116,40 @@ async fn accept(
     Ok((stream, permit))
 }
 
-/// Serves one connection: until its client has had enough, has had its time, or everything ends.
-async fn connection(stream: TcpStream, app: Router, mut ending: watch::Receiver<()>) {
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(PROGRESS_WITHIN));
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_header_size(LARGEST_HEAD);
-    let served = builder.serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(app));
-    let mut served = pin!(served);
-    tokio::select! {
-        // That a client goes away, or is too slow, is its own affair.
-        _ = &mut served => return,
-        _ = ending.changed() => {}
-        () = tokio::time::sleep(LIFE) => {}
+struct Connection {
+    stream: TcpStream,
+    /// Somebody else waits, and this one has been here longest.
+    leaves: Arc<Notify>,
+    ending: watch::Receiver<()>,
+}
+
+impl Connection {
+    /// Serves until the client has had enough, has had its time, or everything ends.
+    async fn serve(mut self, app: Router) {
+        let mut stream = TimeoutStream::new(self.stream);
+        stream.set_write_timeout(Some(PROGRESS_WITHIN));
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_header_size(LARGEST_HEAD);
+        let served = builder.serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(app));
+        let mut served = pin!(served);
+        let last = tokio::select! {
+            // That a client goes away, or is too slow, is its own affair.
+            _ = &mut served => return,
+            () = self.leaves.notified() => LEAVES_WITHIN,
+            _ = self.ending.changed() => LAST_REQUEST,
+            () = tokio::time::sleep(LIFE) => LAST_REQUEST,
+        };
+        served.as_mut().graceful_shutdown();
+        let _ = tokio::time::timeout(last, served).await;
     }
-    served.as_mut().graceful_shutdown();
-    let _ = tokio::time::timeout(LAST_REQUEST, served).await;
+
+    /// Answers one request, and that soon or not at all.
+    async fn spare(self, app: Router) {
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).max_header_size(LARGEST_HEAD).keep_alive(false);
+        let served = builder.serve_connection(TokioIo::new(self.stream), TowerToHyperService::new(app));
+        let _ = tokio::time::timeout(SPARE_LIFE, served).await;
+    }
 }
 
 #[cfg(test)]
@@ -108,8 +168,10 @@ mod tests {
         let at = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let large = Bytes::from(vec![b'x'; 64 << 20]);
-        let app = Router::new().route("/", get(|| async { "ok" })).route("/large", get(async move || large));
-        let serving = tokio::spawn(serve(listener, app, async {
+        let probes = Router::new().route("/livez", get(|| async { "alive" }));
+        let all = probes.clone().route("/", get(|| async { "ok" })).route("/large", get(async move || large));
+        let probes = probes.fallback(|| async { "busy" });
+        let serving = tokio::spawn(serve(listener, Apps { all, probes }, async {
             let _ = stopped.await;
         }));
         (at, stop, serving)
@@ -131,35 +193,72 @@ mod tests {
 
     const ROOT: &str = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 
+    const LIVEZ: &str = "GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+
+    /// All connections are taken by those who say this and then neither say nor read anything.
+    async fn taken(at: std::net::SocketAddr, said: &str) -> Vec<TcpStream> {
+        let mut taken = Vec::new();
+        for _ in 0..MOST {
+            taken.push(ask(at, said).await);
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        taken
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn those_who_send_nothing_or_not_all_hold_up_the_others_for_seconds_at_most() {
-        let (at, _stop, _) = served().await;
-        for half in ["", "GET / HTTP/1.1\r\nhost: x\r\n"] {
+    async fn whoever_takes_all_connections_keeps_nobody_from_asking_whether_it_lives() {
+        let large = "GET /large HTTP/1.1\r\nhost: x\r\n\r\n";
+        for said in ["", "GET / HTTP/1.1\r\nhost: x\r\n", large] {
+            let (at, _stop, _) = served().await;
+            let taken = taken(at, said).await;
             let begun = Instant::now();
-            let mut idle = Vec::new();
-            for _ in 0..MOST {
-                idle.push(ask(at, half).await);
+            let answer = rest(ask(at, LIVEZ).await).await;
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("alive"), "{said:?}: {answer}");
+            assert!(begun.elapsed() < Duration::from_millis(250), "{said:?}: {:?}", begun.elapsed());
+            // One has left for whoever comes next, who is asked to come again until then.
+            let mut asked = 0;
+            while !rest(ask(at, ROOT).await).await.ends_with("ok") {
+                asked += 1;
+                tokio::time::sleep(Duration::from_millis(300)).await;
             }
-            let answer = rest(ask(at, ROOT).await).await;
-            assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("ok"), "{half:?}: {answer}");
-            assert_eq!(begun.elapsed().as_secs(), HEAD_WITHIN.as_secs(), "{half:?}");
-            for stream in idle {
-                assert!(!rest(stream).await.contains("200"), "it is closed");
+            assert!(asked < 10 && begun.elapsed() < LEAVES_WITHIN + Duration::from_secs(1), "{:?}", begun.elapsed());
+            for stream in taken {
+                let answer = rest(stream).await;
+                assert!(said == large || !answer.contains("200"), "it is closed");
             }
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn those_who_do_not_read_hold_up_the_others_for_seconds_at_most() {
+    async fn an_idle_connection_is_closed_when_somebody_waits_and_a_busy_one_after_its_answer() {
         let (at, _stop, _) = served().await;
-        let mut idle = Vec::new();
+        let taken = taken(at, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        let begun = Instant::now();
         for _ in 0..MOST {
-            idle.push(ask(at, "GET /large HTTP/1.1\r\nhost: x\r\n\r\n").await);
+            assert!(
+                rest(ask(at, ROOT).await).await.ends_with("ok"),
+                "everybody is served as if nobody else were there"
+            );
+        }
+        assert!(begun.elapsed() < WAITS, "{:?}", begun.elapsed());
+        for stream in taken {
+            assert!(rest(stream).await.ends_with("ok"));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_hold_the_spare_connections_hold_them_for_a_second() {
+        let (at, _stop, _) = served().await;
+        let taken = taken(at, "GET /large HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        let mut silent = Vec::new();
+        for _ in 0..SPARE {
+            silent.push(ask(at, "").await);
         }
         let begun = Instant::now();
-        let answer = rest(ask(at, ROOT).await).await;
-        assert!(answer.ends_with("ok"), "{answer}");
-        assert!(begun.elapsed() <= PROGRESS_WITHIN + Duration::from_secs(1), "{:?}", begun.elapsed());
+        let answer = rest(ask(at, LIVEZ).await).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(begun.elapsed() <= WAITS * 2 + SPARE_LIFE, "{:?}", begun.elapsed());
+        drop((taken, silent));
     }
 
     #[tokio::test(start_paused = true)]

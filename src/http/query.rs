@@ -7,15 +7,15 @@ use std::sync::Arc;
 use super::answer::{Function, Functions};
 use crate::board::Line;
 use crate::desired::Want;
-use crate::names::{AccountId, FunctionKey, Region, Scope, fits};
+use crate::names::{AccountId, FunctionKey, Region, Scope, WallClock, fits};
 use crate::plan::{Reason, State};
 
 /// So many functions come in one answer unless somebody says otherwise.
 const LIMIT: usize = 100;
 /// No answer has more.
-const MOST: usize = 1000;
+pub(super) const MOST: usize = 1000;
 /// The longest name or pattern that is looked for, in characters. Names in AWS are shorter, and a long pattern costs much.
-const LONGEST: usize = 140;
+pub(super) const LONGEST: usize = 140;
 
 /// The parameters, with what each takes.
 pub(super) const PARAMETERS: &[(&str, &str)] = &[
@@ -45,7 +45,7 @@ pub(super) struct Query {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Sort {
+pub(super) struct Sort {
     by: By,
     order: Order,
 }
@@ -135,7 +135,7 @@ impl Query {
     }
 
     /// The next of those functions that are asked for.
-    pub(super) fn answer(&self, lines: &[Arc<Line>]) -> Functions {
+    pub(super) fn answer(&self, lines: &[Arc<Line>], wall: WallClock) -> Functions {
         let sort = self.sort();
         let mut fitting: Vec<&Line> = lines.iter().map(Arc::as_ref).filter(|line| self.wants(line)).collect();
         let total = fitting.len();
@@ -152,7 +152,7 @@ impl Query {
         fitting.sort_unstable_by(|a, b| sort.compare(a, b));
         let last = fitting.last().filter(|_| more);
         let next = last.map(|line| Cursor { sort, place: sort.place(line) }.to_string());
-        Functions { total, functions: fitting.into_iter().map(Function::from).collect(), next }
+        Functions { total, functions: fitting.into_iter().map(|line| Function::of(line, wall)).collect(), next }
     }
 
     fn wants(&self, line: &Line) -> bool {
@@ -210,6 +210,11 @@ impl By {
 }
 
 impl Sort {
+    /// Every order.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        By::ALL.into_iter().flat_map(|by| [Order::Forward, Order::Backward].map(|order| Self { by, order }))
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let (name, order) = match text.strip_prefix('-') {
             Some(name) => (name, Order::Backward),

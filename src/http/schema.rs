@@ -5,7 +5,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::answer::{Details, Functions, Problem, Status};
-use super::query::PARAMETERS;
+use super::query::{LONGEST, MOST, PARAMETERS, Sort};
+use crate::plan::{Reason, State};
 
 /// The OpenAPI document.
 pub fn openapi() -> Value {
@@ -43,10 +44,20 @@ pub fn openapi() -> Value {
 }
 
 fn parameter(place: &str, name: &str, takes: &str) -> Value {
-    let kind = if name == "limit" { "integer" } else { "string" };
+    let names = |all: Vec<String>| json!({ "type": "string", "enum": all });
     let schema = match name {
-        "state" => json!({ "type": "array", "items": { "type": "string" } }),
-        _ => json!({ "type": kind }),
+        "account" => json!({ "type": "string", "pattern": "^[0-9]{12}$" }),
+        "region" => json!({ "type": "string", "pattern": "^[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}$" }),
+        "name" if place == "path" => json!({ "type": "string", "pattern": "^[a-zA-Z0-9_-]{1,64}$" }),
+        "name" | "vpc" => json!({ "type": "string", "maxLength": LONGEST }),
+        "state" => {
+            let states = names(State::ALL.iter().map(|state| state.name().to_owned()).collect());
+            json!({ "type": "array", "minItems": 1, "items": states })
+        }
+        "reason" => names(Reason::ALL.iter().map(|reason| reason.name().to_owned()).collect()),
+        "sort" => names(Sort::all().map(|sort| sort.to_string()).collect()),
+        "limit" => json!({ "type": "integer", "minimum": 1, "maximum": MOST }),
+        _ => json!({ "type": "string" }),
     };
     json!({ "name": name, "in": place, "required": place == "path", "description": takes, "schema": schema })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Published, PublishedByName};
 use crate::cloud::{CloudError, Function, Identity, Interface, RouteTable, SecurityGroup, Simulated, Subnet, Vpc};
@@ -20,29 +21,42 @@ pub enum Seen<T> {
     Unknown(Fault),
 }
 
+impl<T> Seen<T> {
+    /// The same of a reference.
+    pub fn as_ref(&self) -> Seen<&T> {
+        match self {
+            Self::Present(value) => Seen::Present(value),
+            Self::Absent => Seen::Absent,
+            Self::Unknown(fault) => Seen::Unknown(fault.clone()),
+        }
+    }
+}
+
 /// Why something is not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Nobody has looked yet.
     Unread,
+    /// A listing that AWS gave in full does not have it, and nobody asked about it by itself.
+    NotListed,
     /// The credentials for an account belong to another one; the one they belong to.
     WrongAccount(AccountId),
-    /// The read failed.
-    Failed(Box<CloudError>),
+    /// The read failed. Of a listing, for thousands of functions at once.
+    Failed(Arc<CloudError>),
 }
 
 impl From<CloudError> for Fault {
     fn from(error: CloudError) -> Self {
-        Self::Failed(Box::new(error))
+        Self::Failed(Arc::new(error))
     }
 }
 
 impl Fault {
     /// How long AWS asks to wait before the next try.
-    pub fn retry_after(&self) -> Option<std::time::Duration> {
+    pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Failed(error) => error.retry_after,
-            Self::Unread | Self::WrongAccount(_) => None,
+            Self::Unread | Self::NotListed | Self::WrongAccount(_) => None,
         }
     }
 }
@@ -52,10 +66,33 @@ impl Fault {
 pub struct Facts {
     /// By account and region.
     pub scopes: BTreeMap<Scope, ScopeFacts>,
-    /// The execution roles of the functions, by account.
-    pub roles: BTreeMap<RoleKey, Seen<RoleFacts>>,
+    /// The execution roles of the functions of each scope. A role that functions of two regions share is known to each by
+    /// itself: they may have to know other things of it.
+    pub roles: BTreeMap<(Scope, RoleKey), Seen<RoleFacts>>,
+    /// The roles that could not be read when that was last tried, and are known from before, and why not.
+    pub old_roles: BTreeMap<(Scope, RoleKey), Fault>,
     /// When a function was looked at by itself, after the last sweep.
     pub looked_at: BTreeMap<FunctionKey, Time>,
+}
+
+/// What could not be read when that was last tried, and is known from before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Old {
+    /// When it was last read.
+    pub at: Time,
+    /// Why it could not be read since.
+    pub fault: Fault,
+}
+
+/// What of a scope is older than its last sweep.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OldFacts {
+    /// Whose credentials are used.
+    pub identity: Option<Old>,
+    /// Functions.
+    pub functions: BTreeMap<FunctionName, Old>,
+    /// VPCs.
+    pub vpcs: BTreeMap<VpcId, Old>,
 }
 
 /// What is known of one scope.
@@ -75,6 +112,12 @@ pub struct ScopeFacts {
     pub published: Seen<PublishedByName>,
     /// When the sweep began.
     pub at: Time,
+    /// When it read the VPCs.
+    pub vpcs_at: Time,
+    /// How long the last sweep took that could list the functions.
+    pub took: Duration,
+    /// What it could not read, and is known from before.
+    pub old: OldFacts,
 }
 
 /// What is known of an execution role.
@@ -185,11 +228,32 @@ impl VpcFacts {
     }
 }
 
+/// What was known of a function still holds as long as its revision is the same, which changes with each update, at its end
+/// as well, and when a function that was created becomes active: state and last update, which a listing does not show, and
+/// when it was changed by our time, whatever the wall clock has been set to since.
+fn still_the_same(now: &mut Seen<Function>, before: Seen<Function>) {
+    if let (Seen::Present(now), Seen::Present(before)) = (now, before)
+        && now.revision.is_some()
+        && now.revision == before.revision
+    {
+        now.modified = before.modified;
+        now.life = now.life.take().or(before.life);
+    }
+}
+
 impl Facts {
     /// What is known of a function.
     pub fn function(&self, key: &FunctionKey) -> &Seen<Function> {
         let scope = self.scopes.get(&key.scope);
         scope.and_then(|scope| scope.functions.get(&key.name)).unwrap_or(&Seen::Unknown(Fault::Unread))
+    }
+
+    /// The execution role that a function was last seen with.
+    pub fn role_of(&self, key: &FunctionKey) -> Option<&RoleKey> {
+        match self.function(key) {
+            Seen::Present(function) => Some(function.role.key()),
+            Seen::Absent | Seen::Unknown(_) => None,
+        }
     }
 
     /// The VPC that a function was last seen in.
@@ -217,32 +281,66 @@ impl Facts {
         }
     }
 
-    /// What is known of a role.
-    pub fn role(&self, key: &RoleKey) -> &Seen<RoleFacts> {
-        self.roles.get(key).unwrap_or(&Seen::Unknown(Fault::Unread))
+    /// What is known in a scope of a role.
+    pub fn role(&self, scope: &Scope, key: &RoleKey) -> &Seen<RoleFacts> {
+        self.roles.get(&(scope.clone(), key.clone())).unwrap_or(&Seen::Unknown(Fault::Unread))
+    }
+
+    /// Why a role that is known from before could not be read since, if that is so.
+    pub fn old_role(&self, scope: &Scope, key: &RoleKey) -> Option<&Fault> {
+        self.old_roles.get(&(scope.clone(), key.clone()))
+    }
+
+    /// When a function was last read, by a sweep or by itself; none if it never was.
+    pub fn read_at(&self, key: &FunctionKey) -> Option<Time> {
+        if let Some(at) = self.looked_at.get(key) {
+            return Some(*at);
+        }
+        let scope = self.scopes.get(&key.scope).filter(|scope| scope.functions.contains_key(&key.name))?;
+        Some(scope.old.functions.get(&key.name).map_or(scope.at, |old| old.at))
+    }
+
+    /// When a VPC was last read; none if it never was.
+    pub fn vpc_read_at(&self, scope: &Scope, id: &VpcId) -> Option<Time> {
+        let scope = self.scopes.get(scope).filter(|scope| scope.vpcs.contains_key(id))?;
+        Some(scope.old.vpcs.get(id).map_or(scope.vpcs_at, |old| old.at))
     }
 
     /// Takes over what a sweep of one scope found. What was looked at since the sweep began is newer and stays, and so
-    /// do functions that it was not asked for, and the roles of other scopes.
+    /// do functions that it was not asked for, and the roles of other scopes. What it could not read stays known from
+    /// before, and is older.
     pub fn surveyed(&mut self, found: super::Surveyed) {
         let super::Surveyed { scope, mut facts, roles } = found;
-        self.roles.extend(roles);
+        roles.into_iter().for_each(|(role, found)| self.role_read((scope.clone(), role), found));
         if let Some(before) = self.scopes.remove(&scope) {
-            // What was published stays published; a sweep that could not list knows nothing better.
-            if let (Seen::Unknown(Fault::Failed(_)), Seen::Present(_)) = (&facts.published, &before.published) {
-                facts.published = before.published;
-            }
-            for (name, function) in before.functions {
-                let key = FunctionKey { scope: scope.clone(), name };
-                if self.looked_at.get(&key).is_some_and(|at| *at >= facts.at) {
-                    facts.functions.insert(key.name, function);
-                } else {
-                    facts.functions.entry(key.name).or_insert(function);
-                }
-            }
+            let looked = |name: &FunctionName| {
+                self.looked_at.get(&FunctionKey { scope: scope.clone(), name: name.clone() }).copied()
+            };
+            facts.complete(before, looked);
         }
         self.looked_at.retain(|key, at| key.scope != scope || *at >= facts.at);
+        // A role that no function has any more is nothing to know.
+        let role = |function: &Seen<Function>| match function {
+            Seen::Present(function) => Some(function.role.key().clone()),
+            Seen::Absent | Seen::Unknown(_) => None,
+        };
+        let used: BTreeSet<RoleKey> = facts.functions.values().filter_map(role).collect();
+        self.roles.retain(|(of, role), _| *of != scope || used.contains(role));
+        self.old_roles.retain(|(of, role), _| *of != scope || used.contains(role));
         self.scopes.insert(scope, facts);
+    }
+
+    /// A role that cannot be read stays known from before.
+    fn role_read(&mut self, role: (Scope, RoleKey), found: Seen<RoleFacts>) {
+        match (found, self.roles.get(&role)) {
+            (Seen::Unknown(fault), Some(Seen::Present(_))) => {
+                self.old_roles.insert(role, fault);
+            }
+            (found, _) => {
+                self.old_roles.remove(&role);
+                self.roles.insert(role, found);
+            }
+        }
     }
 
     /// Forgets a function that nobody asks for any more.
@@ -250,6 +348,7 @@ impl Facts {
         self.looked_at.remove(key);
         if let Some(scope) = self.scopes.get_mut(&key.scope) {
             scope.functions.remove(&key.name);
+            scope.old.functions.remove(&key.name);
             if let Seen::Present(published) = &mut scope.published {
                 published.remove(&key.name);
             }
@@ -259,6 +358,8 @@ impl Facts {
     /// Forgets the scopes that nobody asks for any more.
     pub fn keep_scopes(&mut self, wanted: impl Fn(&Scope) -> bool) {
         self.scopes.retain(|scope, _| wanted(scope));
+        self.roles.retain(|(scope, _), _| wanted(scope));
+        self.old_roles.retain(|(scope, _), _| wanted(scope));
     }
 
     /// A function was changed since it was seen, or may have been: its revision is another one.
@@ -269,12 +370,71 @@ impl Facts {
         }
     }
 
-    /// Takes over what a look at one function found.
+    /// Takes over what a look at one function found. If it could not be read, it stays known from before.
     pub fn looked(&mut self, key: &FunctionKey, found: super::Looked, now: Time) {
-        self.looked_at.insert(key.clone(), now);
-        if let Some(scope) = self.scopes.get_mut(&key.scope) {
-            scope.functions.insert(key.name.clone(), found.function);
+        let super::Looked { function, role } = found;
+        if let Some((role, found)) = role {
+            self.role_read((key.scope.clone(), role), found);
         }
-        self.roles.extend(found.role);
+        let known = self.read_at(key).filter(|_| !matches!(self.function(key), Seen::Unknown(_)));
+        let Some(scope) = self.scopes.get_mut(&key.scope) else { return };
+        match (function, known) {
+            (Seen::Unknown(fault), Some(at)) => {
+                scope.old.functions.insert(key.name.clone(), Old { at, fault });
+            }
+            (mut function, _) => {
+                self.looked_at.insert(key.clone(), now);
+                scope.old.functions.remove(&key.name);
+                if let Some(before) = scope.functions.remove(&key.name) {
+                    still_the_same(&mut function, before);
+                }
+                scope.functions.insert(key.name.clone(), function);
+            }
+        }
     }
 }
+
+impl ScopeFacts {
+    /// Adds to what a sweep found what it could not read and was known before. `looked` tells which functions were read
+    /// by themselves since the sweep before, and when.
+    fn complete(&mut self, before: Self, looked: impl Fn(&FunctionName) -> Option<Time>) {
+        if let Seen::Unknown(Fault::Failed(_)) = self.listed {
+            self.took = before.took;
+        }
+        // What was published stays published; a sweep that could not list knows nothing better.
+        if let (Seen::Unknown(Fault::Failed(_)), Seen::Present(_)) = (&self.published, &before.published) {
+            self.published = before.published;
+        }
+        if let (Seen::Unknown(fault), Seen::Present(_)) = (&self.identity, &before.identity) {
+            let at = before.old.identity.map_or(before.at, |old| old.at);
+            self.old.identity = Some(Old { at, fault: fault.clone() });
+            self.identity = before.identity;
+        }
+        let mut old = before.old.functions;
+        for (name, known) in before.functions {
+            let (looked, old) = (looked(&name), old.remove(&name));
+            let at = looked.unwrap_or(old.map_or(before.at, |old| old.at));
+            let fault = match (self.functions.get(&name), &known) {
+                _ if looked.is_some_and(|looked| looked >= self.at) => None,
+                (Some(Seen::Present(_) | Seen::Absent), _) | (Some(Seen::Unknown(_)), Seen::Unknown(_)) => {
+                    self.functions.entry(name).and_modify(|now| still_the_same(now, known));
+                    continue;
+                }
+                (Some(Seen::Unknown(fault)), _) => Some(fault.clone()),
+                (None, _) => Some(Fault::Unread),
+            };
+            self.old.functions.extend(fault.map(|fault| (name.clone(), Old { at, fault })));
+            self.functions.insert(name, known);
+        }
+        for (id, known) in before.vpcs {
+            if let (Some(Seen::Unknown(fault)), Seen::Present(_) | Seen::Absent) = (self.vpcs.get(&id), &known) {
+                let at = before.old.vpcs.get(&id).map_or(before.vpcs_at, |old| old.at);
+                self.old.vpcs.insert(id.clone(), Old { at, fault: fault.clone() });
+                self.vpcs.insert(id, known);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

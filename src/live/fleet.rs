@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::look::{all_pages, seen};
+use super::look::seen;
+use super::pages::all_pages;
 use super::roles::roles;
 use super::survey::{identity, vpcs};
-use super::{Fault, FunctionNeeds, Needs, RoleFacts, ScopeFacts, Seen, Simulate, Surveyed};
+use super::{Fault, FunctionNeeds, Needs, OldFacts, RoleFacts, ScopeFacts, Seen, Simulate, Surveyed};
 use crate::cloud::{Function, Listed, Listing, Operation, Read};
 use crate::names::{FunctionName, PolicyName, RoleKey, Scope, Time};
 
@@ -45,6 +47,9 @@ pub async fn fleet(
         listed: Seen::Present(()),
         published: Seen::Unknown(Fault::Unread),
         at: now,
+        vpcs_at: now,
+        took: Duration::ZERO,
+        old: OldFacts::default(),
     };
     Ok(Surveyed { scope: scope.clone(), facts, roles })
 }

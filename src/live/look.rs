@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::pages::all_pages;
 use super::{Asked, FunctionNeeds, RoleFacts, Seen, Simulate, Simulation};
-use crate::cloud::budget::LONGEST_PAUSE;
-use crate::cloud::{Class, CloudError, Function, Marker, Operation, Page, Read, Reply, Simulated};
+use crate::cloud::{Class, CloudError, Function, Operation, Read, Simulated};
 use crate::names::{FunctionKey, PolicyArn, RoleArn, RoleKey, Time};
 
 /// A simulation's answer is used again for this long.
@@ -123,62 +123,4 @@ async fn attached_policies(cloud: &dyn Read, role: &RoleArn) -> Result<BTreeSet<
     )
     .await?;
     Ok(attached)
-}
-
-/// Calls for page after page and hands over each item. A short or empty page is not the end; a missing marker is.
-pub(super) async fn all_pages<'a, T: 'a>(
-    operation: Operation,
-    page: impl Fn(Option<Marker>) -> Reply<'a, Page<T>>,
-    mut take: impl FnMut(T),
-) -> Result<(), CloudError> {
-    let mut pages = Pages::default();
-    loop {
-        let Page { items, next } = pages.read(&page).await?;
-        items.into_iter().for_each(&mut take);
-        if pages.are_over(operation, next)? {
-            return Ok(());
-        }
-    }
-}
-
-/// Where in a listing the next page begins.
-#[derive(Default)]
-pub(super) struct Pages {
-    pub(super) from: Option<Marker>,
-}
-
-/// A page that AWS throttles is asked for so often.
-const TRIES: u32 = 4;
-
-/// Whether a wait that AWS asks for is one that the budget sees to.
-fn is_short(asked: Option<Duration>) -> bool {
-    asked.is_none_or(|asked| asked <= LONGEST_PAUSE)
-}
-
-impl Pages {
-    /// Reads the next page. If AWS throttles in the middle of a listing, the page is asked for again, or what was read
-    /// before would be lost; the budget has been slowed by then, and sees to the wait, if that is not too long.
-    pub(super) async fn read<'a, T>(
-        &self,
-        page: impl Fn(Option<Marker>) -> Reply<'a, Page<T>>,
-    ) -> Result<Page<T>, CloudError> {
-        let mut tries = if self.from.is_some() { TRIES } else { 1 };
-        loop {
-            tries -= 1;
-            match page(self.from.clone()).await {
-                Err(error) if tries > 0 && error.class == Class::Throttled && is_short(error.retry_after) => {}
-                answer => return answer,
-            }
-        }
-    }
-
-    /// Takes the marker of a page that was read; whether that was the last one. An error if it leads nowhere.
-    pub(super) fn are_over(&mut self, operation: Operation, next: Option<Marker>) -> Result<bool, CloudError> {
-        if next.is_some() && next == self.from {
-            let text = "the marker of the next page is the one of this page";
-            return Err(CloudError::local(operation, Class::Malformed, "EndlessPages", text));
-        }
-        self.from = next;
-        Ok(self.from.is_none())
-    }
 }

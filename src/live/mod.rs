@@ -7,11 +7,12 @@ mod facts;
 mod fleet;
 mod kept;
 mod look;
+mod pages;
 mod published;
 mod roles;
 mod survey;
 
-pub use facts::{Asked, Facts, Fault, RoleFacts, ScopeFacts, Seen, Simulation, SubnetFacts, VpcFacts};
+pub use facts::{Asked, Facts, Fault, Old, OldFacts, RoleFacts, ScopeFacts, Seen, Simulation, SubnetFacts, VpcFacts};
 pub use fleet::fleet;
 pub use look::{Looked, RoleNeeds, look};
 pub use published::{Published, PublishedByName};

@@ -7,7 +7,8 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use super::look::{AT_ONCE, all_pages, seen};
+use super::look::{AT_ONCE, seen};
+use super::pages::all_pages;
 use super::{Fault, Needs, Seen};
 use crate::cloud::{Alias, Function, Operation, Read};
 use crate::names::{FunctionKey, FunctionName, Network, Scope, Time, Version};

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use super::look::{AT_ONCE, all_pages, simulate_where_needed};
+use super::look::{AT_ONCE, simulate_where_needed};
+use super::pages::all_pages;
 use super::{Asked, Fault, FunctionNeeds, Needs, RoleFacts, Seen};
 use crate::cloud::{CloudError, Function, Operation, Read};
 use crate::names::{AccountId, FunctionName, PolicyArn, PolicyName, RoleArn, RoleKey, RoleName, Scope, Time};

@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
 use super::kept::Kept;
-use super::look::{AT_ONCE, Pages, all_pages, seen};
+use super::look::{AT_ONCE, seen};
+use super::pages::{Pages, all_pages};
 use super::published::Versions;
 use super::roles::roles;
-use super::{Fault, PublishedByName, RoleFacts, ScopeFacts, Seen, VpcFacts};
+use super::{Facts, Fault, OldFacts, PublishedByName, RoleFacts, ScopeFacts, Seen, VpcFacts};
 use crate::cloud::{CloudError, Function, Identity, Listed, Listing, Operation, Read, Vpc};
-use crate::names::{AccountId, FunctionKey, FunctionName, NamePattern, PolicyName, RoleKey, Scope, Time, VpcId};
+use crate::names::{AccountId, Clock, FunctionKey, FunctionName, NamePattern, PolicyName, RoleKey, Scope, Time, VpcId};
 
 /// How many values a filter gets: below the 200 that EC2 is known to take.
 const FILTER_VALUES: usize = 100;
@@ -34,6 +36,8 @@ pub struct Needs {
     pub roles: BTreeMap<RoleKey, RoleFacts>,
     /// What was known of published versions before, so that aliases are not asked for each time.
     pub published: PublishedByName,
+    /// Whether the credentials are known to be of the scope's account, so that it can do without STS for once.
+    pub identified: bool,
 }
 
 impl Needs {
@@ -87,17 +91,35 @@ pub struct Surveyed {
     pub roles: BTreeMap<RoleKey, Seen<RoleFacts>>,
 }
 
+impl Surveyed {
+    /// Decides what to believe of the functions that the listing does not have. One that was there is believed to be gone
+    /// when two listings in a row say so, or when AWS says it of that function alone: an answer may lack a part, or all.
+    pub fn believe(&mut self, before: &Facts) {
+        let known = before.scopes.get(&self.scope);
+        for (name, function) in &mut self.facts.functions {
+            let was_there = known.is_some_and(|known| {
+                let was_listed = known.old.functions.get(name).is_none_or(|old| old.fault != Fault::NotListed);
+                was_listed && matches!(known.functions.get(name), Some(Seen::Present(_)))
+            });
+            if *function == Seen::Unknown(Fault::NotListed) && !was_there {
+                *function = Seen::Absent;
+            }
+        }
+    }
+}
+
 /// Sweeps a scope. What cannot be read is Unknown, each part for itself.
-pub async fn survey(cloud: &dyn Read, scope: &Scope, needs: &Needs, now: Time) -> Surveyed {
+pub async fn survey(cloud: &dyn Read, scope: &Scope, needs: &Needs, clock: &Clock) -> Surveyed {
+    let at = clock.now();
     let identity = seen(cloud.caller_identity(Some(&scope.account), &scope.region).await);
-    if let Err(fault) = of_account(&identity, &scope.account) {
-        let unknown = |name: &FunctionName| (name.clone(), Seen::Unknown(fault.clone()));
-        let functions = needs.functions.keys().map(unknown).collect();
-        let (pages, listed, published) = (needs.pages, Seen::Unknown(fault.clone()), unpublished(needs, fault));
-        let facts = ScopeFacts { identity, functions, vpcs: BTreeMap::new(), pages, listed, published, at: now };
-        return Surveyed { scope: scope.clone(), facts, roles: BTreeMap::new() };
+    match of_account(&identity, &scope.account) {
+        Err(Fault::Failed(error)) if needs.identified && error.class.passes_unchanged() => {}
+        Err(fault) => return unread(scope, needs, identity, &fault, at),
+        Ok(_) => {}
     }
     let Functions { by_name: functions, versions, pages, listed } = functions(cloud, scope, needs).await;
+    // A listing of many pages takes its time.
+    let now = clock.now();
     let (roles, vpcs, published) = futures_util::join!(
         roles(cloud, scope, needs, &functions, now),
         vpcs(cloud, scope, &needs.vpcs),
@@ -108,8 +130,26 @@ pub async fn survey(cloud: &dyn Read, scope: &Scope, needs: &Needs, now: Time) -
         Seen::Present(()) | Seen::Absent => Seen::Unknown(Fault::Unread),
         Seen::Unknown(fault) => unpublished(needs, fault.clone()),
     };
-    let facts = ScopeFacts { identity, functions, vpcs, pages, listed, published, at: now };
+    let (took, old) = (clock.now().since(at), OldFacts::default());
+    let facts = ScopeFacts { identity, functions, vpcs, pages, listed, published, at, vpcs_at: now, took, old };
     Surveyed { scope: scope.clone(), facts, roles }
+}
+
+/// A sweep that could not even tell whose the credentials are.
+fn unread(scope: &Scope, needs: &Needs, identity: Seen<Identity>, fault: &Fault, at: Time) -> Surveyed {
+    let facts = ScopeFacts {
+        identity,
+        functions: needs.functions.keys().map(|name| (name.clone(), Seen::Unknown(fault.clone()))).collect(),
+        vpcs: needs.vpcs.iter().map(|id| (id.clone(), Seen::Unknown(fault.clone()))).collect(),
+        pages: needs.pages,
+        listed: Seen::Unknown(fault.clone()),
+        published: unpublished(needs, fault.clone()),
+        at,
+        vpcs_at: at,
+        took: Duration::ZERO,
+        old: OldFacts::default(),
+    };
+    Surveyed { scope: scope.clone(), facts, roles: BTreeMap::new() }
 }
 
 /// What is known of published versions where the listing has failed.
@@ -192,7 +232,7 @@ impl Functions {
             Ok(Ended::Whole(pages)) => {
                 // With published versions in it, a listing does not tell how long it is without them.
                 self.pages = if needs.listing == Listing::Latest { Some(pages) } else { self.pages };
-                self.unread().for_each(|function| *function = Seen::Absent);
+                self.unread().for_each(|function| *function = Seen::Unknown(Fault::NotListed));
                 Seen::Present(())
             }
             Ok(Ended::Enough(pages)) => {
@@ -250,21 +290,20 @@ async fn list(
     most: usize,
     mut take: impl FnMut(Listed) -> bool,
 ) -> Result<Ended, CloudError> {
-    let mut pages = Pages::default();
-    let mut read = 0;
-    while read < most {
-        let page = pages.read(|from| cloud.list_functions(scope, which, from)).await?;
-        read += 1;
+    let mut pages = Pages::of(Operation::ListFunctions);
+    while pages.read < most
+        && let Some(items) = pages.next(|from| cloud.list_functions(scope, which, from)).await?
+    {
         let mut more = true;
-        page.items.into_iter().for_each(|item| more = take(item));
-        if pages.are_over(Operation::ListFunctions, page.next)? {
-            return Ok(Ended::Whole(read));
+        items.into_iter().for_each(|item| more = take(item));
+        if pages.over {
+            return Ok(Ended::Whole(pages.read));
         }
         if !more {
-            return Ok(Ended::Enough(read));
+            return Ok(Ended::Enough(pages.read));
         }
     }
-    Ok(Ended::GivenUp(read))
+    Ok(Ended::GivenUp(pages.read))
 }
 
 pub(super) async fn vpcs(cloud: &dyn Read, scope: &Scope, wanted: &BTreeSet<VpcId>) -> BTreeMap<VpcId, Seen<VpcFacts>> {

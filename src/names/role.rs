@@ -43,7 +43,7 @@ impl RoleArn {
         };
         let parts: Vec<&str> = text.splitn(6, ':').collect();
         let ["arn", partition, "iam", "", account, resource] = parts.as_slice() else { return Err(wrong()) };
-        if !partition.starts_with("aws") || !resource.starts_with("role/") {
+        if !partition.starts_with("aws") || !resource.starts_with("role/") || !is_arn(text) {
             return Err(wrong());
         }
         let name = resource.rsplit('/').next().unwrap_or_default();
@@ -85,6 +85,11 @@ impl fmt::Debug for RoleArn {
     }
 }
 
+/// The longest ARN, and what IAM allows in a path.
+fn is_arn(text: &str) -> bool {
+    text.len() <= 2048 && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
 name!(
     /// The ARN of a managed policy.
     PolicyArn,
@@ -93,7 +98,7 @@ name!(
     |text| {
         let parts: Vec<&str> = text.splitn(6, ':').collect();
         matches!(parts.as_slice(), ["arn", partition, "iam", "", account, resource]
-            if partition.starts_with("aws")
+            if is_arn(text) && partition.starts_with("aws")
                 && (*account == "aws" || AccountId::parse(account).is_ok())
                 && resource.strip_prefix("policy/").is_some_and(|rest| !rest.is_empty() && !rest.ends_with('/')))
     }

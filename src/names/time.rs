@@ -7,7 +7,12 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// A moment, in milliseconds since 1970-01-01T00:00:00Z. The only time that the pure rooms know.
+/// A moment, in milliseconds since 1970-01-01T00:00:00Z.
+///
+/// Two clocks show it. A process counts time by itself: from what the wall clock showed at its start, with a clock that
+/// nobody sets and that goes on while the machine is suspended. All schedules, ages and budgets are in that time, and so is
+/// nearly every `Time` in this program. The wall clock, which may be set forward and back, is what AWS's stamps and the
+/// moments in a file are in, and what people read; [`WallClock`] leads from one to the other, at the edges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(pub u64);
 
@@ -31,6 +36,27 @@ impl Time {
     /// Seconds since 1970, as Prometheus counts.
     pub fn as_seconds(self) -> f64 {
         Duration::from_millis(self.0).as_secs_f64()
+    }
+}
+
+/// A moment as RFC 3339 in UTC, with milliseconds: for serde's `with`, where programs read what was written.
+pub mod moment {
+    use serde::de::{Deserializer, Error as _};
+    use serde::ser::{Error as _, Serializer};
+
+    use super::{Deserialize as _, Time};
+
+    /// Writes it.
+    pub fn serialize<S: Serializer>(time: &Time, serializer: S) -> Result<S::Ok, S::Error> {
+        let milliseconds = i64::try_from(time.0).map_err(S::Error::custom)?;
+        let stamp = jiff::Timestamp::from_millisecond(milliseconds).map_err(S::Error::custom)?;
+        serializer.collect_str(&stamp.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"))
+    }
+
+    /// Reads it.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
+        let stamp: jiff::Timestamp = String::deserialize(deserializer)?.parse().map_err(D::Error::custom)?;
+        Time::from_stamp(stamp).ok_or_else(|| D::Error::custom("before 1970"))
     }
 }
 
@@ -81,12 +107,83 @@ impl JsonSchema for Time {
     }
 }
 
-/// What asks for the time: the runtime's clock, or a test's.
-pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
+/// What asks for the time: the machine's clocks, or a test's.
+#[derive(Clone)]
+pub struct Clock {
+    time: Arc<dyn Fn() -> Time + Send + Sync>,
+    wall: Arc<dyn Fn() -> Time + Send + Sync>,
+}
+
+impl Clock {
+    /// One clock for both: a wall clock that nobody ever sets.
+    pub fn new(time: impl Fn() -> Time + Send + Sync + 'static) -> Self {
+        let time: Arc<dyn Fn() -> Time + Send + Sync> = Arc::new(time);
+        Self { wall: Arc::clone(&time), time }
+    }
+
+    /// The time of the process, and that of the wall clock.
+    pub fn with_wall(
+        time: impl Fn() -> Time + Send + Sync + 'static,
+        wall: impl Fn() -> Time + Send + Sync + 'static,
+    ) -> Self {
+        Self { time: Arc::new(time), wall: Arc::new(wall) }
+    }
+
+    /// The time of the process.
+    pub fn now(&self) -> Time {
+        (self.time)()
+    }
+
+    /// What the wall clock shows.
+    pub fn wall(&self) -> Time {
+        (self.wall)()
+    }
+
+    /// How far the two are apart now.
+    pub fn wall_clock(&self) -> WallClock {
+        WallClock::of(self.now(), self.wall())
+    }
+}
+
+/// How far the wall clock is ahead of the time of the process, in milliseconds; negative where it is behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WallClock(i64);
+
+impl WallClock {
+    /// The wall clock shows that, while it is `now` in the process.
+    pub fn of(now: Time, wall: Time) -> Self {
+        let milliseconds = |time: Time| i64::try_from(time.0).unwrap_or(i64::MAX);
+        Self(milliseconds(wall).saturating_sub(milliseconds(now)))
+    }
+
+    /// What the wall clock shows, or would have shown, at a moment of the process.
+    pub fn shows(self, at: Time) -> Time {
+        Time(at.0.saturating_add_signed(self.0))
+    }
+
+    /// How far somebody has set the clock between this and another look at it.
+    pub fn apart(self, other: Self) -> Duration {
+        Duration::from_millis(self.0.abs_diff(other.0))
+    }
+
+    /// The moment of the process at which the wall clock shows this, or would have shown it.
+    pub fn reaches(self, shown: Time) -> Time {
+        Time(shown.0.saturating_add_signed(self.0.saturating_neg()))
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_wall_clock_leads_there_and_back_wherever_it_was_set() {
+        for (now, wall) in [(1000, 1000), (1000, 4_600_000), (5_000_000, 1_400_000)] {
+            let clock = WallClock::of(Time(now), Time(wall));
+            assert_eq!((clock.shows(Time(now)), clock.reaches(Time(wall))), (Time(wall), Time(now)));
+            assert_eq!(clock.shows(Time(now + 7)), Time(wall + 7));
+        }
+    }
 
     #[test]
     fn times_print_as_rfc_3339() {

@@ -1,5 +1,6 @@
 //! What differs between the file and AWS for one function.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -9,9 +10,9 @@ use super::reason::{Outcome, Reason, Why};
 use super::rollout::new_pairs;
 use super::{Behind, Limits, World, behind, preflight};
 use crate::cloud::{Exclusion, Function, Simulated, State};
-use crate::desired::{AttachPolicy, Entry, Want};
+use crate::desired::{AttachPolicy, Entry, Intent, Want};
 use crate::live::{Fault, RoleFacts, Seen};
-use crate::names::{FunctionKey, Network, Pair, PolicyArn, RoleArn};
+use crate::names::{FunctionKey, Network, Pair, PolicyArn, RoleArn, Scope};
 
 /// What differs for one function: printed, counted, agreed to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -120,6 +121,13 @@ pub enum Verdict {
     Stuck(Outcome),
 }
 
+impl Verdict {
+    /// Whether nobody can tell what differs, since something could not be read.
+    pub fn is_unread(&self) -> bool {
+        matches!(self, Self::Stuck(Outcome::Unread { .. }))
+    }
+}
+
 impl Comparison {
     fn stuck(outcome: Outcome) -> Self {
         Self { verdict: Verdict::Stuck(outcome), warnings: Vec::new(), new_pairs: Arc::default(), behind: None }
@@ -133,6 +141,7 @@ pub fn compare(w: &World<'_>, entry: &Entry) -> Comparison {
         Err(outcome) => return Comparison::stuck(outcome),
     };
     let behind = behind::behind(w, &entry.key, &to);
+    warnings.extend(w.aged(entry, function));
     match differing(w, entry, function, to, &mut warnings) {
         Ok((verdict, new_pairs)) => {
             warnings.extend(behind.iter().filter_map(Behind::warning));
@@ -149,7 +158,10 @@ fn wanted<'a>(w: &World<'a>, entry: &Entry) -> Result<(&'a Function, Arc<Network
         return Err(Outcome::blocked(Reason::AmbiguousPattern, all.join(" and ")));
     }
     right_account(w, entry)?;
-    let function = known(w.facts.function(&entry.key), || Why::new(Reason::FunctionNotFound, entry.key.to_string()))?;
+    let function = match w.function(&entry.key) {
+        Seen::Unknown(fault) => return Err(Outcome::unknown(&fault)),
+        seen => known(seen, || Why::new(Reason::FunctionNotFound, entry.key.to_string()))?,
+    };
     manageable(entry, function)?;
     let (to, warnings) = target(w, entry)?;
     Ok((function, to, warnings))
@@ -180,7 +192,7 @@ fn differing(
         warnings.extend(doubts);
     }
     let attach_if_refused = attach_if_refused.into_iter().filter(|attach| policy_allowed(w, attach)).collect();
-    let cause = w.memory.cause(entry, &to);
+    let cause = w.memory.cause(&w.desired.digest, entry, &function.network, &to);
     let network = attaching.then(|| NetworkChange { from: function.network.clone(), to });
     let change = Change { key: entry.key.clone(), cause, attach, attach_if_refused, network };
     Ok((Verdict::Differs(change), new_pairs))
@@ -189,22 +201,27 @@ fn differing(
 /// Nothing is believed, and so nothing decided, where the credentials have not been seen to be of the entry's account.
 fn right_account(w: &World<'_>, entry: &Entry) -> Result<(), Outcome> {
     let scope = &entry.key.scope;
-    let fault = match w.facts.scopes.get(scope).map(|facts| &facts.identity) {
-        Some(Seen::Present(identity)) if identity.account == scope.account => return Ok(()),
-        Some(Seen::Present(identity)) => Fault::WrongAccount(identity.account.clone()),
-        Some(Seen::Unknown(fault)) => fault.clone(),
-        Some(Seen::Absent) | None => Fault::Unread,
+    let fault = match w.identity(scope) {
+        Seen::Present(identity) if identity.account == scope.account => return Ok(()),
+        Seen::Present(identity) => Fault::WrongAccount(identity.account.clone()),
+        Seen::Unknown(fault) => fault,
+        Seen::Absent => Fault::Unread,
     };
-    Err(Outcome::Retry { why: Why::unread(&fault), after: fault.retry_after() })
+    Err(Outcome::unknown(&fault))
 }
 
-/// The fact itself; an absence is blocked for the given reason, and what is not known is tried again.
-fn known<T>(seen: &Seen<T>, absent: impl FnOnce() -> Why) -> Result<&T, Outcome> {
+/// The fact itself; an absence is blocked for the given reason. What is not known is so of a function that is known.
+fn known<T>(seen: Seen<&T>, absent: impl FnOnce() -> Why) -> Result<&T, Outcome> {
     match seen {
         Seen::Present(value) => Ok(value),
         Seen::Absent => Err(Outcome::Blocked { why: absent(), until: None }),
-        Seen::Unknown(fault) => Err(Outcome::Retry { why: Why::unread(fault), after: fault.retry_after() }),
+        Seen::Unknown(fault) => Err(incomplete(&fault)),
     }
+}
+
+/// A function that is known, but not what it should be like.
+pub(super) fn incomplete(fault: &Fault) -> Outcome {
+    Outcome::Unread { why: Why::unread(fault), after: fault.retry_after(), seen: true }
 }
 
 fn manageable(entry: &Entry, function: &Function) -> Result<(), Outcome> {
@@ -225,10 +242,24 @@ fn manageable(entry: &Entry, function: &Function) -> Result<(), Outcome> {
 /// The network that the entry means now.
 fn target(w: &World<'_>, entry: &Entry) -> Result<(Arc<Network>, Vec<String>), Outcome> {
     let Want::Attached(intent) = &entry.terms.want else { return Ok((Arc::default(), Vec::new())) };
-    let vpc = w.facts.vpc(&entry.key.scope, &intent.vpc);
-    let vpc = known(vpc, || Why::new(Reason::VpcNotFound, format!("{} in {}", intent.vpc, entry.key.scope)))?;
+    let vpc = known(w.vpc(&entry.key.scope, &intent.vpc), || {
+        Why::new(Reason::VpcNotFound, format!("{} in {}", intent.vpc, entry.key.scope))
+    })?;
     let bound = w.bound.bind(intent, vpc, &entry.key.scope).map_err(|why| Outcome::Blocked { why, until: None })?;
     Ok((bound.network, bound.warnings))
+}
+
+/// What each VPC entry of a scope means now; none where that cannot be told.
+pub fn targets(w: &World<'_>, scope: &Scope) -> BTreeMap<Arc<Intent>, Option<Arc<Network>>> {
+    let mut targets = BTreeMap::new();
+    for entry in w.desired.entries.iter().filter(|entry| entry.key.scope == *scope) {
+        if let Want::Attached(intent) = &entry.terms.want
+            && !targets.contains_key(intent)
+        {
+            targets.insert(Arc::clone(intent), target(w, entry).ok().map(|(network, _)| network));
+        }
+    }
+    targets
 }
 
 type Attaches = (Vec<Attach>, Vec<Attach>);
@@ -240,7 +271,7 @@ fn policies(
     function: &Function,
     warnings: &mut Vec<String>,
 ) -> Result<Attaches, Outcome> {
-    let role = w.facts.role(function.role.key());
+    let role = w.role(&entry.key.scope, function.role.key());
     if entry.terms.attach_policy == AttachPolicy::Never && matches!(role, Seen::Unknown(_)) {
         warnings.push(format!("the policies of role {} cannot be read", function.role.key().name));
         return Ok(Attaches::default());
@@ -248,7 +279,7 @@ fn policies(
     let role = known(role, || Why::new(Reason::RoleNotFound, function.role.as_str()))?;
     // An entry that was edited may ask for policies that the role was not asked about.
     if !role.tells_of(&entry.terms.policies, &function.role) {
-        return Err(Outcome::Retry { why: Why::unread(&Fault::Unread), after: None });
+        return Err(incomplete(&Fault::Unread));
     }
     let missing = missing(w, entry, function, role);
     if missing.is_empty() {

@@ -1,28 +1,42 @@
 //! What this process saw, beside what AWS and the file say. Losing it costs waiting, never a wrong write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod recall;
+mod refusal;
+mod role;
+
+use self::recall::Recalled;
+use self::refusal::{MOMENT, SHORT_COOL_DOWN, refusal};
+pub(super) use self::refusal::{Refusal, waits_for_iam};
+use self::role::RoleMemory;
 use super::guard::Ledger;
-use super::reason::{Outcome, Pace, Reason, Why};
+use super::reason::{Outcome, Reason, Why};
+use super::record::Fate;
 use super::rollout::Rollouts;
 use super::setbacks::{SetBacks, Thing};
-use super::{Cause, Change, Step};
-use crate::cloud::{Class, CloudError, Failure, Function, Update};
+use super::{Change, Step, Targets};
+use crate::cloud::{Class, CloudError, Failure, Function, State, Update};
 use crate::desired::Entry;
 use crate::live::RoleFacts;
-use crate::names::{FunctionKey, Network, PolicyArn, RevisionId, RoleKey, Time};
+use crate::names::{FunctionKey, Network, PolicyArn, RevisionId, RoleKey, Scope, Time};
 
-/// What AWS answered to a step; or the journal's error, if the step was not made because it could not be recorded.
+/// What AWS answered to a step; or why the step was not made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Done, as far as AWS says.
     Done,
     /// AWS answered an error, or no answer came.
     Failed(CloudError),
-    /// The step was not made.
+    /// The step was not made: it could not be recorded, for this reason.
     NotJournaled(String),
+    /// The step was not made: its turn in the budget of requests is this far away.
+    NotSent {
+        /// When its turn may come.
+        after: Duration,
+    },
 }
 
 /// How long IAM may take to spread a change before a refusal counts as one. Terraform waits as long.
@@ -31,14 +45,6 @@ pub(super) const PROPAGATION: Duration = Duration::from_secs(5 * 60);
 const DIAGNOSIS: Duration = Duration::from_secs(2 * 60);
 /// How long a refusal is evidence that the role lacks a right.
 const EVIDENCE: Duration = Duration::from_secs(60 * 60);
-/// How long an update is not tried again that AWS refuses for the function's runtime, unless the function changes.
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long a refusal that somebody has to mend keeps us from trying the very same again.
-const COOL_DOWN: Duration = Duration::from_secs(30 * 60);
-/// The same where it is a matter of quotas and addresses, or of rights that are mended elsewhere.
-const SHORT_COOL_DOWN: Duration = Duration::from_secs(5 * 60);
-/// The same where it is likely to pass by itself.
-const MOMENT: Duration = Duration::from_secs(30);
 /// IAM's reads may lag this long behind its writes.
 const READ_LAG: Duration = Duration::from_secs(60);
 /// AWS's clock and ours may differ by this much when we ask whether a change was our own.
@@ -47,28 +53,31 @@ const SKEW: Duration = Duration::from_secs(10);
 /// What this process saw.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
-    in_flight: BTreeMap<FunctionKey, Step>,
-    attached: BTreeMap<(RoleKey, PolicyArn), Attached>,
-    not_attached: BTreeMap<(RoleKey, PolicyArn), Refusal>,
-    role_refused: BTreeMap<FunctionKey, RoleRefused>,
-    /// When Lambda last accepted an update for this role's sake, so that it has the right.
-    role_works: BTreeMap<RoleKey, Time>,
-    sent: BTreeMap<FunctionKey, Sent>,
-    refusals: BTreeMap<FunctionKey, Refused>,
-    agreed: BTreeMap<FunctionKey, (Arc<Entry>, Arc<Network>)>,
+    functions: BTreeMap<FunctionKey, FunctionMemory>,
+    roles: BTreeMap<RoleKey, RoleMemory>,
     set_backs: SetBacks,
+    /// What the file's VPC entries meant at the last listings.
+    pub targets: Targets,
+    /// What a process before this one was in sync with.
+    recalled: BTreeMap<Scope, Recalled>,
     /// Who goes first.
     pub rollouts: Rollouts,
     /// What the guard has let through.
     pub guard: Ledger,
 }
 
-/// A policy that IAM has accepted from us.
-#[derive(Clone, Copy, Debug)]
-struct Attached {
-    at: Time,
-    /// Whether somebody has taken it off again.
-    set_back: bool,
+/// What this process saw of one function. Boxed is what most of many thousands have not.
+#[derive(Clone, Debug, Default)]
+struct FunctionMemory {
+    /// The entry and the network with which it was last found in sync.
+    agreed: Option<(Arc<Entry>, Arc<Network>)>,
+    sent: Option<Box<Sent>>,
+    role_refused: Option<Box<RoleRefused>>,
+    refused: Option<Box<Refused>>,
+    /// Since when Lambda is creating or waking it, as far as looks have shown.
+    pending: Option<Time>,
+    /// The role about which it finds out whether Lambda accepts it.
+    probes: Option<RoleKey>,
 }
 
 /// An update that Lambda has accepted from us.
@@ -76,10 +85,7 @@ struct Attached {
 struct Sent {
     to: Arc<Network>,
     at: Time,
-    /// Whether it has not been seen to end.
-    open: bool,
-    /// Whether somebody has set another network since.
-    set_back: bool,
+    fate: Fate,
     /// What Lambda had refused until it accepted: it may give the update up for the same reason.
     refused: Option<RoleRefused>,
 }
@@ -100,98 +106,152 @@ struct Refused {
     refusal: Refusal,
 }
 
-/// Why something was refused, and until when the same is not tried again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub why: Why,
-    pub until: Time,
-    /// Whether it is likely to pass by itself.
-    pub passing: bool,
-}
-
-impl Refusal {
-    pub(super) fn outcome(&self, now: Time) -> Outcome {
-        let (why, until) = (self.why.clone(), self.until);
-        match self.passing {
-            true => Outcome::Retry { why, after: Some(until.since(now)) },
-            false => Outcome::Blocked { why, until: Some(until) },
-        }
-    }
-}
-
 impl Memory {
-    /// A step is about to be made.
-    pub fn begin(&mut self, step: &Step) {
+    /// A step is about to be made, for a function with this role.
+    pub fn begin(&mut self, step: &Step, role: Option<&RoleKey>, now: Time) {
         self.guard.made(step.key());
-        if let Step::SetVpc { key, to, .. } = step {
-            self.rollouts.sending(key, to);
-        }
-        self.in_flight.insert(step.key().clone(), step.clone());
-    }
-
-    /// A step was answered.
-    pub fn answered(&mut self, step: &Step, answer: &Answer, now: Time) {
-        self.in_flight.remove(step.key());
-        match (step, answer) {
-            (_, Answer::NotJournaled(_)) => {}
-            (Step::AttachPolicy { role, policy, .. }, Answer::Done) => {
-                let key = (role.key().clone(), policy.clone());
-                self.not_attached.remove(&key);
-                self.attached.insert(key, Attached { at: now, set_back: false });
-            }
-            (Step::AttachPolicy { role, policy, .. }, Answer::Failed(error)) => {
-                if let Some(refusal) = refusal(Why::attaching(error), now) {
-                    self.not_attached.insert((role.key().clone(), policy.clone()), refusal);
+        match step {
+            Step::AttachPolicy { role, policy, .. } => self.role(role.key()).attaches(policy),
+            Step::SetVpc { key, to, .. } => {
+                self.rollouts.sending(key, to);
+                if let Some(role) = role.filter(|_| to.is_attached())
+                    && self.role(role).sends(key, now)
+                {
+                    self.function(key).probes = Some(role.clone());
                 }
             }
-            (Step::SetVpc { key, to, .. }, Answer::Done) => {
-                let refused = self.role_refused.remove(key);
-                self.refusals.remove(key);
-                let sent = Sent { to: to.clone(), at: now, open: true, set_back: false, refused };
-                self.sent.insert(key.clone(), sent);
+        }
+    }
+
+    /// A step was answered, for a function with this role.
+    pub fn answered(&mut self, step: &Step, role: Option<&RoleKey>, answer: &Answer, now: Time) {
+        if matches!(answer, Answer::NotJournaled(_) | Answer::NotSent { .. }) {
+            self.guard.not_made(step.key());
+        }
+        match step {
+            Step::AttachPolicy { key, role, policy } => self.attach_answered(key, role.key(), policy, answer, now),
+            Step::SetVpc { key, to, revision, .. } => self.update_answered(key, role, to, revision, answer, now),
+        }
+    }
+
+    fn attach_answered(&mut self, key: &FunctionKey, role: &RoleKey, policy: &PolicyArn, answer: &Answer, now: Time) {
+        let role = self.role(role);
+        role.attach_ended(policy);
+        match answer {
+            Answer::NotJournaled(_) | Answer::NotSent { .. } => {}
+            Answer::Done => {
+                role.attached(policy, now);
+                self.rollouts.wake(&key.scope);
+            }
+            Answer::Failed(error) => {
+                if let Some(refusal) = refusal(Why::attaching(error), now) {
+                    role.not_attached(policy, refusal);
+                }
+            }
+        }
+    }
+
+    fn update_answered(
+        &mut self,
+        key: &FunctionKey,
+        role: Option<&RoleKey>,
+        to: &Arc<Network>,
+        revision: &Option<RevisionId>,
+        answer: &Answer,
+        now: Time,
+    ) {
+        match answer {
+            Answer::NotJournaled(_) | Answer::NotSent { .. } => self.probe_ends(key),
+            Answer::Done => {
+                let function = self.function(key);
+                let refused = function.role_refused.take().map(|refused| *refused);
+                function.refused = None;
+                function.sent = Some(Box::new(Sent { to: Arc::clone(to), at: now, fate: Fate::Open, refused }));
+                if let Some(role) = role.filter(|_| to.is_attached()) {
+                    self.role(role).works(now);
+                    self.rollouts.wake(&key.scope);
+                }
                 self.rollouts.accepted(key, now);
             }
-            (Step::SetVpc { key, .. }, Answer::Failed(error)) if waits_for_iam(error.class) => {
+            Answer::Failed(error) if waits_for_iam(error.class) => {
                 let since = self.refuses(key, error.class, now);
+                match role.filter(|_| error.class != Class::KmsGrant) {
+                    Some(role) => self.role(role).refuses(key, now),
+                    // The key is the function's own: it says nothing about the role.
+                    None => self.probe_ends(key),
+                }
                 self.rollouts.refused(key, error, since);
             }
             // The next look sees whether the function is there; a new one of that name was never refused.
-            (Step::SetVpc { .. }, Answer::Failed(error)) if error.class == Class::NotFound => {}
-            (Step::SetVpc { key, to, revision, .. }, Answer::Failed(error)) => {
+            Answer::Failed(error) if error.class == Class::NotFound => self.probe_ends(key),
+            Answer::Failed(error) => {
+                self.probe_ends(key);
                 self.rollouts.refused(key, error, now);
                 if let Some(refusal) = refusal(Why::answered(error), now) {
-                    let (to, revision) = (to.clone(), revision.clone());
-                    self.refusals.insert(key.clone(), Refused { to, revision, refusal });
+                    let (to, revision) = (Arc::clone(to), revision.clone());
+                    self.function(key).refused = Some(Box::new(Refused { to, revision, refusal }));
                 }
             }
         }
     }
 
-    /// Lambda has accepted to attach a function of this role to a network.
-    pub fn role_works(&mut self, role: &RoleKey, now: Time) {
-        self.role_works.insert(role.clone(), now);
+    fn function(&mut self, key: &FunctionKey) -> &mut FunctionMemory {
+        self.functions.entry(key.clone()).or_default()
+    }
+
+    fn role(&mut self, key: &RoleKey) -> &mut RoleMemory {
+        self.roles.entry(key.clone()).or_default()
+    }
+
+    /// A function finds out nothing about its role any more: another one may.
+    fn probe_ends(&mut self, key: &FunctionKey) {
+        let probed = self.functions.get_mut(key).and_then(|function| function.probes.take());
+        if let Some(role) = probed.and_then(|role| self.roles.get_mut(&role))
+            && role.probe_ends(key)
+        {
+            self.rollouts.wake(&key.scope);
+        }
     }
 
     /// A function was looked at: an update of ours may have come to its end, or been overtaken.
     pub fn looked(&mut self, key: &FunctionKey, function: &Function, now: Time) {
         self.rollouts.looked(key, function, now);
-        let update = function.life.as_ref().map(|life| &life.update);
-        if !matches!(update, Some(Update::Failed(_))) {
-            self.seen(key, function, now);
+        let life = function.life.as_deref();
+        let pending = life.is_some_and(|life| life.state == State::Pending);
+        match self.functions.get_mut(key) {
+            Some(known) => known.pending = pending.then(|| known.pending.unwrap_or(now)),
+            None if pending => self.function(key).pending = Some(now),
+            None => {}
         }
-        let Some(sent) = self.sent.get_mut(key).filter(|sent| sent.open) else { return };
-        match update {
-            Some(Update::Successful) => sent.open = false,
-            Some(Update::Failed(failure)) => {
-                sent.open = false;
-                let (to, refused) = (sent.to.clone(), sent.refused.take());
-                if let Some(refused) = refused {
-                    self.role_refused.entry(key.clone()).or_insert(refused);
-                }
-                self.update_failed(key, function, to, failure, now);
-            }
-            Some(Update::InProgress | Update::Unsaid) | None => {}
+        let update = life.map(|life| &life.update);
+        if let Some(Update::Failed(failure)) = update {
+            return self.given_up(key, function, failure, now);
         }
+        self.seen(key, function, now);
+        if let (Some(Update::Successful), Some(sent)) = (update, self.sent_mut(key))
+            && sent.fate == Fate::Open
+        {
+            sent.fate = Fate::Arrived;
+        }
+    }
+
+    fn sent_mut(&mut self, key: &FunctionKey) -> Option<&mut Sent> {
+        self.functions.get_mut(key)?.sent.as_deref_mut()
+    }
+
+    fn sent(&self, key: &FunctionKey) -> Option<&Sent> {
+        self.functions.get(key)?.sent.as_deref()
+    }
+
+    /// The last update of a function was given up by Lambda: if it is ours, it is told why, and tried again later.
+    fn given_up(&mut self, key: &FunctionKey, function: &Function, failure: &Failure, now: Time) {
+        let Some(sent) = self.sent_mut(key).filter(|sent| sent.fate == Fate::Open) else { return };
+        sent.fate = Fate::GivenUp;
+        let (to, refused) = (Arc::clone(&sent.to), sent.refused.take());
+        if let Some(refused) = refused {
+            self.function(key).role_refused.get_or_insert_with(|| Box::new(refused));
+        }
+        self.update_failed(key, function, to, failure, now);
     }
 
     /// An update of ours was accepted, and then given up by Lambda.
@@ -219,38 +279,48 @@ impl Memory {
         let until = now + if passing { MOMENT } else { SHORT_COOL_DOWN };
         let refusal = Refusal { why, until, passing };
         let revision = function.revision.clone();
-        self.refusals.insert(key.clone(), Refused { to, revision, refusal });
+        self.function(key).refused = Some(Box::new(Refused { to, revision, refusal }));
     }
 
     /// A function was seen, in a sweep or by itself: somebody may have set another network than we did.
     pub fn seen(&mut self, key: &FunctionKey, function: &Function, now: Time) {
-        let Some(sent) = self.sent.get_mut(key) else { return };
-        // A listing does not show whether an update of ours has failed, and an answer that is older than ours tells nothing.
-        let told = function.life.is_some() || !sent.open;
+        let Some(sent) = self.sent_mut(key) else { return };
+        // A listing does not show whether an update of ours has failed, and an answer that is older than ours tells
+        // nothing.
+        let told = match sent.fate {
+            Fate::Arrived => true,
+            Fate::Open => function.life.is_some(),
+            Fate::GivenUp | Fate::SetBack => false,
+        };
         let newer = function.modified.is_none_or(|modified| modified + SKEW >= sent.at);
-        if told && newer && !sent.set_back && function.network != sent.to {
-            (sent.set_back, sent.open) = (true, false);
+        if told && newer && function.network != sent.to {
+            sent.fate = Fate::SetBack;
             self.set_backs.note(Thing::Network(key.clone()), now);
         }
     }
 
     /// The policies of a role were read: somebody may have taken off what we attached.
     pub fn role_seen(&mut self, role: &RoleKey, facts: &RoleFacts, now: Time) {
-        for ((of, policy), attached) in &mut self.attached {
-            let gone = of == role && facts.at > attached.at + READ_LAG && facts.has(policy) == Some(false);
-            if gone && !attached.set_back {
-                attached.set_back = true;
-                self.set_backs.note(Thing::Policy(role.clone(), policy.clone()), now);
-            }
+        let Some(known) = self.roles.get_mut(role) else { return };
+        for policy in known.seen(facts.at, |policy| facts.has(policy)) {
+            self.set_backs.note(Thing::Policy(role.clone(), policy), now);
         }
     }
 
     /// Lambda refuses this function for its role's sake; returns since when it does.
     fn refuses(&mut self, key: &FunctionKey, class: Class, now: Time) -> Time {
-        let before = self.role_refused.get(key).filter(|before| before.class == class);
+        let function = self.function(key);
+        let before = function.role_refused.as_ref().filter(|before| before.class == class);
         let first = before.map_or(now, |before| before.first);
-        self.role_refused.insert(key.clone(), RoleRefused { class, first, last: now });
+        function.role_refused = Some(Box::new(RoleRefused { class, first, last: now }));
         first
+    }
+
+    /// Lambda refuses a network for the sake of the function's role, and waiting for IAM does not help: what holds for one
+    /// function of the role holds for all that shall go into the same network.
+    pub fn role_denied(&mut self, role: &RoleKey, to: &Arc<Network>, why: &Why, now: Time) {
+        let refusal = Refusal { why: why.clone(), until: now + SHORT_COOL_DOWN, passing: false };
+        self.role(role).denied(to, refusal);
     }
 
     /// A function is taken in hand to make this change: its place in the rollout and before the guard is reserved.
@@ -260,9 +330,16 @@ impl Memory {
     }
 
     /// It is known how a function stands.
-    pub fn concluded(&mut self, entry: &Entry, outcome: &Outcome) {
-        self.rollouts.concluded(entry, outcome);
-        self.guard.ended(&entry.key);
+    pub fn concluded(&mut self, entry: &Entry, outcome: &Outcome, now: Time) {
+        let tries_again = matches!(outcome, Outcome::Waiting { why, .. } if why.reason == Reason::RolePropagation);
+        if !tries_again {
+            self.probe_ends(&entry.key);
+        }
+        self.rollouts.concluded(entry, outcome, now);
+        // What waits for its turn in the budget of requests is in hand.
+        if !matches!(outcome, Outcome::Waiting { why, .. } if why.reason == Reason::BudgetTurn) {
+            self.guard.ended(&entry.key);
+        }
         if *outcome == Outcome::InSync {
             self.guard.settled(&entry.key);
         }
@@ -270,85 +347,105 @@ impl Memory {
 
     /// A function was found in sync.
     pub fn agreed(&mut self, entry: &Arc<Entry>, network: &Arc<Network>) {
-        self.role_refused.remove(&entry.key);
-        self.refusals.remove(&entry.key);
-        self.agreed.insert(entry.key.clone(), (Arc::clone(entry), network.clone()));
+        let function = self.function(&entry.key);
+        (function.role_refused, function.refused) = (None, None);
+        function.agreed = Some((Arc::clone(entry), Arc::clone(network)));
     }
 
     /// The entry of a function is another one now.
     pub fn edited(&mut self, key: &FunctionKey) {
         self.set_backs.forget(key);
-        self.guard.settled(key);
+        self.guard.left(key);
         self.rollouts.left(key);
+        self.probe_ends(key);
     }
 
     /// Somebody asked to try everything again now.
     pub fn forget_refusals(&mut self) {
         self.rollouts.forgive();
-        self.not_attached.clear();
-        self.refusals.clear();
+        self.roles.values_mut().for_each(RoleMemory::forget_refusals);
+        self.functions.values_mut().for_each(|function| function.refused = None);
     }
 
     /// A function left the file.
     pub fn forget(&mut self, key: &FunctionKey) {
         self.edited(key);
-        self.role_refused.remove(key);
-        self.sent.remove(key);
-        self.refusals.remove(key);
-        self.agreed.remove(key);
+        self.functions.remove(key);
+    }
+
+    /// Forgets the roles that no function has any more, as far as no call for them is out, and what was set back so long
+    /// ago that it no longer counts.
+    pub fn keep_roles(&mut self, wanted: impl Fn(&RoleKey) -> bool, now: Time) {
+        self.roles.retain(|key, role| wanted(key) || role.is_busy());
+        self.set_backs.expire(now);
     }
 
     /// Whether this policy is being attached to this role right now, for whichever function.
-    pub(super) fn attaching(&self, to: &RoleKey, which: &PolicyArn) -> bool {
-        self.in_flight.values().any(|step| match step {
-            Step::AttachPolicy { role, policy, .. } => role.key() == to && policy == which,
-            Step::SetVpc { .. } => false,
-        })
+    pub(super) fn attaching(&self, role: &RoleKey, policy: &PolicyArn) -> bool {
+        self.roles.get(role).is_some_and(|role| role.is_attaching(policy))
     }
 
     /// Whether this process attached a policy to a role so lately that a read at `read` need not show it yet.
     pub(super) fn just_attached(&self, role: &RoleKey, policy: &PolicyArn, read: Time) -> bool {
-        self.attached.get(&(role.clone(), policy.clone())).is_some_and(|attached| read <= attached.at + READ_LAG)
+        self.roles.get(role).is_some_and(|role| role.just_attached(policy, read))
     }
 
     /// When this process last attached anything to a role.
     pub(super) fn last_attach(&self, role: &RoleKey) -> Option<Time> {
-        self.attached.iter().filter(|((of, _), _)| of == role).map(|(_, attached)| attached.at).max()
+        self.roles.get(role)?.last_attach()
     }
 
-    /// Whether this process has attached something to a role that Lambda need not have noticed yet.
-    pub(super) fn is_unproven(&self, role: &RoleKey, now: Time) -> bool {
-        let attached = self.last_attach(role).filter(|at| now.since(*at) < PROPAGATION);
-        attached.is_some_and(|attached| self.role_works.get(role).is_none_or(|works| *works < attached))
+    /// The function by which it is being found out whether Lambda accepts a role: one try is enough for all.
+    pub(super) fn probe(&self, role: &RoleKey, now: Time) -> Option<&FunctionKey> {
+        self.roles.get(role)?.probe(now)
     }
 
-    /// The functions by which it is being found out whether Lambda has noticed what was attached to their roles.
-    pub(super) fn trying(&self) -> impl Iterator<Item = &FunctionKey> {
-        let refused = self.role_refused.iter().filter(|(_, refused)| refused.class == Class::RoleDenied);
-        let sending = self.in_flight.iter().filter(|(_, step)| matches!(step, Step::SetVpc { .. }));
-        refused.map(|(key, _)| key).chain(sending.map(|(key, _)| key))
+    /// When somebody who leads or probes and is not heard of is replaced.
+    pub fn next_expiry(&self) -> Option<Time> {
+        self.roles.values().filter_map(RoleMemory::next_expiry).chain(self.rollouts.next_expiry()).min()
+    }
+
+    /// Where somebody's turn may have come since this was last asked.
+    pub fn moved(&mut self, now: Time) -> BTreeSet<Scope> {
+        let expired: Vec<FunctionKey> = self.roles.values_mut().filter_map(|role| role.expire(now)).collect();
+        expired.iter().for_each(|key| self.rollouts.wake(&key.scope));
+        self.rollouts.moved(now)
     }
 
     /// Why a policy could not be attached to a role, as long as it is not to be tried again.
     pub(super) fn not_attached(&self, role: &RoleKey, policy: &PolicyArn, now: Time) -> Option<&Refusal> {
-        self.not_attached.get(&(role.clone(), policy.clone())).filter(|refusal| now < refusal.until)
+        self.roles.get(role)?.refusal(policy, now)
+    }
+
+    /// Why Lambda refuses a network for a role's sake, as long as it is not to be tried again.
+    pub(super) fn role_denial(&self, role: &RoleKey, to: &Network, now: Time) -> Option<&Refusal> {
+        self.roles.get(role)?.denial(to, now)
     }
 
     /// Since when Lambda refuses this function's network for its role's sake.
     pub(super) fn refused_since(&self, key: &FunctionKey) -> Option<Time> {
-        self.role_refused.get(key).map(|refused| refused.first)
+        self.role_refused(key).map(|refused| refused.first)
+    }
+
+    fn role_refused(&self, key: &FunctionKey) -> Option<&RoleRefused> {
+        self.functions.get(key)?.role_refused.as_deref()
+    }
+
+    /// Since when Lambda is creating or waking a function, as far as looks have shown.
+    pub(super) fn pending_since(&self, key: &FunctionKey) -> Option<Time> {
+        self.functions.get(key)?.pending
     }
 
     /// Whether Lambda's last refusal says that the role lacks the right to make interfaces. That counts for an hour: where
     /// the policy cannot be attached, the role may have got the right in another way.
     pub fn shown_to_lack_right(&self, key: &FunctionKey, now: Time) -> bool {
-        let refused = self.role_refused.get(key).filter(|refused| refused.class == Class::RoleDenied);
+        let refused = self.role_refused(key).filter(|refused| refused.class == Class::RoleDenied);
         refused.is_some_and(|refused| now.since(refused.last) < EVIDENCE)
     }
 
     /// Whether Lambda refuses the role of this function for so long that it is worth asking IAM why.
     pub fn wants_diagnosis(&self, key: &FunctionKey, now: Time) -> bool {
-        let refused = self.role_refused.get(key).filter(|refused| refused.class == Class::RoleDenied);
+        let refused = self.role_refused(key).filter(|refused| refused.class == Class::RoleDenied);
         refused.is_some_and(|refused| now.since(refused.first) >= DIAGNOSIS)
     }
 
@@ -361,7 +458,7 @@ impl Memory {
 
     /// Whether an update that Lambda accepted from us has not been seen to end.
     pub fn awaits_update(&self, key: &FunctionKey) -> bool {
-        self.sent.get(key).is_some_and(|sent| sent.open)
+        self.sent(key).is_some_and(|sent| sent.fate == Fate::Open)
     }
 
     /// Why this very network was refused for a function, as long as it is not to be tried again: until then, or until
@@ -373,52 +470,13 @@ impl Memory {
         revision: Option<&RevisionId>,
         now: Time,
     ) -> Option<&Refusal> {
-        let refused = self.refusals.get(key)?;
+        let refused = self.functions.get(key)?.refused.as_deref()?;
         let same = *refused.to == *to && refused.revision.as_ref() == revision;
         (same && now < refused.refusal.until).then_some(&refused.refusal)
     }
 
     /// Whether a change at this moment was our own.
     pub(super) fn ours(&self, key: &FunctionKey, modified: Time) -> bool {
-        self.sent.get(key).is_some_and(|sent| modified <= sent.at + SKEW)
-    }
-
-    /// Why a function differs from its entry.
-    pub(super) fn cause(&self, entry: &Entry, to: &Network) -> Cause {
-        match self.agreed.get(&entry.key) {
-            Some((seen, _)) if !seen.asks_the_same(entry) => Cause::File,
-            Some((_, network)) if **network != *to => Cause::Network,
-            Some(_) => Cause::Live,
-            None => Cause::File,
-        }
-    }
-}
-
-/// Whether waiting for IAM may be all that is needed.
-pub(super) fn waits_for_iam(class: Class) -> bool {
-    matches!(class, Class::RoleDenied | Class::RoleNotAssumable | Class::KmsGrant)
-}
-
-/// Until when the same is not tried again; none where the queue's own backoff is enough.
-fn refusal(why: Why, now: Time) -> Option<Refusal> {
-    let cool_down = match why.reason.pace() {
-        // A matter of the whole scope: with new ones every function goes on.
-        _ if why.reason == Reason::Credentials => return None,
-        _ if why.reason == Reason::RuntimeRetired => DAY,
-        Pace::Invalid => COOL_DOWN,
-        Pace::Quota | Pace::Denied => SHORT_COOL_DOWN,
-        Pace::Poll | Pace::Propagation | Pace::Throttled | Pace::Server | Pace::Turn => return None,
-    };
-    Some(Refusal { why, until: now + cool_down, passing: false })
-}
-
-impl Why {
-    /// What an error of AttachRolePolicy means.
-    pub(super) fn attaching(error: &CloudError) -> Self {
-        match error.class {
-            Class::NotFound => Self::new(Reason::RoleNotFound, error.to_string()),
-            Class::Busy => Self::new(Reason::RoleBusy, error.to_string()),
-            _ => Self::answered(error),
-        }
+        self.sent(key).is_some_and(|sent| modified <= sent.at + SKEW)
     }
 }

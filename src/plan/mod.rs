@@ -20,6 +20,7 @@
 //! | none | detached | any | in sync |
 //! | any | detached | any | set no network, if the settings allow it; the policy stays |
 
+mod ages;
 mod behind;
 mod bind;
 mod change;
@@ -29,19 +30,23 @@ mod memory;
 mod patterns;
 mod preflight;
 mod reason;
+pub mod record;
 mod rollout;
 mod setbacks;
+mod targets;
 
 pub use behind::Behind;
 pub use bind::{Bindings, Bound, bind};
-pub use change::{Attach, Cause, Change, Comparison, Evidence, NetworkChange, Verdict, compare, refused};
-pub use decide::{Decision, conclude, decide, gate, may_be_unfinished, mode, needs_look};
-pub use guard::{GuardLimits, Ledger};
+pub use change::{Attach, Cause, Change, Comparison, Evidence, NetworkChange, Verdict, compare, refused, targets};
+pub use decide::{Decision, conclude, decide, gate, is_unfinished, may_be_unfinished, mode, needs_look, unread};
+pub use guard::{Budget, GuardLimits, Ledger};
 pub use memory::{Answer, Memory};
 pub use patterns::{matched, unmatched};
 pub use preflight::NewInterfaces;
 pub use reason::{Outcome, Pace, Reason, State, Why, not_loaded};
+pub use record::ScopeRecord;
 pub use rollout::{Rollouts, turn};
+pub use targets::Targets;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -50,7 +55,9 @@ use std::time::Duration;
 
 use crate::desired::{DesiredState, Entry, Pattern};
 use crate::live::{Facts, Seen};
-use crate::names::{Digest, FunctionKey, Network, PolicyArn, PolicyName, RevisionId, RoleArn, Time, VpcId};
+use crate::names::{
+    Digest, FunctionKey, Network, PolicyArn, PolicyName, RevisionId, RoleArn, Scope, Time, VpcId, WallClock,
+};
 use crate::settings::{Mode, Settings};
 
 /// All that a decision is made from.
@@ -66,6 +73,8 @@ pub struct World<'a> {
     pub limits: &'a Limits,
     /// The moment.
     pub now: Time,
+    /// What leads from there to the moments in the file.
+    pub wall: WallClock,
     /// What the words of the file mean, as far as somebody has asked.
     pub bound: Bindings,
 }
@@ -77,6 +86,11 @@ pub struct Limits {
     pub mode: Mode,
     /// How long a function that somebody else changed is left alone.
     pub settle: Duration,
+    /// How far apart two listings of EC2 must be that agree on a network, before a function is moved that no edit asked to
+    /// move.
+    pub confirm: Duration,
+    /// How long counts what could not be read again, beside the time that reading takes.
+    pub max_age: Duration,
     /// Where writing is allowed.
     pub writable: Writable,
     /// Whether a function may be taken out of its VPC.
@@ -115,6 +129,8 @@ impl Limits {
         Self {
             mode: settings.mode,
             settle: settings.settle,
+            confirm: settings.resync,
+            max_age: settings.resync * ages::RESYNCS,
             writable: Writable::Stated,
             allow_detach: settings.guard.allow_detach,
             allowed_policies: settings.guard.allowed_policies.clone(),
@@ -126,7 +142,13 @@ impl Limits {
 
     /// The limits for a person at a terminal, who sees the plan before it is carried out.
     pub fn attended(settings: &Settings) -> Self {
-        Self { settle: Duration::ZERO, writable: Writable::Shown, guard: None, ..Self::of(settings) }
+        Self {
+            settle: Duration::ZERO,
+            confirm: Duration::ZERO,
+            writable: Writable::Shown,
+            guard: None,
+            ..Self::of(settings)
+        }
     }
 }
 
@@ -181,7 +203,9 @@ pub struct Plan {
     pub interfaces: Vec<NewInterfaces>,
     /// The patterns that mean no function.
     pub unmatched: Vec<Arc<Pattern>>,
-    /// A digest of the exact changes and their before-values.
+    /// Of each scope in which something differs, a digest of its exact changes and their before-values.
+    pub ids: BTreeMap<Scope, Digest>,
+    /// The digest of those; where there is but one, that one.
     pub id: Digest,
 }
 
@@ -204,6 +228,15 @@ impl Line {
             Verdict::InSync => Some(self.gate.as_ref().unwrap_or(&Outcome::InSync)),
             Verdict::Differs(_) => self.gate.as_ref(),
             Verdict::Stuck(outcome) => Some(outcome),
+        }
+    }
+
+    /// The state if nothing were done; none if a change would be made. Where nobody can tell what differs, that is unknown,
+    /// whatever is known of the function itself.
+    pub fn state(&self) -> Option<State> {
+        match self.comparison.verdict.is_unread() {
+            true => Some(State::Unknown),
+            false => self.outcome().map(Outcome::state),
         }
     }
 
@@ -231,7 +264,7 @@ pub fn plan(w: &World<'_>) -> Plan {
         let gate = match &comparison.verdict {
             Verdict::Differs(change) => decide::gate(w, entry, change),
             Verdict::InSync => match w.facts.function(&entry.key) {
-                Seen::Present(function) => decide::busy(function, w.now),
+                Seen::Present(function) => decide::busy(w, &entry.key, function),
                 Seen::Absent | Seen::Unknown(_) => None,
             },
             Verdict::Stuck(_) => None,
@@ -239,15 +272,23 @@ pub fn plan(w: &World<'_>) -> Plan {
         Line { entry: Arc::clone(entry), comparison, gate }
     };
     let lines: Vec<Line> = w.desired.entries.iter().map(line).collect();
-    let id = plan_id(lines.iter().filter_map(Line::change));
+    let mut changes: BTreeMap<&Scope, Vec<&Change>> = BTreeMap::new();
+    for change in lines.iter().filter_map(Line::change) {
+        changes.entry(&change.key.scope).or_default().push(change);
+    }
+    let ids = changes.into_iter().map(|(scope, changes)| (scope.clone(), scope_id(&changes))).collect();
     let interfaces = preflight::new_interfaces(w, &lines);
-    Plan { lines, interfaces, unmatched: unmatched(w.desired, w.facts), id }
+    let id = whole_id(&ids);
+    Plan { lines, interfaces, unmatched: unmatched(w.desired, w.facts), ids, id }
 }
 
-/// The digest of what would be changed and from what; why it differs, and how that is known, makes no difference.
-fn plan_id<'a>(changes: impl Iterator<Item = &'a Change>) -> Digest {
+/// The digest of what would be changed in a scope and from what; why it differs, how that is known, and in what order the
+/// file lists it makes no difference.
+fn scope_id(changes: &[&Change]) -> Digest {
     let mut text = String::new();
     let mut networks = Numbered::default();
+    let mut changes = changes.to_vec();
+    changes.sort_unstable_by(|one, other| one.key.cmp(&other.key));
     for Change { key: FunctionKey { scope, name }, cause: _, attach, attach_if_refused, network } in changes {
         let network = network.as_ref().map(|network| networks.number(network, &mut text));
         text.extend([scope.account.as_str(), "/", scope.region.as_str(), "/", name.as_str()]);
@@ -259,6 +300,17 @@ fn plan_id<'a>(changes: impl Iterator<Item = &'a Change>) -> Digest {
         text.push('\n');
     }
     Digest::of(text.as_bytes())
+}
+
+/// The digest of the plans of all scopes in which something differs.
+fn whole_id(ids: &BTreeMap<Scope, Digest>) -> Digest {
+    match ids.first_key_value() {
+        Some((_, only)) if ids.len() == 1 => only.clone(),
+        _ => {
+            let lines = ids.iter().map(|(scope, id)| format!("{scope} {}\n", id.as_str()));
+            Digest::of(lines.collect::<String>().as_bytes())
+        }
+    }
 }
 
 /// Thousands of functions have both networks in common, which are written out where they are first seen.

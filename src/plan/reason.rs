@@ -11,6 +11,7 @@ use crate::cloud::{Class, CloudError, Failure};
 use crate::desired::LoadFailure;
 use crate::live::Fault;
 use crate::names::Time;
+use crate::text::shown;
 
 /// Declares the reasons: name, state, pace, sentence.
 macro_rules! reasons {
@@ -49,13 +50,17 @@ macro_rules! reasons {
 reasons! {
     // Nothing is wrong: something takes its time.
     UpdateInProgress, Progressing, Poll, "Lambda is carrying out an update of this function; the controller waits for it to end.";
+    Conflict, Progressing, Conflict, "Lambda answers that another operation on this function is going on (409); the controller tries again, less and less often.";
     FunctionPending, Progressing, Poll, "Lambda is still creating this function or waking it; the controller waits until it is active.";
     RolePropagation, Progressing, Propagation, "The role's new right has not reached Lambda yet; IAM takes up to a few minutes, the controller tries again.";
     PolicyNeeded, Progressing, Propagation, "Lambda refused because the role may not make network interfaces; the controller attaches the policy.";
     RoleBusy, Progressing, Propagation, "The same policy is being attached to this role for another function; the controller waits for that.";
+    RoleProbe, Progressing, Turn, "Another function of the same role finds out whether Lambda accepts the role by now; the controller goes on with this one then.";
+    NetworkUnconfirmed, Progressing, Turn, "The VPC means other subnets or groups than at the last listing, and no edit asked for that; the controller acts when the next listing says the same.";
     Settling, Progressing, Poll, "Somebody changed this function moments ago; the controller leaves it alone until that has settled.";
     RevisionConflict, Progressing, Propagation, "Somebody changed this function at the same moment; the controller reads it again and decides anew.";
     RolloutTurn, Progressing, Turn, "Others of the same VPC entry go first: one, then ten, then the rest; the controller goes on when they are in sync.";
+    BudgetTurn, Progressing, Poll, "The change waits for its turn: the requests that AWS leaves us are used up for the moment; it is sent as soon as there is one.";
     PairLead, Progressing, Turn, "Another function leads: Lambda makes the network interface for it that this function will share, which takes minutes the first time.";
     RolloutStopped, Held, Turn, "A function of the same VPC entry that went first is blocked, so the others are held back; mend that one, or observe it or take it out of the file.";
     // Wanted so.
@@ -78,6 +83,10 @@ reasons! {
     // Somebody has to do something.
     FunctionNotFound, Blocked, Invalid, "There is no such function in this account and region; create it, or correct the file.";
     AmbiguousPattern, Blocked, Invalid, "Several patterns of the file fit this function; name it in an entry of its own, or make one of them narrower.";
+    StaysPending, Blocked, Quota, "Lambda has been creating or waking this function (state Pending) for ten minutes, and takes no update meanwhile; find out why, or create it again.";
+    FunctionDeleting, Blocked, Quota, "This function is being deleted (state Deleting), and Lambda takes no update of it; take it out of the file.";
+    FunctionDeactivated, Blocked, Quota, "This function is deactivated, or being deactivated (state Deactivating or Deactivated), and Lambda takes no update of it; activate it, or take it out of the file.";
+    FunctionNotInvocable, Blocked, Quota, "This function is in the state ActiveNonInvocable, in which Lambda takes no update of it; wait until it is Active, or take it out of the file.";
     CreationFailed, Blocked, Invalid, "The creation of this function failed; delete it and create it again.";
     AccountNotStated, Blocked, Invalid, "The daemon writes only into accounts that are stated; add this id as an account to the settings, or as `account` to the file.";
     VpcNotAllowed, Blocked, Invalid, "The settings do not allow this VPC; add it to guard.allowed_vpcs, or correct the file.";
@@ -108,10 +117,32 @@ reasons! {
     RuntimeRetired, Excluded, Invalid, "AWS no longer updates functions on this runtime; move the function to a newer one.";
     UpdateFailed, Blocked, Quota, "Lambda gave the update up, and what was before stays in force; see its reason.";
     Refused, Blocked, Invalid, "AWS refuses the change; see its answer.";
+    NotStored, Blocked, Server, "The change could not be counted first in the record that outlives the process, so it was not made; make the directory that `state` names writable, or take `state` out of the settings.";
     NotJournaled, Blocked, Server, "The change could not be recorded first, so it was not made; mend the audit trail.";
 }
 
 impl Reason {
+    /// Whether a function that is blocked for this reason shows that others of its VPC entry would fare no better: the
+    /// network cannot be had, or nothing can be changed at all. Anything else is the function's own trouble.
+    pub fn stops_others(self) -> bool {
+        matches!(
+            self,
+            Self::VpcNotFound
+                | Self::SubnetNotFound
+                | Self::NoUsableSubnet
+                | Self::TooManySubnets
+                | Self::SecurityGroupNotFound
+                | Self::TooManySecurityGroups
+                | Self::ZoneRefused
+                | Self::NoFreeAddress
+                | Self::DedicatedTenancy
+                | Self::NotDualStack
+                | Self::InterfaceQuota
+                | Self::NetworkRefused
+                | Self::NotJournaled
+        )
+    }
+
     /// Whether this is a matter of the whole account and region, and no fault of a single function.
     pub fn of_scope(self) -> bool {
         matches!(self, Self::Credentials | Self::Unreachable | Self::WrongAccount)
@@ -123,6 +154,8 @@ impl Reason {
 pub enum Pace {
     /// Something is going on in Lambda.
     Poll,
+    /// Lambda refuses for something that is going on, and does not say how long that takes.
+    Conflict,
     /// IAM is spreading a change.
     Propagation,
     /// A rate is limited.
@@ -205,13 +238,14 @@ pub fn not_loaded(failure: &LoadFailure) -> String {
 impl Why {
     /// A reason with its particulars.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into() }
+        Self { reason, detail: shown(&detail.into()).into_owned() }
     }
 
     /// Why a read did not tell anything.
     pub fn unread(fault: &Fault) -> Self {
         match fault {
             Fault::Unread => Self::new(Reason::Unread, ""),
+            Fault::NotListed => Self::new(Reason::Unread, "the last listing does not have it"),
             Fault::WrongAccount(actual) => {
                 Self::new(Reason::WrongAccount, format!("the credentials belong to account {actual}"))
             }
@@ -230,7 +264,7 @@ impl Why {
             Class::Ec2Throttled => Reason::Ec2Throttled,
             Class::Server => Reason::ServerError,
             Class::Malformed => Reason::Malformed,
-            Class::Busy => Reason::UpdateInProgress,
+            Class::Busy => Reason::Conflict,
             Class::StaleRevision => Reason::RevisionConflict,
             Class::RoleDenied => Reason::RoleDenied,
             Class::RoleNotAssumable => Reason::RoleNotAssumable,
@@ -255,6 +289,7 @@ impl Why {
         let reason = match failure.class() {
             Class::NoAddress => Reason::NoFreeAddress,
             Class::InterfaceQuota => Reason::InterfaceQuota,
+            Class::Network => Reason::NetworkRefused,
             Class::RoleDenied => Reason::RoleDenied,
             Class::Runtime => Reason::RuntimeRetired,
             Class::Server => Reason::ServerError,
@@ -294,6 +329,15 @@ pub enum Outcome {
         /// How long AWS asks to wait.
         after: Option<Duration>,
     },
+    /// Something could not be read without which nobody can tell what differs.
+    Unread {
+        /// Why not.
+        why: Why,
+        /// How long AWS asks to wait.
+        after: Option<Duration>,
+        /// Whether the function itself is known, and only its VPC or its role is not.
+        seen: bool,
+    },
     /// It will not work until somebody does something.
     Blocked {
         /// What stands in the way.
@@ -319,20 +363,34 @@ impl Outcome {
         Self::Blocked { why: Why::new(reason, detail), until: None }
     }
 
+    /// A function that nobody knows.
+    pub fn unknown(fault: &Fault) -> Self {
+        Self::Unread { why: Why::unread(fault), after: fault.retry_after(), seen: false }
+    }
+
     /// The reason; none where all is well.
     pub fn why(&self) -> Option<&Why> {
         match self {
             Self::InSync => None,
-            Self::Waiting { why, .. } | Self::Retry { why, .. } | Self::Blocked { why, .. } => Some(why),
+            Self::Waiting { why, .. }
+            | Self::Retry { why, .. }
+            | Self::Unread { why, .. }
+            | Self::Blocked { why, .. } => Some(why),
         }
     }
 
-    /// The state of a function whose pass ended so.
+    /// The state of a function whose pass ended so. Only what nobody knows is unknown; where a call failed, it is on its
+    /// way as long as that may pass by itself, and otherwise blocked.
     pub fn state(&self) -> State {
         match self {
             Self::InSync => State::InSync,
+            Self::Unread { seen: false, .. } => State::Unknown,
+            Self::Retry { why, .. } | Self::Unread { why, .. } => match why.reason.pace() {
+                Pace::Denied | Pace::Invalid => State::Blocked,
+                _ => State::Progressing,
+            },
             Self::Blocked { why, .. } if why.reason.state() != State::Excluded => State::Blocked,
-            Self::Waiting { why, .. } | Self::Retry { why, .. } | Self::Blocked { why, .. } => why.reason.state(),
+            Self::Waiting { why, .. } | Self::Blocked { why, .. } => why.reason.state(),
         }
     }
 
@@ -346,7 +404,7 @@ impl Outcome {
                     Reason::Observed | Reason::NotAdmitted | Reason::RolloutStopped | Reason::GuardHolding
                 )
             }
-            Self::Retry { why, .. } => why.reason.pace() == Pace::Denied,
+            Self::Retry { why, .. } | Self::Unread { why, .. } => why.reason.pace() == Pace::Denied,
         }
     }
 
@@ -356,6 +414,7 @@ impl Outcome {
             Self::InSync => "in_sync",
             Self::Waiting { .. } => "waiting",
             Self::Retry { .. } => "retry",
+            Self::Unread { .. } => "unread",
             Self::Blocked { .. } => "blocked",
         }
     }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use self::leads::Leads;
 use self::waves::{Group, Place, Waves};
-use super::reason::{Outcome, Pace, Reason, State};
+use super::reason::{Outcome, Pace, Reason, State, Why};
 use super::{Change, World};
 use crate::cloud::{CloudError, Function, Update};
 use crate::desired::{Entry, Want};
@@ -33,22 +33,36 @@ pub struct Rollouts {
 }
 
 /// Why a change is not to be begun now: others go first. None if it may be begun.
+///
+/// A policy is attached ahead of the wave that needs it, so that IAM's delay is waited for once and not in each wave.
 pub fn turn(w: &World<'_>, entry: &Entry, change: &Change) -> Option<Outcome> {
     let to = &change.network.as_ref()?.to;
     let rollouts = &w.memory.rollouts;
-    match rollouts.waves.place(&Group::of(entry), &entry.key) {
+    let (group, attaches) = (Group::of(entry), !change.attach.is_empty());
+    match rollouts.waves.place(&group, &entry.key, w.now) {
         Place::Now => {}
-        Place::Later => return Some(Outcome::waiting(Reason::RolloutTurn, "")),
+        Place::Later(_) | Place::Pause(_) if attaches => return None,
+        Place::Later(ahead) => return Some(Outcome::waiting(Reason::RolloutTurn, format!("{group} {ahead}"))),
+        Place::Pause(until) => {
+            let why = Why::new(Reason::RolloutTurn, format!("{group} pauses after a function with trouble of its own"));
+            return Some(Outcome::Waiting { why, until: Some(until) });
+        }
         Place::Stopped(failed, reason) => {
             return Some(Outcome::waiting(Reason::RolloutStopped, format!("{}: {}", failed.name, reason.name())));
         }
     }
-    if !change.attach.is_empty() {
+    if attaches {
         return None;
     }
     let new = new_pairs(w, entry, to);
-    let leader = rollouts.leads.leader(&entry.key, &new, w.now)?;
-    Some(Outcome::waiting(Reason::PairLead, leader.name.to_string()))
+    if let Some(leader) = rollouts.leads.leader(&entry.key, &new, w.now) {
+        return Some(Outcome::waiting(Reason::PairLead, leader.name.to_string()));
+    }
+    let Seen::Present(function) = w.facts.function(&entry.key) else { return None };
+    let probe = w.memory.probe(function.role.key(), w.now).filter(|probe| **probe != entry.key && to.is_attached())?;
+    // A role serves all regions of its account, and a name may stand in several.
+    let who = if probe.scope == entry.key.scope { probe.name.to_string() } else { probe.to_string() };
+    Some(Outcome::waiting(Reason::RoleProbe, who))
 }
 
 /// The pairs of the network that an entry means for which no interface is known to be there.
@@ -66,13 +80,16 @@ pub(super) fn new_pairs(w: &World<'_>, entry: &Entry, network: &Network) -> Arc<
 }
 
 impl Rollouts {
+    /// Whether a function is in one of the first waves, which the others wait for.
+    pub(super) fn goes_first(&self, entry: &Entry) -> bool {
+        self.waves.goes_first(&Group::of(entry), &entry.key)
+    }
+
     /// Reserves the place of a function whose turn it is.
     pub fn reserve(&mut self, entry: &Entry, change: &Change, now: Time) {
-        let Some(network) = &change.network else { return };
+        let Some(network) = change.network.as_ref().filter(|_| change.attach.is_empty()) else { return };
         self.waves.admit(Group::of(entry), &entry.key);
-        if change.attach.is_empty() {
-            self.leads.reserve(&entry.key, &network.to, now);
-        }
+        self.leads.reserve(&entry.key, &network.to, now);
     }
 
     /// An update is being sent.
@@ -113,13 +130,14 @@ impl Rollouts {
     }
 
     /// It is known how a function stands.
-    pub fn concluded(&mut self, entry: &Entry, outcome: &Outcome) {
+    pub fn concluded(&mut self, entry: &Entry, outcome: &Outcome, now: Time) {
         let (group, key) = (Group::of(entry), &entry.key);
         match Step::of(outcome) {
             Step::Arrived => self.waves.done(&group, key),
             Step::UnderWay => self.waves.under_way(&group, key),
             Step::Waits => self.waves.waits(group, key),
             Step::Failed(reason) => self.waves.failed(&group, key, reason),
+            Step::Troubled => self.waves.troubled(&group, key, now),
             Step::Left => self.waves.left(key),
         }
         if !matches!(Step::of(outcome), Step::UnderWay | Step::Waits) {
@@ -135,20 +153,28 @@ impl Rollouts {
         self.moved.insert(key.scope.clone());
     }
 
+    /// In this scope somebody's turn may have come, and in the others of its account, which share its roles.
+    pub(super) fn wake(&mut self, scope: &Scope) {
+        let Self { waves, moved, .. } = self;
+        moved.extend(waves.scopes().filter(|other| other.account == scope.account).cloned());
+        moved.insert(scope.clone());
+    }
+
     /// Whoever failed may try again, and holds up nobody until it has.
     pub(super) fn forgive(&mut self) {
         self.moved.extend(self.waves.forgive());
     }
 
     /// Where somebody's turn may have come since this was last asked.
-    pub fn moved(&mut self, now: Time) -> BTreeSet<Scope> {
+    pub(super) fn moved(&mut self, now: Time) -> BTreeSet<Scope> {
         self.moved.extend(self.leads.expire(now));
+        self.moved.extend(self.waves.expire(now));
         std::mem::take(&mut self.moved)
     }
 
-    /// When a leader that is not heard of is replaced.
-    pub fn next_expiry(&self) -> Option<Time> {
-        self.leads.next_expiry()
+    /// When a leader that is not heard of is replaced, or a pause ends.
+    pub(super) fn next_expiry(&self) -> Option<Time> {
+        [self.leads.next_expiry(), self.waves.next_expiry()].into_iter().flatten().min()
     }
 
     /// Those in a scope that wait for others.
@@ -168,7 +194,10 @@ enum Step {
     Arrived,
     UnderWay,
     Waits,
+    /// The network cannot be had, so that nobody else goes into it.
     Failed(Reason),
+    /// It cannot be changed for a cause of its own: another one goes in its place.
+    Troubled,
     /// Nothing is being done about it, for reasons that say nothing about its VPC entry.
     Left,
 }
@@ -177,20 +206,21 @@ impl Step {
     fn of(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::InSync => Self::Arrived,
-            Outcome::Waiting { why, .. } if why.reason == Reason::GuardHolding => Self::Left,
-            Outcome::Waiting { why, .. } if why.reason.pace() == Pace::Turn => Self::Waits,
             Outcome::Waiting { why, .. }
-                if why.reason.state() == State::Progressing && why.reason != Reason::Settling =>
+                if matches!(why.reason, Reason::GuardHolding | Reason::NetworkUnconfirmed | Reason::Settling) =>
             {
-                Self::UnderWay
+                Self::Left
             }
+            Outcome::Waiting { why, .. } if why.reason.pace() == Pace::Turn => Self::Waits,
+            Outcome::Waiting { why, .. } if why.reason.state() == State::Progressing => Self::UnderWay,
             Outcome::Waiting { .. } => Self::Left,
-            Outcome::Retry { .. } if outcome.rests() => Self::Left,
-            Outcome::Retry { .. } => Self::UnderWay,
+            Outcome::Retry { .. } | Outcome::Unread { .. } if outcome.rests() => Self::Left,
+            Outcome::Retry { .. } | Outcome::Unread { .. } => Self::UnderWay,
             Outcome::Blocked { why, .. } => match why.reason {
                 Reason::FunctionNotFound | Reason::Flapping => Self::Left,
                 _ if outcome.state() == State::Excluded => Self::Left,
-                reason => Self::Failed(reason),
+                reason if reason.stops_others() => Self::Failed(reason),
+                _ => Self::Troubled,
             },
         }
     }

@@ -9,6 +9,8 @@ use crate::names::{FunctionKey, PolicyArn, RoleKey, Time};
 const OFTEN: usize = 3;
 /// The time in which it is counted, and for which nothing is done about it afterwards.
 const WITHIN: Duration = Duration::from_secs(60 * 60);
+/// A wall clock that moved by more than half of this has its records stored anew.
+const SAME: Duration = Duration::from_secs(10);
 
 /// What is set back.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,10 +32,30 @@ impl SetBacks {
         times.push(now);
     }
 
+    /// Forgets what no longer counts.
+    pub(super) fn expire(&mut self, now: Time) {
+        self.0.retain(|_, times| times.last().is_some_and(|last| now.since(*last) < WITHIN));
+    }
+
     /// Until when a thing is left alone, since it was set back again and again.
     pub(super) fn left_alone(&self, thing: &Thing, now: Time) -> Option<Time> {
         let times = self.0.get(thing).filter(|times| times.len() >= OFTEN)?;
         times.last().map(|last| *last + WITHIN).filter(|until| now < *until)
+    }
+
+    /// What still counts.
+    pub(super) fn counting(&self, now: Time) -> impl Iterator<Item = (&Thing, Vec<Time>)> {
+        let of = move |times: &[Time]| times.iter().copied().filter(|at| now.since(*at) < WITHIN).collect::<Vec<_>>();
+        self.0.iter().map(move |(thing, times)| (thing, of(times))).filter(|(_, times)| !times.is_empty())
+    }
+
+    /// Adds what a process before this one saw. The records of several regions tell of the same role, each in the time of
+    /// its own store: what is this close together is the same.
+    pub(super) fn recall(&mut self, thing: Thing, times: impl Iterator<Item = Time>) {
+        let known = self.0.entry(thing).or_default();
+        known.extend(times);
+        known.sort_unstable();
+        known.dedup_by(|later, earlier| later.since(*earlier) <= SAME);
     }
 
     /// The function's entry is another one now: what was set back was set for the old one.
@@ -68,5 +90,17 @@ mod tests {
             noted.iter().for_each(|at| backs.note(policy(), minutes(*at)));
             assert_eq!(backs.left_alone(&policy(), minutes(asked)), expected.map(minutes), "{noted:?} at {asked}");
         }
+    }
+
+    #[test]
+    fn what_the_records_of_three_regions_tell_of_one_role_counts_once() {
+        let mut backs = SetBacks::default();
+        for millis in [600_000, 600_001, 604_900] {
+            backs.recall(policy(), [Time(millis)].into_iter());
+        }
+        backs.note(policy(), Time(700_000));
+        assert_eq!(backs.left_alone(&policy(), Time(700_001)), None, "twice is not again and again");
+        backs.note(policy(), Time(800_000));
+        assert!(backs.left_alone(&policy(), Time(800_001)).is_some());
     }
 }

@@ -22,15 +22,19 @@ pub(super) struct RawSettings {
     mode: Option<Field<String>>,
     /// Address and port of the metrics and health pages.
     listen: Option<Field<String>>,
-    /// How often the whole fleet is looked at, such as "5m".
+    /// How often the whole fleet is looked at, such as "5m". What cannot be read again counts for three times as long.
     resync: Option<Field<String>>,
     /// How long a function that somebody else just changed is left alone, such as "60s".
     settle: Option<Field<String>>,
     /// Whether published versions are listed as well, and those counted and shown that run another network than the file says,
     /// with the aliases that lead to them: true or false (default).
     versions: Option<Field<bool>>,
-    /// Where every change is recorded: "stdout", or the path of a file. A relative path begins at this file's folder.
+    /// Where every change is recorded: "stdout", the path of a file, or "none". A relative path begins at this file's folder.
     audit: Option<Field<String>>,
+    /// The directory in which the daemon keeps what is to outlive it: what the guard counted in the last hour, which approvals
+    /// are spent, who sets back what, and since when functions are out of sync. It is made if it is not there. A relative path
+    /// begins at this file's folder. Left out: nothing is kept, and a daemon that is started anew is more careful for an hour.
+    state: Option<Field<String>>,
     /// How fast, and how much at once.
     limits: Option<Field<RawLimits>>,
     /// What no desired file may exceed.
@@ -39,6 +43,8 @@ pub(super) struct RawSettings {
     account: Option<Field<Vec<Field<RawAccount>>>>,
     /// What is exported.
     metrics: Option<Field<RawMetrics>>,
+    /// What is read of the desired state.
+    files: Option<Field<RawFiles>>,
 }
 
 /// `[limits]`
@@ -70,11 +76,12 @@ struct RawGuard {
     /// The VPCs that functions may be attached to. Left out: any.
     allowed_vpcs: Option<Field<Vec<Field<String>>>>,
     /// The most functions of an account and region that the daemon changes in an hour without a person's agreement; ten
-    /// always pass.
+    /// always pass. Edits of the file and repairs of what others changed are counted each by themselves.
     max_changes: Option<Field<usize>>,
     /// The same as a share of those that the file lists there, in percent: 0 to 100.
     max_change_percent: Option<Field<usize>>,
-    /// Plans that a person has looked at, by the ids that `plan` prints. Each is good once.
+    /// Plans that a person has looked at, by the ids that `plan` prints, of one account and region or of all. Each is good for
+    /// exactly its changes or what is left of them, once.
     approved: Option<Field<Vec<Field<String>>>>,
 }
 
@@ -100,6 +107,17 @@ struct RawMetrics {
     per_function: Option<Field<bool>>,
 }
 
+/// `[files]`
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(expecting = "a table: `[files]`")]
+struct RawFiles {
+    /// Where links on the way to the desired state may lead, beside what is below the directory that they stand in: directories or
+    /// files. A relative path begins at this file's folder.
+    roots: Option<Field<Vec<Field<String>>>>,
+    /// The most that is read of the desired state, all its files together, in megabytes: 1 to 1024.
+    max_megabytes: Option<Field<usize>>,
+}
+
 /// A number, with or without a point.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "a number")]
@@ -121,6 +139,7 @@ pub(super) fn into(settings: &mut Settings, reader: &mut Reader<'_>) {
     set(&mut settings.settle, reader.parse(&raw.settle, parse_duration));
     set(&mut settings.versions, reader.get(&raw.versions).copied());
     settings.audit = reader.parse(&raw.audit, Audit::parse).map(|audit| audit.within(&folder));
+    settings.state = reader.parse(&raw.state, not_empty).map(|state| folder.join(state));
     if let Some(limits) = reader.get(&raw.limits) {
         rates(limits, &mut settings.limits.rates, reader);
         set(&mut settings.limits.workers, reader.parse(&limits.workers, workers));
@@ -136,6 +155,11 @@ pub(super) fn into(settings: &mut Settings, reader: &mut Reader<'_>) {
     }
     if let Some(metrics) = reader.get(&raw.metrics) {
         set(&mut settings.metrics.per_function, reader.get(&metrics.per_function).copied());
+    }
+    if let Some(raw) = reader.get(&raw.files) {
+        let roots = reader.list(&raw.roots, not_empty).unwrap_or_default();
+        settings.files.roots = roots.into_iter().map(|root| folder.join(root)).collect();
+        set(&mut settings.files.bytes, reader.parse(&raw.max_megabytes, megabytes));
     }
     for raw in reader.items(&raw.account) {
         account(raw, &mut settings.accounts, reader);
@@ -206,6 +230,16 @@ fn rate(most: f64, rule: &'static str) -> impl FnOnce(&Number) -> Result<f64, Na
         let wrong = || NameError { expected: "a request rate", given: value.to_string(), rule };
         (value > 0.0 && value <= most).then_some(value).ok_or_else(wrong)
     }
+}
+
+/// Parses a number of megabytes into one of bytes.
+fn megabytes(number: &usize) -> Result<u64, NameError> {
+    let wrong = || NameError { expected: "a number of megabytes", given: number.to_string(), rule: "write 1 to 1024" };
+    u64::try_from(*number)
+        .ok()
+        .filter(|number| (1..=1024).contains(number))
+        .map(|number| number << 20)
+        .ok_or_else(wrong)
 }
 
 fn percent(number: &usize) -> Result<usize, NameError> {

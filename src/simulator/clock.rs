@@ -32,6 +32,6 @@ impl StillClock {
     /// The same clock, for those who only read it.
     pub fn clock(&self) -> Clock {
         let clock = self.clone();
-        Arc::new(move || clock.now())
+        Clock::new(move || clock.now())
     }
 }

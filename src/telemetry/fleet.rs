@@ -10,7 +10,7 @@ use prometheus::{IntGaugeVec, Opts};
 use super::shown::Window;
 use crate::board::Line;
 use crate::names::Scope;
-use crate::plan::{Outcome, State};
+use crate::plan::{Budget, Outcome, State};
 
 /// Fills its gauges for each answer, and empties them again.
 #[derive(Clone)]
@@ -24,6 +24,8 @@ pub(super) struct FleetMetrics {
 struct Gauges {
     functions: IntGaugeVec,
     guard_holding: IntGaugeVec,
+    guard_changed: IntGaugeVec,
+    guard_allowed: IntGaugeVec,
     in_sync: IntGaugeVec,
     blocked: IntGaugeVec,
 }
@@ -42,6 +44,16 @@ impl Gauges {
                 "Functions whose change the guard holds until a person agrees.",
                 &["account", "region"],
             )?,
+            guard_changed: gauges(
+                "lambda_vpc_guard_changed",
+                "Functions that the guard counts as changed in the last hour, by cause.",
+                &["account", "region", "cause"],
+            )?,
+            guard_allowed: gauges(
+                "lambda_vpc_guard_allowed",
+                "Functions that may be changed in an hour without a person's agreement, by cause.",
+                &["account", "region", "cause"],
+            )?,
             in_sync: gauges(
                 "lambda_vpc_function_in_sync",
                 "1 if the function is as the file says, 0 if not.",
@@ -55,15 +67,16 @@ impl Gauges {
         })
     }
 
-    fn each(&self) -> [&IntGaugeVec; 4] {
-        [&self.functions, &self.guard_holding, &self.in_sync, &self.blocked]
+    fn each(&self) -> [&IntGaugeVec; 6] {
+        let Self { functions, guard_holding, guard_changed, guard_allowed, in_sync, blocked } = self;
+        [functions, guard_holding, guard_changed, guard_allowed, in_sync, blocked]
     }
 
     fn function(&self, line: &Line) {
         let Scope { account, region } = &line.entry.key.scope;
         let labels = [account.as_str(), region.as_str(), line.entry.key.name.as_str()];
         // A gauge is there when it is known.
-        if line.outcome.state() != State::Unknown {
+        if !matches!(line.outcome, Outcome::Unread { .. }) {
             self.in_sync.with_label_values(&labels).set(i64::from(line.outcome == Outcome::InSync));
         }
         if let (State::Blocked, Some(why)) = (line.outcome.state(), line.outcome.why()) {
@@ -97,6 +110,11 @@ impl Collector for FleetMetrics {
                 gauges.functions.with_label_values(&[scope[0], scope[1], state.name()]).set(number(count));
             }
             gauges.guard_holding.with_label_values(&scope).set(number(line.held_by_guard));
+            for Budget { cause, changed, allowed } in &line.guard.budgets {
+                let labels = [scope[0], scope[1], cause.name()];
+                gauges.guard_changed.with_label_values(&labels).set(number(*changed));
+                gauges.guard_allowed.with_label_values(&labels).set(number(*allowed));
+            }
         }
         if self.per_function {
             shown.fleet.lines.iter().filter(|line| line.is_known()).for_each(|line| gauges.function(line));

@@ -1,9 +1,19 @@
 //! The log: one line where something happened, none where nothing did.
 
-use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, SyncSender};
+use std::thread;
+use std::time::Duration;
 
+use anstyle::Style;
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::board::Board;
@@ -11,6 +21,7 @@ use crate::desired::LoadFailure;
 use crate::engine::Notice;
 use crate::names::{FunctionKey, Scope};
 use crate::plan::{Outcome, Reason, Why, not_loaded};
+use crate::text::{shown_json, shown_within};
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -21,20 +32,177 @@ pub enum LogFormat {
     Json,
 }
 
+/// So many lines wait to be written at most; those that come when that is full are lost.
+const WAITING_LINES: usize = 10_000;
+
+/// How long the end of the program waits for the lines that are still to be written.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Writes the log in a thread of its own, so that a reader that stalls or goes away, or a full disk, holds up nobody: what
+/// cannot be written is lost, and counted.
+pub struct LogWriter(Lines);
+
+impl LogWriter {
+    fn begin(mut to: impl io::Write + Send + 'static) -> io::Result<Self> {
+        let (send, receive) = mpsc::sync_channel(WAITING_LINES);
+        let lost = LostLines::default();
+        let refused = lost.clone();
+        thread::Builder::new().name("log".to_owned()).spawn(move || {
+            for message in receive {
+                match message {
+                    Message::Line(line) => {
+                        if to.write_all(&line).and_then(|()| to.flush()).is_err() {
+                            refused.one_more();
+                        }
+                    }
+                    // Whoever asked may have stopped waiting.
+                    Message::End(ended) => drop(ended.send(())),
+                }
+            }
+        })?;
+        Ok(Self(Lines { send, lost }))
+    }
+
+    /// How many lines were lost so far, for whoever counts them.
+    pub fn lost(&self) -> LostLines {
+        self.0.lost.clone()
+    }
+}
+
+impl Drop for LogWriter {
+    fn drop(&mut self) {
+        let (ended, end) = mpsc::sync_channel(1);
+        // Where no line gets through, none is waited for.
+        if self.0.send.try_send(Message::End(ended)).is_ok() {
+            let _ = end.recv_timeout(LAST_LINES);
+        }
+    }
+}
+
+enum Message {
+    Line(Vec<u8>),
+    /// All lines before this one have been written.
+    End(SyncSender<()>),
+}
+
+/// Takes the lines, one a write.
+#[derive(Clone)]
+struct Lines {
+    send: SyncSender<Message>,
+    lost: LostLines,
+}
+
+impl io::Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.send.try_send(Message::Line(line.to_vec())).is_err() {
+            self.lost.one_more();
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How many lines of the log were lost, since where it goes was too slow or refused them.
+#[derive(Clone, Debug, Default)]
+pub struct LostLines(Arc<AtomicU64>);
+
+impl LostLines {
+    fn one_more(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The watcher of files tells of each event at the level `trace`: where the log lies beside the desired state, each line
+/// would make the next one. So of that no more is logged, whatever is asked for.
+const WATCHER: &str = "notify=info";
+
 /// Begins to log, to stderr. Without a format: for people on a terminal, JSON otherwise. `RUST_LOG` goes
 /// over the level.
-pub fn init(format: Option<LogFormat>, level: &str) {
+pub fn init(format: Option<LogFormat>, level: &str) -> io::Result<LogWriter> {
+    let log = LogWriter::begin(io::stderr())?;
+    let lines = log.0.clone();
     let terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal { LogFormat::Human } else { LogFormat::Json });
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let asked = std::env::var(EnvFilter::DEFAULT_ENV).ok();
+    let asked = asked.and_then(|asked| EnvFilter::try_new(format!("{asked},{WATCHER}")).ok());
+    let filter = asked.unwrap_or_else(|| EnvFilter::new(format!("{level},{WATCHER}")));
     let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
     let done = match format {
-        LogFormat::Human => builder.with_ansi(colour).finish().try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
+        LogFormat::Human => human(filter, colour, move || lines.clone()).try_init(),
+        LogFormat::Json => json(filter, move || lines.clone()).try_init(),
     };
     if let Err(error) = done {
         tracing::debug!(%error, "the log had begun already");
+    }
+    Ok(log)
+}
+
+/// What to say of ids in the settings that count as spent.
+pub fn doubts(ids: &[String]) -> String {
+    format!(
+        "guard.approved had {} before this process began, and no record says whether they are spent, so they count as spent: take \
+         them out, look at the plan as it is now, and put its id in",
+        ids.join(", ")
+    )
+}
+
+/// The log for people.
+fn human<W: for<'a> MakeWriter<'a> + Send + Sync + 'static>(
+    filter: EnvFilter,
+    colour: bool,
+    writer: W,
+) -> impl tracing::Subscriber + Send + Sync {
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(writer);
+    builder.with_ansi(colour).fmt_fields(debug_fn(field).delimited(" ")).finish()
+}
+
+/// The log for programs.
+fn json<W: std::io::Write>(
+    filter: EnvFilter,
+    writer: impl Fn() -> W + Send + Sync + 'static,
+) -> impl tracing::Subscriber + Send + Sync {
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    builder.json().flatten_event(true).with_writer(move || Shown(writer())).finish()
+}
+
+/// A field of a line for people. Whatever is told, and whoever tells it, the line stays one.
+fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn std::fmt::Debug) -> std::fmt::Result {
+    let value = format!("{value:?}");
+    let value = shown_within(&value, LONGEST_FIELD);
+    match field.name() {
+        "message" => writer.write_str(&value),
+        name => {
+            let (name_style, sign_style) = match writer.has_ansi_escapes() {
+                true => (Style::new().italic(), Style::new().dimmed()),
+                false => (Style::new(), Style::new()),
+            };
+            write!(writer, "{name_style}{name}{name_style:#}{sign_style}={sign_style:#}{value}")
+        }
+    }
+}
+
+/// So many characters of a field are written for people.
+const LONGEST_FIELD: usize = 1200;
+
+/// Where lines of JSON go, each of which is written at once: every text in them can be shown as it is.
+struct Shown<W>(W);
+
+impl<W: std::io::Write> std::io::Write for Shown<W> {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(line).into_owned();
+        self.0.write_all(shown_json(text).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
     }
 }
 
@@ -46,6 +214,8 @@ pub(super) struct Log {
     /// Whether the file cannot be used as it was last read.
     unusable: bool,
     held: BTreeMap<Scope, usize>,
+    /// The scopes whose records could not be stored.
+    no_records: BTreeSet<Scope>,
 }
 
 impl Log {
@@ -59,6 +229,8 @@ impl Log {
                     tracing::warn!(place, "{}", warning.message());
                 }
             }
+            // Whoever reads them has told.
+            Notice::Settings { .. } => {}
             Notice::Confirmed => {
                 if std::mem::take(&mut self.unusable) {
                     tracing::info!("the desired state is valid again, and says what is in force");
@@ -95,7 +267,45 @@ impl Log {
                 "published versions run another network than the file says: `plan` shows them, and the aliases that lead there"
             ),
             Notice::Behind { .. } => {}
-            Notice::Approved(id) => tracing::info!(plan = id.short(), "the plan is approved: its changes are made"),
+            Notice::Approved { scope, id } => {
+                tracing::info!(%scope, plan = id.short(), "the plan is approved: what is left of its changes is made");
+            }
+            Notice::NotRecalled { scope, fault, doubted } => {
+                match fault {
+                    Some(fault) => tracing::error!(
+                        %scope,
+                        "the record of what was done before cannot be used and will be replaced, so the guard's hour counts as used \
+                         until it is over: {fault}"
+                    ),
+                    None => tracing::info!(%scope, "there is no record of what was done before"),
+                }
+                if !doubted.is_empty() {
+                    tracing::warn!(%scope, "{}", doubts(doubted));
+                }
+            }
+            Notice::RecordUnread { scope, error } => {
+                if self.no_records.insert(scope.clone()) {
+                    tracing::error!(
+                        %scope,
+                        "the record cannot be read, and nothing is looked at or changed here until it can: mend the state \
+                         directory, or remove the file to begin without: {error}"
+                    );
+                }
+            }
+            Notice::Stored { scope, error: Some(error) } => {
+                if self.no_records.insert(scope.clone()) {
+                    tracing::error!(
+                        %scope,
+                        "the record cannot be stored, and nothing is changed here until it can: make room in the state \
+                         directory, or make it writable: {error}"
+                    );
+                }
+            }
+            Notice::Stored { scope, error: None } => {
+                if self.no_records.remove(scope) {
+                    tracing::info!(%scope, "the record can be stored again");
+                }
+            }
             Notice::Resumed(key) => {
                 tracing::info!(function = %key, "its observation has ended: the file is enforced from now on");
             }
@@ -168,6 +378,98 @@ impl Log {
         match outcome {
             Outcome::Blocked { .. } => tracing::warn!(pass, function = %key, reason, "blocked: {why}"),
             _ => tracing::info!(pass, function = %key, reason, "{why}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+    use std::io::{Read as _, Write as _};
+    use std::sync::{Arc, Mutex};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::text::hostile::{any_text, assert_harmless};
+
+    #[test]
+    fn a_full_disk_loses_lines_and_counts_them() {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let log = LogWriter::begin(full).unwrap();
+        (0..3).for_each(|_| log.0.clone().write_all(b"a line\n").unwrap());
+        let lost = log.lost();
+        drop(log);
+        assert_eq!(lost.count(), 3);
+    }
+
+    #[test]
+    fn a_reader_that_stalls_holds_up_nobody_and_what_does_not_fit_is_counted() {
+        let (mut reader, pipe) = io::pipe().unwrap();
+        let log = LogWriter::begin(pipe).unwrap();
+        let line = [b'x'; 100];
+        // More than the pipe and the lines that wait may hold.
+        for _ in 0..WAITING_LINES * 2 {
+            log.0.clone().write_all(&line).unwrap();
+        }
+        assert!(log.lost().count() > 0);
+        let mut some = [0; 100];
+        reader.read_exact(&mut some).unwrap();
+        assert_eq!(some, line, "what came in time is whole");
+    }
+
+    /// Where a log goes that is looked at.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: LogFormat, colour: bool, log: impl FnOnce()) -> String {
+        let (kept, filter) = (Kept::default(), EnvFilter::new("trace"));
+        let writer = kept.clone();
+        match format {
+            LogFormat::Human => {
+                tracing::subscriber::with_default(human(filter, colour, move || writer.clone()), log);
+            }
+            LogFormat::Json => {
+                tracing::subscriber::with_default(json(filter, move || writer.clone()), log);
+            }
+        }
+        let bytes = kept.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_line_for_people_reads_as_ever() {
+        let line = logged(LogFormat::Human, false, || tracing::warn!(count = 3, name = "x y", "told: {}", "a\nb"));
+        assert!(line.ends_with("  WARN told: a\\nb count=3 name=\"x y\"\n"), "{line:?}");
+        let line = logged(LogFormat::Human, true, || tracing::warn!(count = 3, "told"));
+        assert!(line.contains("told \u{1b}[3mcount\u{1b}[0m\u{1b}[2m=\u{1b}[0m3"), "{line:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_told_a_line_of_the_log_stays_one(text in any_text()) {
+            for format in [LogFormat::Human, LogFormat::Json] {
+                let log = || tracing::error!(place = %text, other = text.as_str(), debug = ?text, "so: {text}");
+                let lines = logged(format, false, log);
+                prop_assert_eq!(lines.matches('\n').count(), 1);
+                match format {
+                    LogFormat::Human => assert_harmless(&lines, |line| line.starts_with("20")),
+                    LogFormat::Json => {
+                        prop_assert!(!lines.trim_end().chars().any(crate::text::unseen));
+                        serde_json::from_str::<serde_json::Value>(&lines).unwrap();
+                    }
+                }
+            }
         }
     }
 }

@@ -30,7 +30,7 @@ const KINDS: [&str; 2] = ["policy", "network"];
 /// So many error codes are told apart; what an endpoint makes up beyond is `other`.
 const CODES: usize = 100;
 const STEPS: [&str; 2] = ["attach_policy", "set_vpc"];
-const OUTCOMES: [&str; 4] = ["in_sync", "waiting", "retry", "blocked"];
+const OUTCOMES: [&str; 5] = ["in_sync", "waiting", "retry", "unread", "blocked"];
 
 /// Declares the struct of metrics and its registration from one list.
 macro_rules! metrics {
@@ -149,7 +149,7 @@ metrics! {
     reconciles: IntCounterVec = counters(
         "lambda_vpc_reconcile_total", "Functions that were reconciled, by outcome.", &["outcome"]);
     errors: IntCounterVec = counters(
-        "lambda_vpc_reconcile_errors_total", "Reconciles that ended in retry or blocked, by reason.", &["reason"]);
+        "lambda_vpc_reconcile_errors_total", "Reconciles that ended in retry, unread or blocked, by reason.", &["reason"]);
     reconcile_seconds: Histogram = Histogram::with_opts(seconds(
         "lambda_vpc_reconcile_duration_seconds", "Time from the turn of a function to the outcome.", PASS_BUCKETS));
     drift: IntCounterVec = counters(
@@ -176,8 +176,16 @@ metrics! {
     versions_behind: IntGaugeVec = gauges(
         "lambda_vpc_versions_behind", "Published versions of the file's functions that run another network than it says.",
         &["account", "region"]);
+    state_stored: IntGaugeVec = gauges(
+        "lambda_vpc_state_stored", "1 if the record of a scope could be stored, 0 if it could not, or cannot be used.",
+        &["account", "region"]);
+    log_lost: IntCounterVec = counters(
+        "lambda_vpc_log_lines_lost_total", "Lines of the log that were lost since their reader was too slow or refused them.",
+        &[]);
     desired_valid: IntGaugeVec = gauges(
         "lambda_vpc_desired_valid", "1 if the desired file can be used, 0 if an older state stays in force.", &[]);
+    settings_valid: IntGaugeVec = gauges(
+        "lambda_vpc_settings_valid", "1 if the settings can be used, 0 if older ones stay in force.", &[]);
     loads: IntCounterVec = counters(
         "lambda_vpc_desired_loads_total", "Changed desired files that were taken over, and files that were refused.",
         &["result"]);
@@ -191,6 +199,8 @@ impl Metrics {
     /// What is known at the start: the version, and every counter at 0.
     fn begin(&self) {
         self.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        // Without settings that can be used nothing begins.
+        self.settings_valid.with_label_values::<&str>(&[]).set(1);
         for outcome in OUTCOMES {
             self.reconciles.with_label_values(&[outcome]);
         }
@@ -224,6 +234,12 @@ impl Metrics {
             tracing::error!(%error, "the metrics could not be encoded");
         }
         String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// So many lines of the log were lost in all.
+    pub(super) fn log_lines_lost(&self, count: u64) {
+        let counter = self.log_lost.with_label_values::<&str>(&[]);
+        counter.inc_by(count.saturating_sub(counter.get()));
     }
 
     pub(super) fn called(&self, call: &Called<'_>) {
@@ -282,6 +298,7 @@ impl Metrics {
         let _ = self.sweep_seconds.remove_label_values(&scope);
         let _ = self.sweep_attempt.remove_label_values(&scope);
         let _ = self.sweep_success.remove_label_values(&scope);
+        let _ = self.state_stored.remove_label_values(&scope);
     }
 
     pub(super) fn notice(&self, notice: &Notice, now: Time) {
@@ -293,6 +310,7 @@ impl Metrics {
                 self.valid(now);
             }
             Notice::Confirmed => self.valid(now),
+            Notice::Settings { valid } => self.settings_valid.with_label_values::<&str>(&[]).set(i64::from(*valid)),
             Notice::NotLoaded(failure) => {
                 // A file whose account is not known yet is not a broken one.
                 if matches!(**failure, LoadFailure::Identity(_)) {
@@ -323,7 +341,15 @@ impl Metrics {
                     None => drop(self.versions_behind.remove_label_values(&labels)),
                 }
             }
-            Notice::Approved(_) | Notice::Resumed(_) => {}
+            Notice::Approved { .. } | Notice::Resumed(_) | Notice::NotRecalled { fault: None, .. } => {}
+            Notice::NotRecalled { scope: Scope { account, region }, fault: Some(_), .. }
+            | Notice::RecordUnread { scope: Scope { account, region }, .. } => {
+                self.state_stored.with_label_values(&[account.as_str(), region.as_str()]).set(0);
+            }
+            Notice::Stored { scope: Scope { account, region }, error } => {
+                let stored = i64::from(error.is_none());
+                self.state_stored.with_label_values(&[account.as_str(), region.as_str()]).set(stored);
+            }
             Notice::Drifted(change) => {
                 let kinds = [!change.attach.is_empty(), change.network.is_some()];
                 for (kind, _) in KINDS.iter().zip(kinds).filter(|(_, is)| *is) {
@@ -331,7 +357,7 @@ impl Metrics {
                 }
             }
             // No call was made.
-            Notice::Stepped { answer: Answer::NotJournaled(_), .. } => {}
+            Notice::Stepped { answer: Answer::NotJournaled(_) | Answer::NotSent { .. }, .. } => {}
             Notice::Stepped { order, answer, .. } => {
                 let result = if *answer == Answer::Done { "success" } else { "failure" };
                 self.changes.with_label_values(&[order.step.name(), result]).inc();
@@ -347,7 +373,7 @@ impl Metrics {
 
     fn concluded(&self, outcome: &Outcome, took: Option<Duration>) {
         self.reconciles.with_label_values(&[outcome.name()]).inc();
-        if let (Outcome::Retry { why, .. } | Outcome::Blocked { why, .. }, true) =
+        if let (Outcome::Retry { why, .. } | Outcome::Unread { why, .. } | Outcome::Blocked { why, .. }, true) =
             (outcome, outcome.state() != State::Excluded)
         {
             self.errors.with_label_values(&[why.reason.name()]).inc();

@@ -45,7 +45,7 @@ impl Window {
         }
         // Nobody waits for a picture to be made, or for the one before to be thrown away.
         drop(latest);
-        let picture = Arc::new(Shown { ready: controller.ready(), fleet: board.fleet() });
+        let picture = Arc::new(Shown { ready: controller.ready(), fleet: board.fleet(controller.wall_clock()) });
         let before = std::mem::replace(&mut *self.lock(), Latest { picture, taken: Some(now), stale: false });
         drop(before);
     }

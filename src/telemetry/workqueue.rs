@@ -75,7 +75,7 @@ impl Collector for Workqueue {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let stats = self.stats.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let now = (self.clock)();
+        let now = self.clock.now();
         let ages: Vec<f64> = stats.begun.iter().map(|begun| now.since(*begun).as_secs_f64()).collect();
         let value = |name: &str| match name {
             "workqueue_depth" => gauge(whole(stats.depth)),

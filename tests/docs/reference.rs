@@ -52,10 +52,11 @@ const OF_DESIRED: [Section; 4] = [
     Section { heading: "Selectors", at: "/$defs/Selector" },
 ];
 
-const OF_SETTINGS: [Section; 5] = [
+const OF_SETTINGS: [Section; 6] = [
     Section { heading: "The file itself", at: "" },
     Section { heading: "`[limits]`", at: "/$defs/RawLimits" },
     Section { heading: "`[guard]`", at: "/$defs/RawGuard" },
+    Section { heading: "`[files]`", at: "/$defs/RawFiles" },
     Section { heading: "`[metrics]`", at: "/$defs/RawMetrics" },
     Section { heading: "`[[account]]`", at: "/$defs/RawAccount" },
 ];
@@ -147,6 +148,7 @@ fn needs_restart(table: &str, key: &str) -> bool {
         ("", "settle") => "settle = \"7m\"",
         ("", "versions") => "versions = true",
         ("", "audit") => "audit = \"stdout\"",
+        ("", "state") => "state = \"state\"",
         ("limits", "requests_per_second") => "requests_per_second = 7",
         ("limits", "get_function_per_second") => "get_function_per_second = 7",
         ("limits", "iam_requests_per_second") => "iam_requests_per_second = 7",
@@ -158,6 +160,8 @@ fn needs_restart(table: &str, key: &str) -> bool {
         ("guard", "max_changes") => "max_changes = 7",
         ("guard", "max_change_percent") => "max_change_percent = 7",
         ("guard", "approved") => "approved = [\"0123456789ab\"]",
+        ("files", "roots") => "roots = [\"shared\"]",
+        ("files", "max_megabytes") => "max_megabytes = 7",
         ("metrics", "per_function") => "per_function = false",
         ("account", "id") => id,
         ("account", "name") => &format!("{id}\nname = \"prod\""),

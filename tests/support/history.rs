@@ -8,17 +8,22 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use lambda_vpc_controller::apply::{Answered, Applier, Call, Journal, Recording};
+use lambda_vpc_controller::apply::{Answered, Applier, Call, Journal, Order, Recording};
 use lambda_vpc_controller::cloud::aws::Deadlines;
-use lambda_vpc_controller::cloud::{Cloud, Function, Life, Listing, Rates, Read, Update};
+use lambda_vpc_controller::cloud::{
+    Changed, Cloud, Function, Life, Listing, Rates, Read, Receipt, Reply, Retrying, Turn, Update, Write,
+};
 use lambda_vpc_controller::desired::{Accounts, DesiredState};
-use lambda_vpc_controller::engine::{Cadence, Controller, Effect, Event, Notice, Signal};
+use lambda_vpc_controller::engine::{Cadence, Controller, Effect, Event, Notice, Recall, Signal};
 use lambda_vpc_controller::file::Source;
 use lambda_vpc_controller::live::{self, Surveyed};
-use lambda_vpc_controller::names::{AccountId, FunctionKey, FunctionName, Network, Region, Scope, Time};
-use lambda_vpc_controller::plan::{Limits, Outcome, Writable};
+use lambda_vpc_controller::names::{
+    AccountId, Digest, FunctionKey, FunctionName, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, Time,
+    WallClock,
+};
+use lambda_vpc_controller::plan::{Limits, Outcome, Reason, ScopeRecord, Why, Writable};
 use lambda_vpc_controller::settings::{Overrides, Settings};
-use lambda_vpc_controller::simulator::{Door, StillClock, World};
+use lambda_vpc_controller::simulator::{Door, StillClock, UpdateFunctionConfiguration, VpcConfigRequest, World};
 use lambda_vpc_controller::telemetry::audit::Record;
 use tokio::runtime::Runtime;
 
@@ -43,6 +48,33 @@ pub(crate) struct History {
     runtime: Option<Runtime>,
     /// How often functions are read by GetFunction, if they are.
     get_function: Option<f64>,
+    /// How far the machine's wall clock is ahead, in milliseconds.
+    ahead: i64,
+    /// What outlives a restart: the records of scopes; none where nothing does.
+    pub(crate) records: Option<BTreeMap<Scope, String>>,
+    /// Whether records can be stored, and read.
+    pub(crate) stores: bool,
+}
+
+/// The world's door for writing, before which there is a crowd at first: how far away each next turn is.
+struct Crowded {
+    door: Door,
+    turns: Mutex<VecDeque<Duration>>,
+}
+
+impl Write for Crowded {
+    fn turn<'a>(&'a self, _: Changed<'a>) -> Turn<'a> {
+        let wait = self.turns.lock().unwrap().pop_front();
+        Box::pin(std::future::ready(wait.map_or(Ok(()), Err)))
+    }
+
+    fn attach_policy<'a>(&'a self, role: &'a RoleArn, policy: &'a PolicyArn) -> Reply<'a, Receipt> {
+        self.door.attach_policy(role, policy)
+    }
+
+    fn set_vpc<'a>(&'a self, key: &'a FunctionKey, to: &'a Network, at: Option<&'a RevisionId>) -> Reply<'a, Receipt> {
+        self.door.set_vpc(key, to, at)
+    }
 }
 
 /// An audit trail in memory.
@@ -118,17 +150,49 @@ impl History {
             listing: Listing::Latest,
             seed: 1,
         };
-        let controller = Controller::new(limits.clone(), cadence);
-        let (notices, alter, read) = (Vec::new(), (|_| {}) as fn(&mut Surveyed), way);
-        let history =
-            Self { clock, door, controller, notices, alter, read, applier, trail, runtime, get_function: None };
+        let mut controller = Controller::new(limits.clone(), cadence);
+        // The process has been there for hours: of the last one it knows what it did.
+        controller.handle(Event::Tick, BEGINNING);
+        let (notices, alter) = (Vec::new(), (|_| {}) as fn(&mut Surveyed));
+        let passing = clock.clone();
+        let read = Arc::new(Retrying::pausing(way, clock.clock(), move |time| {
+            passing.pass(time);
+            Box::pin(std::future::ready(()))
+        }));
+        let history = Self {
+            clock,
+            door,
+            controller,
+            notices,
+            alter,
+            read,
+            applier,
+            trail,
+            runtime,
+            get_function: None,
+            ahead: 0,
+            records: None,
+            stores: true,
+        };
         history.permit(&limits, Listing::Latest);
         history
+    }
+
+    /// The same, with a directory that outlives restarts.
+    pub(crate) fn keeping(self) -> Self {
+        Self { controller: self.controller.with_records(), records: Some(BTreeMap::new()), ..self }
     }
 
     /// The limits of a person at a terminal: no settling, any account.
     pub(crate) fn attended() -> Self {
         Self::new(Limits { writable: Writable::Shown, ..Limits::attended(&settings()) })
+    }
+
+    /// The next changes find their turn so many seconds away.
+    pub(crate) fn crowd(&mut self, seconds: &[u64]) {
+        let turns = Mutex::new(seconds.iter().copied().map(Duration::from_secs).collect());
+        let crowded = Arc::new(Crowded { door: self.door.clone(), turns });
+        self.applier = Applier::new(crowded, Arc::<Trail>::clone(&self.trail), self.clock.clock());
     }
 
     /// The operator decides otherwise from now on.
@@ -142,7 +206,7 @@ impl History {
         self.signal(Signal::Settle(Box::new(limits), cadence));
     }
 
-    /// A daemon that has been restarted: the same world, nothing remembered.
+    /// A daemon that has been restarted: the same world, and nothing remembered but what is kept.
     pub(crate) fn restart(&mut self, limits: Limits) {
         let cadence = Cadence {
             resync: Some(Duration::from_secs(300)),
@@ -152,7 +216,8 @@ impl History {
             seed: 2,
         };
         self.permit(&limits, Listing::Latest);
-        self.controller = Controller::new(limits, cadence);
+        let controller = Controller::new(limits, cadence);
+        self.controller = if self.records.is_some() { controller.with_records() } else { controller };
     }
 
     /// The file says this from now on.
@@ -178,6 +243,8 @@ impl History {
     pub(crate) fn feed(&mut self, event: Event) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
+            let now = self.clock.now();
+            self.controller.see_wall_clock(WallClock::of(now, Time(now.0.saturating_add_signed(self.ahead))));
             for effect in self.controller.handle(event, self.clock.now()) {
                 events.extend(self.perform(effect));
             }
@@ -193,7 +260,7 @@ impl History {
                 None
             }
             Effect::Survey(scope, needs) => {
-                let mut found = self.wait(live::survey(&*self.read, &scope, &needs, now));
+                let mut found = self.wait(live::survey(&*self.read, &scope, &needs, &self.clock.clock()));
                 (self.alter)(&mut found);
                 Some(Event::Surveyed(found))
             }
@@ -202,10 +269,39 @@ impl History {
                 Some(Event::Looked(key, found))
             }
             Effect::Do(order) => {
+                self.assert_recorded(&order);
                 let (answer, took) = self.wait(self.applier.make(&order));
                 Some(Event::Answered(order, answer, took))
             }
+            Effect::Recall(scope) => {
+                let found = match &self.records {
+                    Some(_) if !self.stores => Err(std::io::Error::other("the disk is gone")),
+                    records => Ok(records.as_ref().and_then(|records| records.get(&scope).cloned())),
+                };
+                let recall = Recall::of(&scope, found);
+                Some(Event::Recalled(scope, recall))
+            }
+            Effect::Store(scope, record) => {
+                let stored = if self.stores { Ok(()) } else { Err("the disk is full".to_owned()) };
+                if let (true, Some(records)) = (self.stores, &mut self.records) {
+                    records.insert(scope.clone(), record);
+                }
+                Some(Event::Stored(scope, stored))
+            }
         }
+    }
+
+    /// Demands that whoever comes after this process knows of a call that is about to be made.
+    #[track_caller]
+    fn assert_recorded(&self, order: &Order) {
+        let Some(records) = &self.records else { return };
+        let key = order.step.key();
+        let text = records.get(&key.scope).unwrap_or_else(|| panic!("nothing is recorded, and {key} is changed"));
+        let record = ScopeRecord::parse(text, &key.scope).unwrap();
+        let mut changed = record.hour.changed.iter().flat_map(|changed| &changed.functions);
+        let mut agreed = record.approvals.agreed.iter().flat_map(|agreed| &agreed.functions);
+        let (counted, agreed) = (changed.any(|it| it.name == key.name), agreed.any(|name| *name == key.name));
+        assert!(counted || agreed, "{key} is changed, and the record does not tell: {text}");
     }
 
     fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
@@ -213,6 +309,11 @@ impl History {
             None => answer.now_or_never().expect("the direct door answers at once"),
             Some(runtime) => runtime.block_on(answer),
         }
+    }
+
+    /// Somebody sets the machine's wall clock.
+    pub(crate) fn set_wall_clock(&mut self, by: i64) {
+        self.ahead += by;
     }
 
     /// Lets time pass, waking the controller whenever it wants to be woken.
@@ -239,6 +340,29 @@ impl History {
     /// How a function stands.
     pub(crate) fn outcome(&self, name: &str) -> Outcome {
         self.controller.board().get(&key(name)).expect("nothing is known of it").outcome.clone()
+    }
+
+    /// Why a function is not in sync.
+    #[track_caller]
+    fn why(&self, name: &str) -> Why {
+        self.outcome(name).why().unwrap_or_else(|| panic!("{name} is in sync")).clone()
+    }
+
+    /// The reason why a function is not in sync.
+    #[track_caller]
+    pub(crate) fn reason(&self, name: &str) -> Reason {
+        self.why(name).reason
+    }
+
+    /// What is told of that reason beside its name.
+    #[track_caller]
+    pub(crate) fn detail(&self, name: &str) -> String {
+        self.why(name).detail
+    }
+
+    /// The id of the plan as whoever runs `plan` now sees it.
+    pub(crate) fn plan_id(&self) -> Digest {
+        self.controller.plan(self.clock.now()).unwrap().id
     }
 
     /// What a function really has.
@@ -296,4 +420,17 @@ impl History {
 pub(crate) fn key(name: &str) -> FunctionKey {
     let (account, region) = (AccountId::parse("123456789012").unwrap(), Region::parse("eu-west-1").unwrap());
     FunctionKey { scope: Scope { account, region }, name: FunctionName::parse(name).unwrap() }
+}
+
+/// Somebody takes a function out of its VPC by hand.
+pub(crate) fn somebody_detaches(history: &History, name: &str) {
+    let nothing = VpcConfigRequest {
+        subnet_ids: Some(Vec::new()),
+        security_group_ids: Some(Vec::new()),
+        ipv6_allowed_for_dual_stack: Some(false),
+    };
+    let request = UpdateFunctionConfiguration { vpc_config: Some(nothing), ..UpdateFunctionConfiguration::default() };
+    history.door.with(|aws, now| {
+        aws.update_function_configuration(&key(name).scope, name, &request, now).unwrap();
+    });
 }

@@ -13,7 +13,15 @@ pub(crate) mod stage;
 pub(crate) mod window;
 
 use std::ffi::OsStr;
+use std::path::Path;
 use std::process::Command;
+
+/// Writes a file elsewhere and renames it to its place, as editors and tools do that let nobody read half of it.
+pub(crate) fn replace(path: &Path, text: impl AsRef<[u8]>) {
+    let next = path.with_extension("next");
+    std::fs::write(&next, text).unwrap();
+    std::fs::rename(next, path).unwrap();
+}
 
 /// The program under test.
 pub(crate) fn program() -> Command {

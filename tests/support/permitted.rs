@@ -1,5 +1,5 @@
-//! The rights that `iam-policy` says are enough are all that the controller has in the tests: a call that its policy does not
-//! allow is refused by the simulated account, in every history and to every daemon.
+//! The rights that `iam-policy` says are enough are all that the controller has in the tests: a call that its policy does
+//! not allow is refused by the simulated account, in every history and to every daemon.
 
 use lambda_vpc_controller::cloud::Listing;
 use lambda_vpc_controller::plan::Limits;

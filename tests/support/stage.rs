@@ -9,10 +9,11 @@ use futures_util::FutureExt as _;
 use lambda_vpc_controller::apply::{Applier, Order};
 use lambda_vpc_controller::cloud::Listing;
 use lambda_vpc_controller::desired::DesiredState;
-use lambda_vpc_controller::engine::{Cadence, Controller, Effect, Event};
-use lambda_vpc_controller::live::{self, Needs, RoleNeeds};
-use lambda_vpc_controller::names::{FunctionKey, Scope, Time};
+use lambda_vpc_controller::engine::{Cadence, Controller, Effect, Event, Recall, Signal};
+use lambda_vpc_controller::live::{self, Needs, RoleNeeds, Seen, Surveyed};
+use lambda_vpc_controller::names::{FunctionKey, Scope, Time, WallClock};
 use lambda_vpc_controller::plan::{Limits, Step};
+use lambda_vpc_controller::settings::Mode;
 use lambda_vpc_controller::simulator::{Door, StillClock};
 use lambda_vpc_controller::telemetry::LogJournal;
 
@@ -32,8 +33,18 @@ pub(crate) struct Stage {
     random: fastrand::Rng,
     coming: BTreeMap<(Time, u64), Coming>,
     numbers: u64,
+    /// The records of scopes, which outlive the process.
+    pub(crate) records: BTreeMap<Scope, String>,
     /// The functions, and the policies of roles, that a changing call is being made for.
     in_hand: BTreeSet<String>,
+    /// How far the machine's wall clock is ahead, in milliseconds.
+    ahead: i64,
+    /// Whether a listing now and then lacks the last subnet of each VPC.
+    pub(crate) flickers: bool,
+    /// Whether IAM lets the controller simulate what a role may do.
+    pub(crate) simulates: bool,
+    /// Whether the controller has come to its end.
+    pub(crate) stopped: bool,
     /// What must never happen, and has happened.
     pub(crate) broken: Vec<String>,
 }
@@ -42,6 +53,8 @@ enum Coming {
     Survey(Scope, Needs),
     Look(FunctionKey, Option<RoleNeeds>),
     Do(Order),
+    Recall(Scope),
+    Store(Scope, String),
     Happens(Box<Event>),
 }
 
@@ -60,7 +73,12 @@ impl Stage {
             random: fastrand::Rng::with_seed(seed),
             coming: BTreeMap::new(),
             numbers: 0,
+            records: BTreeMap::new(),
             in_hand: BTreeSet::new(),
+            ahead: 0,
+            flickers: false,
+            simulates: true,
+            stopped: false,
             broken: Vec::new(),
         }
     }
@@ -74,19 +92,35 @@ impl Stage {
         super::history::key("x").scope
     }
 
-    fn fresh(limits: &Limits, resync: Duration, seed: u64) -> Controller {
-        Controller::new(
-            limits.clone(),
-            Cadence { resync: Some(resync), poll: None, workers: 4, listing: Listing::Latest, seed },
-        )
+    /// The operator sets the mode in the settings.
+    pub(crate) fn mode(&mut self, mode: Mode) {
+        self.limits.mode = mode;
+        let cadence = Self::cadence(self.resync, self.random.u64(..));
+        self.feed(Event::Signal(Signal::Settle(Box::new(self.limits.clone()), cadence)));
     }
 
-    /// The process is killed: what it knew, and the answers to what it asked, are lost; what it sent is carried out.
+    /// Somebody sets the machine's wall clock.
+    pub(crate) fn set_wall_clock(&mut self, by: i64) {
+        self.ahead += by;
+    }
+
+    fn cadence(resync: Duration, seed: u64) -> Cadence {
+        Cadence { resync: Some(resync), poll: None, workers: 4, listing: Listing::Latest, seed }
+    }
+
+    fn fresh(limits: &Limits, resync: Duration, seed: u64) -> Controller {
+        Controller::new(limits.clone(), Self::cadence(resync, seed)).with_records()
+    }
+
+    /// The process is killed: what it knew, and the answers to what it asked, are lost; what it sent is carried out. A
+    /// record that it was storing is there or not.
     pub(crate) fn kill(&mut self, desired: DesiredState) {
         let seed = self.random.u64(..);
         for (_, coming) in std::mem::take(&mut self.coming) {
-            if let Coming::Do(order) = coming {
-                self.carry_out(order);
+            match coming {
+                Coming::Do(order) => drop(self.carry_out(order)),
+                Coming::Store(scope, record) if self.random.bool() => drop(self.records.insert(scope, record)),
+                _ => {}
             }
         }
         self.in_hand.clear();
@@ -97,6 +131,19 @@ impl Stage {
     /// The file says this from now on.
     pub(crate) fn load(&mut self, desired: DesiredState) {
         self.feed(Event::Loaded(Ok(Some(desired))));
+    }
+
+    /// Lets everything happen until a changing call is being made.
+    pub(crate) fn until_a_call(&mut self) {
+        let moment = Duration::from_millis(100);
+        while self.in_hand.is_empty() {
+            self.until(self.clock.now() + moment);
+        }
+    }
+
+    /// The process is told to stop.
+    pub(crate) fn stop(&mut self) {
+        self.feed(Event::Signal(Signal::Stop));
     }
 
     /// Lets everything happen until this time.
@@ -130,13 +177,26 @@ impl Stage {
                 return self.feed(*event);
             }
             Coming::Survey(scope, needs) => {
-                Event::Surveyed(live::survey(&self.door, &scope, &needs, now).now_or_never().unwrap())
+                let clock = self.clock.clock();
+                let mut found = live::survey(&self.door, &scope, &needs, &clock).now_or_never().unwrap();
+                if self.flickers && self.random.u8(..) < 64 {
+                    flicker(&mut found);
+                }
+                Event::Surveyed(found)
             }
             Coming::Look(key, needs) => {
                 let found = live::look(&self.door, &key, needs.as_ref(), now).now_or_never().unwrap();
                 Event::Looked(key, found)
             }
             Coming::Do(order) => self.carry_out(order),
+            Coming::Recall(scope) => {
+                let recall = Recall::of(&scope, Ok(self.records.get(&scope).cloned()));
+                Event::Recalled(scope, recall)
+            }
+            Coming::Store(scope, record) => {
+                self.records.insert(scope.clone(), record);
+                Event::Stored(scope, Ok(()))
+            }
         };
         self.later(Coming::Happens(Box::new(event)));
     }
@@ -169,12 +229,21 @@ impl Stage {
     }
 
     fn feed(&mut self, event: Event) {
+        let now = self.clock.now();
+        self.controller.see_wall_clock(WallClock::of(now, Time(now.0.saturating_add_signed(self.ahead))));
         for effect in self.controller.handle(event, self.clock.now()) {
             match effect {
-                Effect::Load(_) | Effect::Stop | Effect::Tell(_) => {}
+                Effect::Load(_) | Effect::Tell(_) => {}
+                Effect::Stop if self.in_hand.is_empty() => self.stopped = true,
+                Effect::Stop => self.broken.push(format!("it stops with calls in hand: {:?}", self.in_hand)),
                 Effect::Survey(scope, needs) => self.later(Coming::Survey(scope, needs)),
                 Effect::Look(key, needs) => self.later(Coming::Look(key, needs)),
+                Effect::Recall(scope) => self.later(Coming::Recall(scope)),
+                Effect::Store(scope, record) => self.later(Coming::Store(scope, record)),
                 Effect::Do(order) => {
+                    if self.limits.mode == Mode::Observe {
+                        self.broken.push(format!("a call is made under observation: {order:?}"));
+                    }
                     for hand in hands(&order.step) {
                         if !self.in_hand.insert(hand.clone()) {
                             self.broken.push(format!("two changing calls at once: {hand}"));
@@ -183,6 +252,17 @@ impl Stage {
                     self.later(Coming::Do(order));
                 }
             }
+        }
+    }
+}
+
+/// EC2 does not tell of the last subnet of a VPC that has several.
+fn flicker(found: &mut Surveyed) {
+    for vpc in found.facts.vpcs.values_mut() {
+        if let Seen::Present(vpc) = vpc
+            && vpc.subnets.len() > 1
+        {
+            vpc.subnets.pop();
         }
     }
 }

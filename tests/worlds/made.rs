@@ -50,6 +50,12 @@ pub(super) enum Deed {
     Edit(String),
     /// The process is killed and started again.
     Kill,
+    /// The operator lets nothing be changed for so many seconds.
+    Observe(u64),
+    /// The wall clock of the machine is set by so many seconds.
+    Set(i64),
+    /// The same, when reads fail so that its first resyncs may come to nothing.
+    KillOnABadDay(Fault),
 }
 
 /// All that a history is made of.
@@ -63,6 +69,12 @@ pub(super) struct History {
     pub(super) file: String,
     pub(super) deeds: Vec<(u64, Deed)>,
     pub(super) faults: Vec<Fault>,
+    /// Whether a listing now and then lacks a subnet.
+    pub(super) flickers: bool,
+    /// Whether the controller may not simulate, so that Lambda's refusals decide.
+    pub(super) no_simulation: bool,
+    /// Whether a network that changes by itself has to be seen twice.
+    pub(super) confirms: bool,
 }
 
 impl History {
@@ -80,7 +92,7 @@ impl History {
         let policies_per_role = dice.one_of(&[10, 10, 10, 1]);
         let allow_detach = dice.throw(2) == 0;
         let settle = dice.seconds(&[60, 0]);
-        let faults = (0..dice.throw(5)).map(|_| fault(dice)).collect();
+        let faults = (0..dice.one_of(&[0, 0, 0, 1, 3])).map(|_| fault(dice)).collect();
         let is_there = |it: &DeclaredMeddler| {
             it.function.as_ref().is_none_or(|name| world.functions.iter().any(|function| function.name == *name))
         };
@@ -89,12 +101,45 @@ impl History {
         let deeds = (0..dice.throw(4))
             .map(|_| {
                 minute += dice.one_of(&[0, 1, 2, 5, 30]);
-                let deed = if dice.throw(2) == 0 { Deed::Kill } else { Deed::Edit(self::file(dice)) };
+                let deed = match dice.throw(5) {
+                    0 => Deed::Kill,
+                    1 => Deed::Edit(self::file(dice)),
+                    2 => Deed::Observe(dice.one_of(&[1, 20, 300])),
+                    3 => Deed::KillOnABadDay(failing_reads(dice)),
+                    _ => Deed::Set(dice.one_of(&[3600, -3600, 86_400, 30])),
+                };
                 (minute, deed)
             })
             .collect();
         let seed = u64::try_from(dice.throw(256)).unwrap_or_default();
-        Self { world, timings, policies_per_role, allow_detach, settle, seed, file, deeds, faults }
+        let (flickers, no_simulation, confirms) = (dice.rarely(), dice.rarely(), dice.rarely());
+        Self {
+            world,
+            timings,
+            policies_per_role,
+            allow_detach,
+            settle,
+            seed,
+            file,
+            deeds,
+            faults,
+            flickers,
+            no_simulation,
+            confirms,
+        }
+    }
+
+    /// Within which time after the last deed all must be at rest, where nothing goes wrong: what changed lately settles,
+    /// IAM is waited for once and a few tries more, and then come the waves, in which one function may lead the others;
+    /// none where something does go wrong.
+    pub(super) fn bound(&self) -> Option<Duration> {
+        let Self { world, timings, settle, faults, flickers, confirms, .. } = self;
+        let bad_day = self.deeds.iter().any(|(_, deed)| matches!(deed, Deed::KillOnABadDay(_)));
+        let sound = world.meddlers.is_empty() && faults.is_empty() && !bad_day && !flickers && !confirms;
+        let roles = world.roles.iter().all(|role| role.overruled.is_none());
+        let Timings { update, new_interface, propagation, iam_reads, unsaid, .. } = timings;
+        let wave = *update + *new_interface + *unsaid + Duration::from_secs(20);
+        (sound && roles).then(|| *settle + *propagation + *iam_reads + Duration::from_secs(60) + wave * 5)
     }
 
     /// Sets up what is no part of the declared world.
@@ -103,13 +148,17 @@ impl History {
             aws.timings = self.timings;
             aws.quotas.policies_per_role = self.policies_per_role;
             aws.retired_runtimes.insert(RETIRED.to_owned());
+            if self.no_simulation {
+                aws.denied.insert("SimulatePrincipalPolicy".to_owned());
+            }
             self.faults.iter().cloned().for_each(|fault| aws.faults.add(fault));
         });
     }
 
     /// All of it, for people.
     pub(super) fn in_words(&self) -> String {
-        let Self { world, timings, policies_per_role, allow_detach, settle, seed, file, deeds, faults } = self;
+        let Self { world, timings, policies_per_role, allow_detach, settle, seed, file, deeds, faults, .. } = self;
+        let Self { flickers, no_simulation, confirms, .. } = self;
         let roles = world.roles.iter().map(|DeclaredRole { name, policies, inline_vpc_access, overruled, .. }| {
             format!("{name}: {policies:?}, inline {inline_vpc_access}, overruled by {overruled:?}\n")
         });
@@ -122,7 +171,8 @@ impl History {
         let meddlers = &world.meddlers;
         format!(
             "{file}\n{things}full: {full:?}\n{meddlers:?}\n{timings:?}\n{faults:#?}\n{deeds:?}\n\
-             {policies_per_role} policies per role, allow_detach {allow_detach}, settle {settle:?}, seed {seed}"
+             {policies_per_role} policies per role, allow_detach {allow_detach}, settle {settle:?}, seed {seed}, \
+             EC2 flickers {flickers}, no simulation {no_simulation}, confirms {confirms}"
         )
     }
 }
@@ -256,6 +306,14 @@ fn fault(dice: &mut Dice<'_>) -> Fault {
     ];
     let fault = Fault::always(dice.one_of(&answers)).on(dice.one_of(&operations));
     fault.times(dice.one_of(&[1, 1, 2, 3, 8]))
+}
+
+/// What keeps a resync from reading what it needs, once or for a while.
+fn failing_reads(dice: &mut Dice<'_>) -> Fault {
+    let answers = [Misbehaviour::Throttled(None), Misbehaviour::ServerError, Misbehaviour::Reset, Misbehaviour::Denied];
+    let operations = ["GetCallerIdentity", "ListFunctions", "Describe*", "ListEntitiesForPolicy", "Get*", "*s"];
+    let fault = Fault::always(dice.one_of(&answers)).on(dice.one_of(&operations));
+    fault.times(dice.one_of(&[1, 3, 10, 40]))
 }
 
 fn meddler(dice: &mut Dice<'_>) -> DeclaredMeddler {

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use lambda_vpc_controller::plan::{Limits, Outcome, Verdict, Writable};
+use lambda_vpc_controller::settings::Mode;
 use lambda_vpc_controller::simulator::{Call, Door, StillClock};
 use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, RngAlgorithm, TestError, TestRng, TestRunner};
@@ -19,6 +20,8 @@ use self::made::{Deed, Dice, History};
 use crate::support::history::{BEGINNING, desired, settings};
 use crate::support::stage::Stage;
 
+/// How often everything is listed without a cause.
+const RESYNC: Duration = Duration::from_secs(20 * 60);
 /// How long others, and faults, go on after the last deed. Some of them wait for what they want to undo, and a fault that
 /// meets what is tried every half an hour lasts for hours.
 const MEDDLING: Duration = Duration::from_secs(2 * 3600);
@@ -53,10 +56,13 @@ fn play(throws: &[u8]) -> Result<(), String> {
         writable: Writable::Stated,
         allow_detach: history.allow_detach,
         settle: history.settle,
+        confirm: if history.confirms { RESYNC } else { Duration::ZERO },
         ..Limits::of(&settings())
     };
     let begun = clock.now();
-    let mut stage = Stage::new(door, clock, limits, Duration::from_secs(20 * 60), history.seed);
+    let mut stage = Stage::new(door, clock, limits, RESYNC, history.seed);
+    stage.flickers = history.flickers;
+    stage.simulates = !history.no_simulation;
     let mut file = history.file.clone();
     stage.load(desired(&file));
     for (minute, deed) in &history.deeds {
@@ -67,6 +73,23 @@ fn play(throws: &[u8]) -> Result<(), String> {
                 stage.load(desired(&file));
             }
             Deed::Kill => stage.kill(desired(&file)),
+            Deed::Set(seconds) => stage.set_wall_clock(seconds * 1000),
+            Deed::KillOnABadDay(fault) => {
+                stage.door.with(|aws, _| aws.faults.add(fault.clone()));
+                stage.kill(desired(&file));
+            }
+            Deed::Observe(seconds) => {
+                stage.mode(Mode::Observe);
+                stage.until(stage.clock.now() + Duration::from_secs(*seconds));
+                stage.mode(Mode::Enforce);
+            }
+        }
+    }
+    if let Some(bound) = history.bound() {
+        stage.until(stage.clock.now() + bound);
+        if !rests_between_tries(&mut stage) {
+            let told = stage.controller.board().lines().map(|(key, line)| format!("{key}: {:?}\n", line.outcome));
+            return Err(format!("not at rest after {bound:?}:\n{}{}", told.collect::<String>(), calls(&stage.door)));
         }
     }
     stage.until(stage.clock.now() + MEDDLING);
@@ -74,6 +97,7 @@ fn play(throws: &[u8]) -> Result<(), String> {
         aws.dismiss_meddlers();
         aws.faults.clear();
     });
+    stage.flickers = false;
     stage.until(stage.clock.now() + AFTERWARDS);
     let at_rest = accepted(&stage.door);
     verdict_between_tries(&mut stage, &file)?;
@@ -82,6 +106,15 @@ fn play(throws: &[u8]) -> Result<(), String> {
         return Err(format!("something was changed after all was at rest: {:#?}", stage.door.changes()));
     }
     verdict_between_tries(&mut stage, &file)
+}
+
+/// What is blocked is tried again now and then, and in such a moment it does not rest.
+fn rests_between_tries(stage: &mut Stage) -> bool {
+    (0..5).any(|_| {
+        let rests = stage.controller.at_rest();
+        stage.until(stage.clock.now() + Duration::from_secs(7));
+        rests
+    })
 }
 
 /// What is blocked is tried again now and then, and in such a moment others may be waiting for that.
@@ -173,9 +206,18 @@ fn the_histories_are_not_all_alike() {
     let share = |what: fn(&History) -> bool| made.iter().filter(|history| what(history)).count();
     for (what, count) in [
         ("kills", share(|history| history.deeds.iter().any(|(_, deed)| matches!(deed, Deed::Kill)))),
+        (
+            "wall clocks that are set",
+            share(|history| history.deeds.iter().any(|(_, deed)| matches!(deed, Deed::Set(_)))),
+        ),
+        ("pauses", share(|history| history.deeds.iter().any(|(_, deed)| matches!(deed, Deed::Observe(_))))),
+        ("bad days", share(|history| history.deeds.iter().any(|(_, deed)| matches!(deed, Deed::KillOnABadDay(_))))),
         ("edits", share(|history| history.deeds.iter().any(|(_, deed)| matches!(deed, Deed::Edit(_))))),
         ("faults", share(|history| !history.faults.is_empty())),
         ("meddlers", share(|history| !history.world.meddlers.is_empty())),
+        ("flickers", share(|history| history.flickers)),
+        ("refusals for want of a simulation", share(|history| history.no_simulation)),
+        ("histories with a bound", share(|history| history.bound().is_some())),
         ("overruled roles", share(|history| history.world.roles.iter().any(|role| role.overruled.is_some()))),
         ("full subnets", share(|history| history.world.subnets.iter().any(|it| it.free_addresses == Some(0)))),
     ] {

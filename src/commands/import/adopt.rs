@@ -11,7 +11,7 @@ use crate::cloud::{Exclusion, Function};
 use crate::desired::{Accounts, DesiredState};
 use crate::file::Source;
 use crate::live::{Facts, Seen};
-use crate::names::{FunctionKey, Network, Time};
+use crate::names::{FunctionKey, Network, Time, WallClock};
 use crate::plan::{Bindings, Change, Limits, Memory, Outcome, State, Verdict, Why, World, compare};
 
 /// Whether functions in no VPC are listed.
@@ -39,7 +39,7 @@ impl Doubt {
 
     fn of(outcome: &Outcome) -> Self {
         let text = outcome.why().map(ToString::to_string).unwrap_or_default();
-        Self { text, unread: outcome.state() == State::Unknown }
+        Self { text, unread: matches!(outcome, Outcome::Unread { .. }) }
     }
 }
 
@@ -70,7 +70,15 @@ pub(super) fn adopt(facts: &Facts, outside: Outside, limits: &Limits, now: Time)
         let Adopted { listed, left_out, outside, .. } = &adopted;
         adopted.text = text::write(&Fleet { facts, listed, left_out, outside: *outside });
         let desired = read_back(&adopted.text)?;
-        let world = World { desired: &desired, facts, memory: &memory, limits, now, bound: Bindings::default() };
+        let world = World {
+            desired: &desired,
+            facts,
+            memory: &memory,
+            limits,
+            now,
+            wall: WallClock::default(),
+            bound: Bindings::default(),
+        };
         let verdicts = desired.entries.iter().map(|entry| (&entry.key, compare(&world, entry).verdict));
         let to_do: Vec<_> = verdicts.filter(|(_, verdict)| *verdict != Verdict::InSync).collect();
         if to_do.is_empty() {
@@ -133,7 +141,8 @@ impl Adopted {
             }
             Verdict::Stuck(outcome) => {
                 let doubt = Doubt::of(outcome);
-                let text = format!("an entry would be {}: {}", outcome.state().name(), doubt.text);
+                let state = if doubt.unread { State::Unknown } else { outcome.state() };
+                let text = format!("an entry would be {}: {}", state.name(), doubt.text);
                 self.left_out.insert(key.clone(), Doubt { text, ..doubt });
             }
             Verdict::Differs(Change { network, .. }) => {

@@ -9,6 +9,7 @@ use super::naming::named;
 use crate::commands::print;
 use crate::live::{Facts, Seen};
 use crate::names::{FunctionKey, Network, PolicyName, Scope, VpcId};
+use crate::text::unseen;
 
 /// What a file is written from.
 #[derive(Clone, Copy)]
@@ -172,11 +173,6 @@ pub(super) fn one_line(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || c.is_control());
     let seen = |word: &str| word.chars().filter(|c| !unseen(*c)).collect::<String>();
     words.map(seen).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
-/// Characters without a shape of their own, some of which make the text around them look like another one.
-fn unseen(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// A text on one line as a TOML string.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::commands::Failure;
 use crate::http::answer::{Functions, Problem};
+use crate::text::shown;
 
 /// A daemon answers at once, or not at all.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -61,7 +62,7 @@ impl Client {
     }
 }
 
-/// Reads an answer. What a terminal would take for a command in a text from the file or from AWS is made harmless.
+/// Reads an answer. Whoever gives it, each text in it can be shown.
 fn read<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
     let mut value = serde_json::from_slice(body)?;
     clean(&mut value);
@@ -70,9 +71,70 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
 
 fn clean(value: &mut Value) {
     match value {
-        Value::String(text) => *text = text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}"),
+        Value::String(text) => *text = shown(text).into_owned(),
         Value::Array(values) => values.iter_mut().for_each(clean),
         Value::Object(values) => values.values_mut().for_each(clean),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::commands::status::text::{Left, Page};
+    use crate::http::answer::{Details, Status};
+    use crate::names::Time;
+    use crate::text::hostile::{any_text, assert_harmless};
+
+    /// An answer of whoever listens there, with a text in every place that may have any.
+    fn answers(text: &str) -> (String, String, String) {
+        let why = serde_json::json!({ "reason": text, "sentence": text, "detail": text });
+        let function = serde_json::json!({
+            "account": "123456789012", "region": "eu-west-1", "name": "orders-api", "state": "blocked",
+            "since": "2026-11-23T07:00:00Z", "next_try": null, "cause": "file", "why": why, "vpc": "vpc-1",
+            "vpc_name": text, "mode": "observe", "warnings": 1, "place": text, "observed_because": text,
+            "doubts": [text, text], "history": [
+                { "first": "2026-11-23T07:00:00Z", "last": "2026-11-23T07:00:00Z", "times": 2, "event": "called", "step": text,
+                  "duration_ms": 1, "error": text },
+                { "first": "2026-11-23T07:00:00Z", "last": "2026-11-23T07:00:00Z", "times": 1, "event": "became",
+                  "state": "blocked", "reason": text, "detail": text },
+            ],
+        });
+        let mut fault = why.clone();
+        fault["since"] = "2026-11-23T07:00:00Z".into();
+        let status = serde_json::json!({
+            "version": text, "ready": true, "listed": 1, "behind": 0, "held_by_guard": 0,
+            "states": { "in_sync": 0, "progressing": 0, "drifted": 0, "held": 0, "blocked": 1, "unknown": 0, "excluded": 0 },
+            "desired": { "digest": null, "since": null, "valid": false, "problem": text, "warnings": [text] },
+            "settings_problem": text,
+            "scopes": [{ "account": "123456789012", "region": "eu-west-1",
+                "states": { "in_sync": 0, "progressing": 0, "drifted": 0, "held": 0, "blocked": 1, "unknown": 0, "excluded": 0 },
+                "held_by_guard": 0, "guard": [{ "cause": "file", "changed": 1, "allowed": 10 }], "last_sweep": null, "fault": fault }],
+        });
+        let functions = serde_json::json!({ "total": 1, "functions": [function], "next": text });
+        (status.to_string(), functions.to_string(), function.to_string())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn whoever_answers_status_keeps_it_in_its_lines(text in any_text()) {
+            let (status, functions, details) = answers(&text);
+            let status: Status = read(status.as_bytes()).unwrap();
+            let functions: Functions = read(functions.as_bytes()).unwrap();
+            let details: Details = read(details.as_bytes()).unwrap();
+            let page = || Page::here(Time(1_795_417_200_000));
+            for shown in [
+                page().fleet("http://127.0.0.1:9464", &status, &functions),
+                page().details(&[details], &Left { count: 1, wrong: 1 }),
+            ] {
+                let shown = anstream::adapter::strip_str(&shown).to_string();
+                // A long text goes over several lines, which are indented.
+                assert_harmless(&shown, |line| !line.starts_with("All in sync"));
+            }
+        }
     }
 }

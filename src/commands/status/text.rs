@@ -7,7 +7,9 @@ use std::time::Duration;
 use anstyle::Style;
 
 use crate::commands::print::{self, BOLD, DIM, GREEN, RED, YELLOW};
-use crate::http::answer::{Change, Details, Event, Function, Functions, LastChange, Reason, ScopeStatus, Status, What};
+use crate::http::answer::{
+    Budget, Change, Details, Event, Function, Functions, LastChange, Reason, ScopeStatus, Status, What,
+};
 use crate::names::{Network, Time};
 use crate::plan::{Cause, Evidence, State};
 
@@ -47,13 +49,6 @@ impl Page {
         self.line(0, &format!("{BOLD}lambda-vpc-controller {}{BOLD:#} at {url}", status.version));
         self.file(status);
         status.scopes.iter().for_each(|scope| self.scope(scope));
-        if status.held_by_guard > 0 {
-            let held = status.held_by_guard;
-            self.line(
-                0,
-                &format!("{YELLOW}guard:{YELLOW:#} the changes of {held} functions wait for a person: see `plan`"),
-            );
-        }
         self.text.push('\n');
         if !wrong.functions.is_empty() {
             let label = if status.scopes.len() > 1 { in_full } else { by_name };
@@ -86,6 +81,11 @@ impl Page {
             self.line(0, &format!("{RED}the desired state cannot be used; {stays}:{RED:#}"));
             problem.lines().for_each(|line| self.as_is(&format!("  {line}")));
         }
+        if let Some(problem) = &status.settings_problem {
+            let stay = "those that were in force before stay in force";
+            self.line(0, &format!("{RED}the settings cannot be used; {stay}:{RED:#}"));
+            problem.lines().for_each(|line| self.as_is(&format!("  {line}")));
+        }
         if status.behind > 0 && status.ready {
             self.line(0, &format!("{} not looked at by this file yet", functions(status.behind)));
         }
@@ -99,6 +99,33 @@ impl Page {
         if let Some(fault) = &scope.fault {
             let lasted = self.lasted(fault.since);
             self.line(2, &format!("{RED}{}{RED:#} for {lasted}: {}", fault.why.reason, sentence(&fault.why)));
+        }
+        if scope.held_by_guard > 0 {
+            self.guard(scope);
+        }
+    }
+
+    /// What the guard holds, what it let through, and how to let the rest through.
+    fn guard(&mut self, scope: &ScopeStatus) {
+        let spoken = |budget: &&Budget| budget.changed > 0 || budget.cause != Cause::Network;
+        let budgets = scope.guard.iter().filter(spoken).map(|Budget { cause, changed, allowed }| {
+            let what = match cause {
+                Cause::File => "edits",
+                Cause::Live => "repairs",
+                Cause::Network => "changes of the VPC",
+            };
+            format!("{changed} of {allowed} {what}")
+        });
+        let budgets: Vec<String> = budgets.collect();
+        let held = functions(scope.held_by_guard);
+        self.line(2, &format!("{YELLOW}guard:{YELLOW:#} holds {held}; in the last hour {}", budgets.join(", ")));
+        if let Some(until) = scope.guard_unknown_until {
+            self.line(2, &format!("fewer are let through until {until}, since no record says what was changed before"));
+        }
+        if let Some(id) = &scope.plan_id {
+            let id = id.short();
+            let how = format!("apply --approve {id}, or approved = [\"{id}\"] under [guard]");
+            self.line(2, &format!("to let exactly what differs here through: {how}"));
         }
     }
 
@@ -369,6 +396,7 @@ mod tests {
             behind: 0,
             held_by_guard: 0,
             desired: Desired { digest: None, since: None, valid: true, problem: None, warnings: Vec::new() },
+            settings_problem: None,
             scopes: Vec::new(),
         }
     }
@@ -394,6 +422,9 @@ mod tests {
             last_sweep_seconds: None,
             last_success: None,
             fault: None,
+            plan_id: None,
+            guard: Vec::new(),
+            guard_unknown_until: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Workflow commands of GitHub Actions: what is wrong becomes an annotation in its line of the pull request.
 
 use crate::file::{Diagnostic, Level};
+use crate::text::shown;
 
 /// The workflow command of a diagnostic, one line.
 pub(super) fn command(diagnostic: &Diagnostic) -> String {
@@ -10,7 +11,7 @@ pub(super) fn command(diagnostic: &Diagnostic) -> String {
     };
     let mut properties: Vec<(&str, String)> = Vec::new();
     if let Some(file) = diagnostic.file() {
-        properties.push(("file", file.display().to_string()));
+        properties.push(("file", shown(&file.to_string_lossy()).into_owned()));
     }
     if let (Some(place), Some((line, column))) = (diagnostic.place(), diagnostic.end()) {
         properties.push(("line", place.line.to_string()));
@@ -44,8 +45,11 @@ fn escape_property(text: &str) -> String {
 mod tests {
     use std::path::Path;
 
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::file::{ReadError, Source};
+    use crate::file::{ReadError, Source, render_all};
+    use crate::text::hostile::{any_text, assert_harmless};
 
     #[test]
     fn a_diagnostic_becomes_one_line_that_nothing_in_it_can_break() {
@@ -55,7 +59,7 @@ mod tests {
         assert_eq!(
             command(&within),
             "::error file=dir%2Cx/f%3A1.toml,line=1,endLine=1,col=5,endColumn=6,title=no `a`%2C 100%25%3A wrong::this, \
-             50%25: here%0Ahelp: write%0D%0Ab"
+             50%25: here%0Ahelp: write\\r\\nb"
         );
         let lines = Diagnostic::warning(&source, &(6..13), "doubtful", "").and(&source, &(0..1), "see");
         assert_eq!(
@@ -68,5 +72,26 @@ mod tests {
             line.starts_with("::error file=f.toml,title=f.toml is empty; ") && line.contains("::f.toml is"),
             "{line}"
         );
+    }
+
+    proptest! {
+        /// As an annotation, for people and for programs.
+        #[test]
+        fn whatever_is_wrong_with_whatever_file_stays_in_its_lines(text in any_text(), path in any_text(), at in any::<prop::sample::Index>()) {
+            let Ok(source) = Source::from_bytes(Path::new(&path), text.clone().into_bytes()) else { return Ok(()) };
+            let mut begin = at.index(text.len() + 1);
+            while !text.is_char_boundary(begin) { begin -= 1; }
+            let found = Diagnostic::error(&source, &(begin..text.len()), text.clone(), text.clone());
+            let found = found.and(&source, &(0..begin), text.clone()).help(text.clone());
+            let line = command(&found);
+            prop_assert!(line.starts_with("::error file=") && line.chars().count() < 20_000);
+            let rest: String = line.chars().skip(2).collect();
+            prop_assert!(!rest.chars().any(crate::text::unseen) && !rest.contains("##["), "{rest:?}");
+            let gutter = |line: &str| line.starts_with("error: ") || line.trim_start().starts_with(|c: char| c.is_ascii_digit() || "-|=:.".contains(c));
+            let human = render_all(std::slice::from_ref(&found), false).replace('\t', " ");
+            // Where lines are quoted, they stand behind their number.
+            assert_harmless(&human.replace(" ::: ", " --> "), gutter);
+            assert_harmless(&format!("{}", crate::file::Unusable(vec![found])), |_| true);
+        }
     }
 }

@@ -77,7 +77,8 @@ impl Controller {
             Ok(Some(state)) => state,
         };
         let (digest, named, patterns) = (state.digest.clone(), state.entries.len(), state.patterns.len());
-        let warnings: Vec<Diagnostic> = state.warnings.iter().cloned().chain(state.ended(now)).collect();
+        let warnings: Vec<Diagnostic> =
+            state.warnings.iter().cloned().chain(state.ended(self.wall.shows(now))).collect();
         let before = self.desired.replace(state);
         self.match_all_patterns();
         if let Some(desired) = &self.desired {
@@ -85,13 +86,13 @@ impl Controller {
         }
         effects.push(Effect::Tell(Notice::Loaded { digest, functions: named, patterns, warnings }));
         self.await_ends(now);
-        self.release(before.as_ref(), effects);
+        self.release(before.as_ref(), now, effects);
         self.sweep_new_scopes_and_patterns(before.as_ref(), now);
         self.take_up(before.as_ref(), now, effects);
     }
 
     /// Functions that left the file are told, forgotten, and left as they are.
-    fn release(&mut self, before: Option<&DesiredState>, effects: &mut Vec<Effect>) {
+    fn release(&mut self, before: Option<&DesiredState>, now: Time, effects: &mut Vec<Effect>) {
         let Some(desired) = &self.desired else { return };
         let left = before.iter().flat_map(|before| &before.entries).filter(|entry| desired.get(&entry.key).is_none());
         for entry in left.cloned().collect::<Vec<_>>() {
@@ -112,7 +113,9 @@ impl Controller {
             stays
         });
         self.facts.keep_scopes(|scope| scopes.contains(scope));
+        self.memory.targets.keep_scopes(|scope| scopes.contains(scope));
         self.board.keep_scopes(|scope| scopes.contains(scope));
+        self.records.leave(|scope| scopes.contains(scope), now);
     }
 
     /// Nobody asks for a function any more.
@@ -177,12 +180,14 @@ impl Controller {
     /// New and edited entries get a pass; a scope of which too little is known is swept first.
     fn take_up(&mut self, before: Option<&DesiredState>, now: Time, effects: &mut Vec<Effect>) {
         let entries = self.desired.as_ref().map(|desired| desired.entries.clone()).unwrap_or_default();
+        let mut fresh_ones = Vec::new();
         for entry in &entries {
             let known = before.and_then(|before| before.get(&entry.key));
             if known.is_some_and(|known| known.asks_the_same(entry)) {
                 continue;
             }
-            let fresh = self.knows_enough(entry, now);
+            let unread = !matches!(self.facts.function(&entry.key), Seen::Present(_));
+            let fresh = self.knows_enough(entry, now) && !(unread && self.awaits_approval(&entry.key.scope));
             // A sweep that is under way was not asked for this entry.
             if let Some(sweep) = self.sweeps.get_mut(&entry.key.scope).filter(|it| !fresh || it.running.is_some()) {
                 sweep.want(now);
@@ -192,20 +197,30 @@ impl Controller {
             self.drifting.remove(&entry.key);
             self.attempts.remove(&entry.key);
             if fresh {
-                self.take_up_one(entry, now, effects);
+                fresh_ones.push(entry);
             }
+        }
+        // The plan as whoever approves it saw it: before any of it is carried out.
+        let answered = self.sweeps.iter().filter(|(_, sweep)| sweep.answered.is_some());
+        for scope in answered.map(|(scope, _)| scope.clone()).collect::<Vec<_>>() {
+            self.look_at_plan(&scope, now, effects);
+        }
+        for entry in fresh_ones {
+            self.take_up_one(entry, now, effects);
         }
     }
 
     /// Whether an entry can be decided about without a sweep: its VPC was seen lately.
     fn knows_enough(&self, entry: &Entry, now: Time) -> bool {
         let scope = &entry.key.scope;
-        let fresh = self.facts.scopes.get(scope).is_some_and(|facts| now.since(facts.at) < NETWORK_AGE);
-        fresh
-            && match &entry.terms.want {
-                Want::Detached | Want::Disputed(_) => true,
-                Want::Attached(intent) => matches!(self.facts.vpc(scope, &intent.vpc), Seen::Present(_)),
+        let fresh = |at: Time| now.since(at) < NETWORK_AGE;
+        match &entry.terms.want {
+            Want::Detached | Want::Disputed(_) => self.facts.scopes.get(scope).is_some_and(|facts| fresh(facts.at)),
+            Want::Attached(intent) => {
+                matches!(self.facts.vpc(scope, &intent.vpc), Seen::Present(_))
+                    && self.facts.vpc_read_at(scope, &intent.vpc).is_some_and(fresh)
             }
+        }
     }
 
     /// An edited entry gets a pass, unless it clearly has to wait for others.

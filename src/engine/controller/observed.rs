@@ -5,22 +5,22 @@ use std::collections::BTreeSet;
 use super::Controller;
 use crate::engine::event::{Effect, Notice};
 use crate::engine::queue::Rank;
-use crate::names::{FunctionKey, Time};
+use crate::names::{FunctionKey, Time, WallClock};
 use crate::plan;
 use crate::settings::Mode;
 
-/// The observations that are still to end, the next one first.
+/// The observations that are still to end, the next one first; in the time of the wall clock.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ends(BTreeSet<(Time, FunctionKey)>);
 
 impl Ends {
-    /// When the next one ends.
-    pub(super) fn next(&self) -> Option<Time> {
-        self.0.first().map(|(until, _)| *until)
+    /// When the next one ends, if nobody sets the wall clock before.
+    pub(super) fn next(&self, wall: WallClock) -> Option<Time> {
+        self.0.first().map(|(until, _)| wall.reaches(*until))
     }
 
-    fn pop(&mut self, now: Time) -> Option<FunctionKey> {
-        self.next().filter(|until| *until <= now)?;
+    fn pop(&mut self, shown: Time) -> Option<FunctionKey> {
+        self.0.first().filter(|(until, _)| *until <= shown)?;
         self.0.pop_first().map(|(_, key)| key)
     }
 }
@@ -28,16 +28,16 @@ impl Ends {
 impl Controller {
     /// Notes the observations that will end. Of one that was over when its file was read, the file's warnings tell.
     pub(super) fn await_ends(&mut self, now: Time) {
-        let entries = self.desired.iter().flat_map(|desired| &desired.entries);
+        let (shown, entries) = (self.wall.shows(now), self.desired.iter().flat_map(|desired| &desired.entries));
         let ends =
-            entries.filter_map(|entry| Some((entry.terms.until.filter(|until| *until > now)?, entry.key.clone())));
+            entries.filter_map(|entry| Some((entry.terms.until.filter(|until| *until > shown)?, entry.key.clone())));
         self.ends = Ends(ends.collect());
     }
 
     /// Tells of the observations that have ended, and takes their functions in hand. Under the operator's ceiling such an
     /// end passes without effect.
     pub(super) fn resume(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        while let Some(key) = self.ends.pop(now) {
+        while let Some(key) = self.ends.pop(self.wall.shows(now)) {
             let Some(world) = self.world(now) else { return };
             let Some(entry) = world.desired.get(&key).cloned() else { continue };
             if plan::mode(&world, &entry) == Mode::Observe {

@@ -6,9 +6,11 @@ use std::time::Duration;
 use super::Controller;
 use crate::apply::Order;
 use crate::board::Found;
-use crate::cloud::CloudError;
+use crate::cloud::{CloudError, Function};
+use crate::desired::AttachPolicy;
 use crate::engine::backoff;
 use crate::engine::event::{Effect, Notice, Pass};
+use crate::engine::queue::Work;
 use crate::live::{Fault, Looked, Seen};
 use crate::names::{FunctionKey, Time};
 use crate::plan::{self, Answer, Cause, Change, Decision, Outcome, Pace, Reason, State, Step, Verdict};
@@ -17,19 +19,43 @@ use crate::plan::{self, Answer, Cause, Change, Decision, Outcome, Pace, Reason, 
 const AFTER_REFUSAL: Duration = Duration::from_secs(5);
 
 impl Controller {
-    pub(super) fn looked(&mut self, key: FunctionKey, found: Looked, now: Time, effects: &mut Vec<Effect>) {
+    /// AWS's stamps are in the time of the wall clock. One that is yet to come tells that the wall clock is behind.
+    pub(super) fn in_our_time(&self, function: &mut Seen<Function>, now: Time) {
+        if let Seen::Present(function) = function {
+            function.modified = function.modified.map(|modified| self.wall.reaches(modified).min(now));
+        }
+    }
+
+    pub(super) fn looked(&mut self, key: FunctionKey, mut found: Looked, now: Time, effects: &mut Vec<Effect>) {
+        self.in_our_time(&mut found.function, now);
         if let Seen::Present(function) = &found.function {
             self.memory.looked(&key, function, now);
         }
         if let Some((role, Seen::Present(facts))) = &found.role {
             self.memory.role_seen(role, facts, now);
         }
+        let fault = self.no_ground(&key, &found);
         self.facts.looked(&key, found, now);
-        self.decide(key, now, effects);
+        self.decide(key, fault.as_ref(), now, effects);
     }
 
-    /// What is to be done about a function, by what is known of it now.
-    pub(super) fn decide(&mut self, key: FunctionKey, now: Time, effects: &mut Vec<Effect>) {
+    /// Why a look is no ground to do anything, where what it was for could not be read but is known from before. A role
+    /// that nothing shall be attached to need not be.
+    fn no_ground(&self, key: &FunctionKey, found: &Looked) -> Option<Fault> {
+        match (&found.function, &found.role) {
+            (Seen::Unknown(fault), _) => Some(fault.clone()),
+            (_, Some((role, Seen::Unknown(fault))))
+                if matches!(self.facts.role(&key.scope, role), Seen::Present(_)) =>
+            {
+                let entry = self.desired.as_ref()?.get(key)?;
+                (entry.terms.attach_policy != AttachPolicy::Never).then(|| fault.clone())
+            }
+            _ => None,
+        }
+    }
+
+    /// What is to be done about a function, by what is known of it now; nothing if it was looked at and could not be read.
+    pub(super) fn decide(&mut self, key: FunctionKey, fault: Option<&Fault>, now: Time, effects: &mut Vec<Effect>) {
         let world = self.world(now);
         let listed = world.and_then(|world| world.desired.get(&key).cloned().map(|entry| (world, entry)));
         let Some((world, entry)) = &listed else {
@@ -39,7 +65,10 @@ impl Controller {
         let digest = world.desired.digest.clone();
         let (was_in, goes_into) = (world.facts.vpc_of(&key).cloned(), entry.terms.want.vpc().cloned());
         let plan::Comparison { verdict, warnings, .. } = plan::compare(world, entry);
-        let decision = plan::decide(world, entry, &verdict);
+        let decision = match fault {
+            Some(fault) => Decision::Rest(plan::unread(world, entry, &verdict, fault)),
+            None => plan::decide(world, entry, &verdict),
+        };
         self.board.doubts(&key, warnings);
         let change = match verdict {
             Verdict::Differs(change) => Some(Arc::new(change)),
@@ -49,20 +78,28 @@ impl Controller {
             self.note_drift(change, now, effects);
         }
         match decision {
-            Decision::Rest(outcome) => self.conclude(&key, outcome, change, now, effects),
-            Decision::Do(_) if self.stopping => {
+            Decision::Rest(outcome) => self.pass_ends(&key, outcome, change, now, effects),
+            // The sweep that comes first selects it again.
+            Decision::Do(_) if self.stopping || self.is_outdated(&key) => {
                 self.queue.done(&key);
             }
             Decision::Do(step) => {
                 if let Some(change) = &change {
                     self.memory.reserve(entry, change, now);
+                    if self.stores_first(change) {
+                        return;
+                    }
                 }
-                self.memory.begin(&step);
+                self.memory.begin(&step, self.facts.role_of(&key), now);
                 let cause = change.map_or(Cause::File, |change| change.cause);
                 let pass = self.queue.work(&key).map_or(0, |work| work.number);
                 effects.push(Effect::Do(Order { pass, step, cause, digest, was_in, goes_into }));
             }
         }
+    }
+
+    fn is_outdated(&self, key: &FunctionKey) -> bool {
+        self.sweeps.get(&key.scope).is_some_and(|sweep| sweep.outdated.is_some())
     }
 
     pub(super) fn answered(
@@ -73,36 +110,71 @@ impl Controller {
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
-        self.memory.answered(&order.step, &answer, now);
+        let role = self.facts.role_of(order.step.key()).cloned();
+        self.memory.answered(&order.step, role.as_ref(), &answer, now);
+        if let Answer::NotSent { .. } = answer {
+            return self.not_sent(&order.step, &answer, now, effects);
+        }
         self.board.stepped(&order, &answer, took, now);
         // Whether it was carried out, only the role itself can tell.
         if let (Step::AttachPolicy { role, .. }, Answer::Failed(CloudError { status: None, .. })) =
             (&order.step, &answer)
         {
-            self.facts.roles.insert(role.key().clone(), Seen::Unknown(Fault::Unread));
+            let role = (order.step.key().scope.clone(), role.key().clone());
+            self.facts.roles.insert(role, Seen::Unknown(Fault::Unread));
         }
         let key = order.step.key().clone();
-        if let Step::SetVpc { to, .. } = &order.step {
-            if let (Seen::Present(function), Answer::Done, true) =
-                (self.facts.function(&key), &answer, to.is_attached())
-            {
-                self.memory.role_works(function.role.key(), now);
-            }
+        if let Step::SetVpc { .. } = &order.step {
             self.facts.outdated(&key);
         }
         let outcome = self.world(now).map(|world| plan::conclude(&world, &order.step, &answer));
         effects.push(Effect::Tell(Notice::Stepped { order: order.clone(), answer, took }));
         let Some(outcome) = outcome.filter(|_| self.desired.as_ref().is_some_and(|d| d.get(&key).is_some())) else {
+            self.memory.forget(&key);
             self.queue.done(&key);
             return;
         };
+        if let (Step::SetVpc { to, .. }, Outcome::Blocked { why, .. }, Some(role)) = (&order.step, &outcome, &role)
+            && matches!(why.reason, Reason::RoleDenied | Reason::RoleNotAssumable)
+        {
+            self.memory.role_denied(role, to, why, now);
+        }
         if let Some(Reason::NetworkRefused) = outcome.why().map(|why| why.reason)
             && let Some(sweep) = self.sweeps.get_mut(&key.scope)
         {
             sweep.want(now + AFTER_REFUSAL);
         }
         let change = self.drifting.get(&key).cloned();
-        self.conclude(&key, outcome, change, now, effects);
+        self.pass_ends(&key, outcome, change, now, effects);
+    }
+
+    /// A pass has ended: nothing else ends the work on a function, so that no second call is made beside one that is out.
+    pub(super) fn pass_ends(
+        &mut self,
+        key: &FunctionKey,
+        outcome: Outcome,
+        change: Option<Arc<Change>>,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        let pass = self.queue.done(key);
+        self.conclude(key, outcome, change, pass, now, effects);
+    }
+
+    /// A step was not made, since its turn is too far away: nothing has changed, and what it was decided on still holds.
+    fn not_sent(&mut self, step: &Step, answer: &Answer, now: Time, effects: &mut Vec<Effect>) {
+        let key = step.key();
+        match self.world(now).filter(|world| world.desired.get(key).is_some()) {
+            Some(world) => {
+                let outcome = plan::conclude(&world, step, answer);
+                let change = self.drifting.get(key).cloned();
+                self.pass_ends(key, outcome, change, now, effects);
+            }
+            None => {
+                self.queue.done(key);
+                self.memory.forget(key);
+            }
+        }
     }
 
     /// A pass has ended, or a sweep told all there is to know: the outcome goes on the board, and the function comes again
@@ -112,10 +184,10 @@ impl Controller {
         key: &FunctionKey,
         outcome: Outcome,
         change: Option<Arc<Change>>,
+        pass: Option<Work>,
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
-        let pass = self.queue.done(key);
         if outcome == Outcome::InSync {
             self.attempts.remove(key);
             self.drifting.remove(key);
@@ -125,9 +197,9 @@ impl Controller {
             }
         }
         if let Some(entry) = self.desired.as_ref().and_then(|desired| desired.get(key)) {
-            self.memory.concluded(entry, &outcome);
+            self.memory.concluded(entry, &outcome, now);
         }
-        if let (Outcome::Retry { why, .. }, true) = (&outcome, pass.is_some()) {
+        if let (Outcome::Retry { why, .. } | Outcome::Unread { why, .. }, true) = (&outcome, pass.is_some()) {
             self.suspect(&key.scope, why.reason, now);
         }
         let swept_again = self.sweeps.get(&key.scope).is_some_and(|sweep| sweep.faults > 0);
@@ -136,6 +208,8 @@ impl Controller {
             self.queue.add_at(key.clone(), at);
         }
         let before = self.goes_on_the_board(key, outcome.clone(), change, next, now);
+        self.records.stir(&key.scope, now);
+        self.moved_on(&key.scope, now);
         let pass = pass.map(|work| Pass { number: work.number, took: now.since(work.begun) });
         effects.push(Effect::Tell(Notice::Concluded { key: key.clone(), outcome, before, pass }));
     }
@@ -153,8 +227,10 @@ impl Controller {
             Outcome::InSync => None,
             Outcome::Waiting { why, until } if matches!(why.reason.pace(), Pace::Invalid | Pace::Turn) => *until,
             Outcome::Waiting { until, .. } => Some(until.unwrap_or(backoff)),
-            Outcome::Retry { .. } if swept_again => None,
-            Outcome::Retry { after, .. } => Some(after.map_or(backoff, |after| backoff.max(now + after))),
+            Outcome::Retry { .. } | Outcome::Unread { .. } if swept_again => None,
+            Outcome::Retry { after, .. } | Outcome::Unread { after, .. } => {
+                Some(after.map_or(backoff, |after| backoff.max(now + after)))
+            }
             Outcome::Blocked { why, until: None } if why.reason.pace() == Pace::Invalid => None,
             Outcome::Blocked { until, .. } => Some(until.unwrap_or(backoff)),
         }

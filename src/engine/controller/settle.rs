@@ -9,6 +9,7 @@ impl Controller {
     /// limits, and a sweep selects what they let through, or stop.
     pub(super) fn settle(&mut self, limits: Limits, cadence: Cadence, now: Time) {
         self.limits = limits;
+        self.memory.guard.approved(self.limits.guard.as_ref().map_or(&[], |guard| &guard.approved));
         // The jitter goes on as it began.
         self.cadence = Cadence { seed: self.cadence.seed, ..cadence };
         self.reconsider = true;

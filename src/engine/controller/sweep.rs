@@ -1,5 +1,6 @@
 //! Sweeps: what is to be found out, and which functions need a pass after one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::engine::backoff;
 use crate::engine::event::{Effect, Notice};
 use crate::engine::queue::Rank;
 use crate::live::{Fault, FunctionNeeds, Needs, RoleNeeds, Seen, Simulate, Surveyed};
-use crate::names::{FunctionKey, Scope, Time};
+use crate::names::{AccountId, FunctionKey, RoleKey, Scope, Time};
 use crate::plan::{self, Outcome, Pace, Reason, Verdict, Why};
 
 /// The facts of a role are read again with the next look when they are older than this.
@@ -29,12 +30,18 @@ pub(super) struct Sweep {
     pub faults: u32,
     /// What the whole scope suffers from, according to the last one.
     pub fault: Option<Reason>,
+    /// Whether that keeps every function of the scope from being looked at.
+    pub stops: bool,
     /// When the last one ended; none before.
     pub answered: Option<Time>,
     /// The patterns that meant no function then.
     pub unmatched: Vec<Arc<Pattern>>,
     /// How many published versions ran another network then than the file says; none if that is not known.
     pub behind: Option<usize>,
+    /// How many requests a second to Lambda are possible, as was last heard.
+    pub rate: Option<f64>,
+    /// When the process went on after it had stood still: what was seen before may be as old as that, and is not acted on.
+    pub outdated: Option<Time>,
 }
 
 impl Sweep {
@@ -80,14 +87,18 @@ impl Controller {
             needs.patterns.push((pattern.name.clone(), function_needs(&pattern.terms)));
             needs.vpcs.extend(pattern.terms.want.vpc().cloned());
         }
-        let of_account = self.facts.roles.iter().filter(|(key, _)| key.account == scope.account);
-        let known = of_account.filter_map(|(key, role)| match role {
+        let here = self.facts.roles.iter().filter(|((of, _), _)| of == scope);
+        let known = here.filter_map(|((_, key), role)| match role {
             Seen::Present(facts) => Some((key.clone(), facts.clone())),
             Seen::Absent | Seen::Unknown(_) => None,
         });
         needs.roles = known.collect();
         needs.pages = self.facts.scopes.get(scope).and_then(|facts| facts.pages);
         needs.listing = self.cadence.listing;
+        needs.identified = match self.facts.scopes.get(scope).map(|facts| &facts.identity) {
+            Some(Seen::Present(identity)) => identity.account == scope.account,
+            Some(Seen::Absent | Seen::Unknown(_)) | None => false,
+        };
         if let Some(Seen::Present(published)) = self.facts.scopes.get(scope).map(|facts| &facts.published) {
             needs.published = published.clone();
         }
@@ -102,12 +113,14 @@ impl Controller {
             Seen::Present(function) => Some(&function.role),
             Seen::Absent | Seen::Unknown(_) => None,
         };
-        let facts = role.and_then(|role| match self.facts.role(role.key()) {
+        let facts = role.and_then(|role| match self.facts.role(&key.scope, role.key()) {
             Seen::Present(facts) => Some((role, facts)),
             Seen::Absent | Seen::Unknown(_) => None,
         });
-        let known = facts
-            .is_some_and(|(role, facts)| now.since(facts.at) < ROLE_AGE && facts.tells_of(&function.policies, role));
+        let known = facts.is_some_and(|(role, facts)| {
+            let old = now.since(facts.at) >= ROLE_AGE || self.facts.old_role(&key.scope, role.key()).is_some();
+            !old && facts.tells_of(&function.policies, role)
+        });
         let before = facts.map(|(role, facts)| (role.key().clone(), facts.clone()));
         let simulate = match doubted {
             true if self.memory.wants_diagnosis(key, now) => Simulate::Always,
@@ -118,14 +131,22 @@ impl Controller {
         (doubted || !known).then_some(RoleNeeds { function, before })
     }
 
-    pub(super) fn surveyed(&mut self, found: Surveyed, now: Time, effects: &mut Vec<Effect>) {
+    pub(super) fn surveyed(&mut self, mut found: Surveyed, now: Time, effects: &mut Vec<Effect>) {
+        found.believe(&self.facts);
+        found.facts.functions.values_mut().for_each(|function| self.in_our_time(function, now));
         let scope = found.scope.clone();
-        let fault = fault(&found);
+        let (fault, begun) = (fault(&found), found.facts.at);
+        let stops = fault_of_functions(&found).is_some_and(|fault| Why::unread(fault).reason.of_scope());
         let Some(sweep) = self.sweeps.get_mut(&scope) else { return };
         let took = now.since(sweep.running.take().unwrap_or(now));
-        let first = sweep.answered.replace(now).is_none();
+        sweep.answered = Some(now);
         sweep.faults = if fault.is_some() { sweep.faults.saturating_add(1) } else { 0 };
         sweep.fault = fault.as_ref().map(|(why, _)| why.reason);
+        sweep.stops = stops;
+        // Where not all can be read, what is known from before has to do in the end.
+        if sweep.outdated.is_some_and(|since| begun >= since) && (fault.is_none() || sweep.faults >= TRIES) {
+            sweep.outdated = None;
+        }
         let regular = self.cadence.resync.map(|every| now + every);
         sweep.due = match &fault {
             _ if sweep.again => Some(now),
@@ -156,17 +177,26 @@ impl Controller {
         for entry in &entries {
             let Some(world) = self.world(now) else { continue };
             let unfinished = plan::may_be_unfinished(&world, &entry.key);
+            // What is known from before has been seen before.
+            if self.facts.read_at(&entry.key).is_none_or(|read| read < begun) {
+                continue;
+            }
             if let Seen::Present(function) = self.facts.function(&entry.key) {
                 self.memory.seen(&entry.key, function, now);
                 if unfinished {
                     self.memory.rollouts.may_lead(&entry.key, function, now);
                 }
-                if let Some(modified) = function.modified.filter(|_| first) {
-                    self.memory.guard.changed_before(&entry.key, modified, now);
-                }
+                self.memory.guard.perhaps_ours(entry, function, now);
             }
         }
-        self.look_for_approval(now, effects);
+        let known: BTreeSet<&RoleKey> = self.facts.roles.keys().map(|(_, role)| role).collect();
+        // What is known of a role may come from a record, and its functions only be seen by the sweep of another region.
+        let seen = |sweep: &Sweep| sweep.answered.is_some() && sweep.fault.is_none();
+        let unseen: BTreeSet<&AccountId> =
+            self.sweeps.iter().filter(|(_, sweep)| !seen(sweep)).map(|(scope, _)| &scope.account).collect();
+        self.memory.keep_roles(|role| known.contains(role) || unseen.contains(&role.account), now);
+        self.note_targets(&scope, now);
+        self.look_at_plan(&scope, now, effects);
         let behind = entries.iter().map(|entry| self.select(entry, now, effects)).sum();
         self.tell_versions_behind(&scope, behind, effects);
     }
@@ -186,18 +216,12 @@ impl Controller {
         }
     }
 
-    /// A person may have approved the plan as it stands now.
-    fn look_for_approval(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        let Some(approved) = self.limits.guard.as_ref().map(|guard| guard.approved.clone()) else { return };
-        if !self.memory.guard.awaits(&approved) {
-            return;
-        }
-        if let Some(plan) = self.plan(now)
-            && self.memory.guard.approve(&plan, &approved)
-        {
-            self.reconsider = true;
-            effects.push(Effect::Tell(Notice::Approved(plan.id)));
-        }
+    /// Notes what the VPC entries of a scope mean by this listing, as far as it could read their VPCs.
+    fn note_targets(&mut self, scope: &Scope, now: Time) {
+        let Some(world) = self.world(now) else { return };
+        let meant = plan::targets(&world, scope);
+        let at = self.facts.scopes.get(scope).map_or(now, |facts| facts.at);
+        self.memory.targets.listed(scope, at, meant);
     }
 
     /// What the sweep tells of one function: nothing to do, a pass, or that nothing can be done. Returns how many of its
@@ -206,16 +230,20 @@ impl Controller {
         let Some(world) = self.world(now) else { return 0 };
         let plan::Comparison { verdict, warnings, behind, .. } = plan::compare(&world, entry);
         let behind = behind.map_or(0, |behind| behind.versions.len());
-        let unfinished = plan::may_be_unfinished(&world, &entry.key);
+        let unfinished = match self.cadence.resync {
+            Some(_) => plan::may_be_unfinished(&world, &entry.key),
+            // A person who waits for a plan is not kept waiting for what may be a deploy of a moment ago.
+            None => plan::is_unfinished(&world, &entry.key),
+        };
         self.board.doubts(&entry.key, warnings);
         if self.queue.is_processing(&entry.key) {
             self.queue.add(entry.key.clone(), Rank::Routine);
             return behind;
         }
         match verdict {
-            Verdict::Stuck(outcome) => self.conclude(&entry.key, outcome, None, now, effects),
+            Verdict::Stuck(outcome) => self.conclude(&entry.key, outcome, None, None, now, effects),
             Verdict::InSync if unfinished => self.queue.add(entry.key.clone(), Rank::Routine),
-            Verdict::InSync => self.conclude(&entry.key, Outcome::InSync, None, now, effects),
+            Verdict::InSync => self.conclude(&entry.key, Outcome::InSync, None, None, now, effects),
             Verdict::Differs(change) => {
                 let change = Arc::new(change);
                 let waiting_for_it =
@@ -235,11 +263,11 @@ impl Controller {
         self.board.get(key).and_then(|line| line.next).is_some_and(|next| next > now)
     }
 
-    /// A function meets what may be a fault of its whole scope: a sweep tells.
+    /// A function meets what may be a fault of its whole scope, or lacks what only a sweep reads: a sweep tells.
     pub(super) fn suspect(&mut self, scope: &Scope, reason: Reason, now: Time) {
         let Some(sweep) = self.sweeps.get_mut(scope).filter(|sweep| sweep.running.is_none()) else { return };
         let lately = sweep.answered.is_some_and(|at| now.since(at) < BETWEEN_SUSPICIONS);
-        if reason.of_scope() && !lately {
+        if (reason.of_scope() || reason == Reason::Unread) && !lately {
             sweep.want(now);
         }
     }
@@ -263,20 +291,24 @@ fn function_needs(terms: &Terms) -> Option<FunctionNeeds> {
 /// could not be listed, or none of them or no VPC could be read. A single function or role that could not be read is
 /// looked at again by itself.
 fn fault(found: &Surveyed) -> Option<(Why, Option<Duration>)> {
-    let functions = &found.facts.functions;
-    let no_function = functions.values().all(|function| unread(function).is_some());
     let account = match &found.facts.identity {
         Seen::Present(identity) if identity.account != found.scope.account => {
             Some(Fault::WrongAccount(identity.account.clone()))
         }
         identity => unread(identity).cloned(),
     };
-    let listing = unread(&found.facts.listed).filter(|fault| **fault != Fault::Unread);
     account
-        .or_else(|| listing.cloned())
-        .or_else(|| functions.values().find_map(unread).filter(|_| no_function).cloned())
+        .or_else(|| fault_of_functions(found).cloned())
         .or_else(|| found.facts.vpcs.values().find_map(unread).cloned())
         .map(|fault| (Why::unread(&fault), fault.retry_after()))
+}
+
+/// Why the functions could not be listed, or none of them be read.
+fn fault_of_functions(found: &Surveyed) -> Option<&Fault> {
+    let functions = &found.facts.functions;
+    let no_function = functions.values().all(|function| unread(function).is_some());
+    let listing = unread(&found.facts.listed).filter(|fault| **fault != Fault::Unread);
+    listing.or_else(|| functions.values().find_map(unread).filter(|_| no_function))
 }
 
 fn unread<T>(seen: &Seen<T>) -> Option<&Fault> {

@@ -63,6 +63,10 @@ function warnings(status) {
     const title = el("strong", {}, `The desired state cannot be used; ${stays}.`);
     all.push({ told: title.textContent, title, text: null, particulars: desired.problem });
   }
+  if (status.settings_problem !== null) {
+    const title = el("strong", {}, "The settings cannot be used; those that were in force before stay in force.");
+    all.push({ told: title.textContent, title, text: null, particulars: status.settings_problem });
+  }
   for (const { account, region, fault } of status.scopes.filter((scope) => scope.fault !== null)) {
     const { reason, sentence, detail, since } = fault;
     const title = el("span", {}, el("strong", {}, `${region} in ${account}: ${reason}`),

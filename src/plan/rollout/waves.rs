@@ -1,13 +1,24 @@
 //! Waves: of the functions of one VPC entry one goes first, then ten, then the rest.
+//!
+//! The first ones show whether the network is right. So a wave waits for the one before it, and stops where the network
+//! turns out to be wrong. A function with a trouble of its own, a role at its quota or a key that is denied, shows nothing
+//! of the network: another one goes in its place, after a pause that grows as long as none arrives. So what refuses
+//! every function of a fleet costs a call a minute and not one for each function.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
 
 use crate::desired::{Entry, Want};
-use crate::names::{FunctionKey, Scope};
+use crate::names::{FunctionKey, Scope, Time};
 use crate::plan::reason::Reason;
 
 /// How many functions go in the waves before the last one.
 const SIZES: [usize; 2] = [1, 10];
+
+/// The pause after a function that had a trouble of its own, as long as none has arrived; it doubles up to the longest.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// What is changed together: the functions of one VPC entry in one scope.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,13 +38,44 @@ impl Group {
     }
 }
 
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.vpc {
+            Some(vpc) => write!(f, "`{vpc}`"),
+            None => f.write_str("the detachment"),
+        }
+    }
+}
+
+/// The wave that others wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ahead<'a> {
+    /// From 1.
+    wave: usize,
+    /// How many functions it has, and how many of them are under way.
+    members: usize,
+    under_way: usize,
+    /// One of those that are under way.
+    one: &'a FunctionKey,
+}
+
+impl fmt::Display for Ahead<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { wave, members, under_way, one } = self;
+        let others = if *under_way > 1 { " and others" } else { "" };
+        write!(f, "wave {wave}, {under_way} of {members} in progress: {}{others}", one.name)
+    }
+}
+
 /// Whether it is a function's turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place<'a> {
     /// It is.
     Now,
     /// A wave before its own is still under way.
-    Later,
+    Later(Ahead<'a>),
+    /// The one before it had a trouble of its own; it may go at this moment.
+    Pause(Time),
     /// This function of a wave before its own is blocked.
     Stopped(&'a FunctionKey, Reason),
 }
@@ -51,6 +93,10 @@ struct Rollout {
     /// Those of the last wave that are under way.
     rest: BTreeSet<FunctionKey>,
     waiting: BTreeSet<FunctionKey>,
+    /// How many functions in a row had troubles of their own, while none arrived.
+    troubles: u32,
+    /// Until when no other goes, for their sake.
+    pause: Option<Time>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,11 +107,14 @@ enum Standing {
 }
 
 impl Rollout {
-    fn place(&self, key: &FunctionKey) -> Place<'_> {
-        if self.rest.contains(key) || self.first.iter().any(|wave| wave.contains_key(key)) {
+    fn place(&self, key: &FunctionKey, now: Time) -> Place<'_> {
+        if self.is_member(key) {
             return Place::Now;
         }
-        for (wave, size) in self.first.iter().zip(SIZES) {
+        if let Some(until) = self.pause.filter(|until| now < *until) {
+            return Place::Pause(until);
+        }
+        for (number, (wave, size)) in self.first.iter().zip(SIZES).enumerate() {
             if wave.len() < size {
                 return Place::Now;
             }
@@ -74,11 +123,27 @@ impl Rollout {
                     return Place::Stopped(member, *reason);
                 }
             }
-            if wave.values().any(|standing| *standing == Standing::UnderWay) {
-                return Place::Later;
+            let mut under_way = wave.iter().filter(|(_, standing)| **standing == Standing::UnderWay);
+            if let Some((one, _)) = under_way.next() {
+                let (members, under_way) = (wave.len(), 1 + under_way.count());
+                return Place::Later(Ahead { wave: number + 1, members, under_way, one });
             }
         }
         Place::Now
+    }
+
+    fn is_member(&self, key: &FunctionKey) -> bool {
+        self.rest.contains(key) || self.first.iter().any(|wave| wave.contains_key(key))
+    }
+
+    /// A member cannot be changed for a cause of its own.
+    fn troubled(&mut self, key: &FunctionKey, now: Time) {
+        let arrived = self.first.iter().flat_map(BTreeMap::values).any(|standing| *standing == Standing::Done);
+        if self.is_member(key) && !arrived {
+            self.pause = Some(now + PAUSE.saturating_mul(2_u32.saturating_pow(self.troubles)).min(LONGEST_PAUSE));
+            self.troubles += 1;
+        }
+        self.left(key);
     }
 
     fn admit(&mut self, key: &FunctionKey) {
@@ -105,6 +170,9 @@ impl Rollout {
     fn ended(&mut self, key: &FunctionKey, how: Standing) {
         self.waiting.remove(key);
         self.rest.remove(key);
+        if how == Standing::Done {
+            (self.troubles, self.pause) = (0, None);
+        }
         if let Some(standing) = self.standing(key) {
             *standing = how;
         }
@@ -125,8 +193,30 @@ impl Rollout {
 }
 
 impl Waves {
-    pub(super) fn place(&self, group: &Group, key: &FunctionKey) -> Place<'_> {
-        self.groups.get(group).map_or(Place::Now, |rollout| rollout.place(key))
+    pub(super) fn place(&self, group: &Group, key: &FunctionKey, now: Time) -> Place<'_> {
+        self.groups.get(group).map_or(Place::Now, |rollout| rollout.place(key, now))
+    }
+
+    pub(super) fn goes_first(&self, group: &Group, key: &FunctionKey) -> bool {
+        let is_there = |rollout: &Rollout| rollout.first.iter().any(|wave| wave.contains_key(key));
+        self.groups.get(group).is_some_and(is_there)
+    }
+
+    pub(super) fn troubled(&mut self, group: &Group, key: &FunctionKey, now: Time) {
+        self.change(group, |rollout| rollout.troubled(key, now));
+    }
+
+    /// When the next pause ends.
+    pub(super) fn next_expiry(&self) -> Option<Time> {
+        self.groups.values().filter_map(|rollout| rollout.pause).min()
+    }
+
+    /// Ends the pauses that are over. Returns where there were any.
+    pub(super) fn expire(&mut self, now: Time) -> BTreeSet<Scope> {
+        let over = |(group, rollout): (&Group, &mut Rollout)| {
+            rollout.pause.take_if(|until| *until <= now).map(|_| group.scope.clone())
+        };
+        self.groups.iter_mut().filter_map(over).collect()
     }
 
     pub(super) fn admit(&mut self, group: Group, key: &FunctionKey) {
@@ -174,6 +264,11 @@ impl Waves {
             }
         }
         forgiven
+    }
+
+    /// Where functions are being changed, or wait for that.
+    pub(super) fn scopes(&self) -> impl Iterator<Item = &Scope> {
+        self.groups.keys().map(|group| &group.scope)
     }
 
     pub(super) fn waiting(&self, scope: &Scope) -> Vec<FunctionKey> {

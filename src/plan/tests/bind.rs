@@ -182,8 +182,6 @@ fn at_most_five_security_groups_are_taken() {
     let by_tag = "security_groups = { tags = { for = 'all' } }";
     check(by_tag, groups(5), "subnet-a,subnet-b/sg-0,sg-1,sg-2,sg-3,sg-4", &[]);
     check(by_tag, groups(6), "TooManySecurityGroups", &[]);
-    let by_name = "security_groups = { names = ['0', '1', '2', '3', '4', '5'] }";
-    check(by_name, groups(6), "TooManySecurityGroups", &[]);
 }
 
 #[test]

@@ -162,32 +162,32 @@ fn an_entry_picks_its_own_subnets_and_groups_out_of_its_vpc() {
 }
 
 #[test]
-fn what_is_absent_blocks_and_what_is_unknown_is_tried_again() {
+fn what_is_absent_blocks_and_what_is_not_known_is_read_again() {
     check(ORDERS, |scene| scene.set_api(Seen::Absent), "blocked FunctionNotFound");
     check(ORDERS, |scene| scene.set_vpc(Seen::Absent), "blocked VpcNotFound");
     check(ORDERS, |scene| scene.set_role(Seen::Absent), "blocked RoleNotFound");
-    check(ORDERS, |scene| scene.set_api(Seen::Unknown(Fault::Unread)), "retry Unread");
-    check(ORDERS, |scene| scene.set_vpc(Seen::Unknown(Fault::Unread)), "retry Unread");
-    check(ORDERS, |scene| scene.set_role(Seen::Unknown(Fault::Unread)), "retry Unread");
-    check(ORDERS, |scene| scene.facts.scopes.clear(), "retry Unread");
-    check(ORDERS, |scene| scene.facts.roles.clear(), "retry Unread");
+    check(ORDERS, |scene| scene.set_api(Seen::Unknown(Fault::Unread)), "unknown Unread");
+    check(ORDERS, |scene| scene.set_vpc(Seen::Unknown(Fault::Unread)), "unread Unread");
+    check(ORDERS, |scene| scene.set_role(Seen::Unknown(Fault::Unread)), "unread Unread");
+    check(ORDERS, |scene| scene.facts.scopes.clear(), "unknown Unread");
+    check(ORDERS, |scene| scene.facts.roles.clear(), "unread Unread");
     let other = AccountId::parse("210987654321").unwrap();
-    check(ORDERS, |scene| scene.set_api(Seen::Unknown(Fault::WrongAccount(other))), "retry WrongAccount");
+    check(ORDERS, |scene| scene.set_api(Seen::Unknown(Fault::WrongAccount(other))), "unknown WrongAccount");
 }
 
 #[test]
-fn a_role_that_cannot_be_read_is_unknown_even_where_the_network_is_as_desired() {
+fn a_role_that_cannot_be_read_is_told_even_where_the_network_is_as_desired() {
     let home_unread = |scene: &mut Scene| {
         scene.at_home();
         scene.set_role(Seen::Unknown(error(Class::AccessDenied).into()));
     };
-    check(ORDERS, home_unread, "retry AccessDenied");
+    check(ORDERS, home_unread, "unread AccessDenied");
 }
 
 #[test]
 fn a_failed_read_says_what_failed_and_how_long_aws_asks_to_wait() {
     let slow = CloudError { retry_after: Some(seconds(7)), ..error(Class::Throttled) };
-    check(ORDERS, |scene| scene.set_vpc(Seen::Unknown(slow.into())), "retry Throttled after 7s");
+    check(ORDERS, |scene| scene.set_vpc(Seen::Unknown(slow.into())), "unread Throttled after 7s");
     for (class, reason) in [
         (Class::AccessDenied, "AccessDenied"),
         (Class::Credentials, "Credentials"),
@@ -197,7 +197,7 @@ fn a_failed_read_says_what_failed_and_how_long_aws_asks_to_wait() {
         (Class::Malformed, "Malformed"),
     ] {
         let failing = |scene: &mut Scene| scene.set_api(Seen::Unknown(error(class).into()));
-        check(ORDERS, failing, &format!("retry {reason}"));
+        check(ORDERS, failing, &format!("unknown {reason}"));
         let mut failing = scene(ORDERS);
         failing.set_api(Seen::Unknown(error(class).into()));
         let Verdict::Stuck(outcome) = failing.compare().verdict else { panic!("not stuck") };
@@ -206,15 +206,40 @@ fn a_failed_read_says_what_failed_and_how_long_aws_asks_to_wait() {
 }
 
 #[test]
+fn a_function_that_is_known_is_not_unknown_for_what_it_should_be_like() {
+    for (class, state) in [
+        (Class::Throttled, State::Progressing),
+        (Class::Timeout, State::Progressing),
+        (Class::Unreachable, State::Progressing),
+        (Class::AccessDenied, State::Blocked),
+        (Class::Credentials, State::Blocked),
+        (Class::Invalid, State::Blocked),
+    ] {
+        let failing: [fn(&mut Scene, CloudError); 2] = [
+            |scene, error| scene.set_vpc(Seen::Unknown(error.into())),
+            |scene, error| scene.set_role(Seen::Unknown(error.into())),
+        ];
+        for fails in failing {
+            let mut scene = scene(ORDERS);
+            fails(&mut scene, error(class));
+            let verdict = scene.compare().verdict;
+            assert!(verdict.is_unread(), "a plan cannot say what differs: {verdict:?}");
+            let Verdict::Stuck(outcome) = verdict else { panic!("not stuck") };
+            assert_eq!(outcome.state(), state, "{class:?}");
+        }
+    }
+}
+
+#[test]
 fn nothing_is_decided_with_credentials_that_were_not_seen_to_be_of_the_entrys_account() {
     let other = AccountId::parse("210987654321").unwrap();
     let elsewhere = Identity { account: other.clone(), arn: "arn:x".to_owned() };
     for (identity, expected) in [
-        (Seen::Present(elsewhere), "retry WrongAccount"),
-        (Seen::Unknown(Fault::WrongAccount(other)), "retry WrongAccount"),
-        (Seen::Unknown(error(Class::Credentials).into()), "retry Credentials"),
-        (Seen::Unknown(Fault::Unread), "retry Unread"),
-        (Seen::Absent, "retry Unread"),
+        (Seen::Present(elsewhere), "unknown WrongAccount"),
+        (Seen::Unknown(Fault::WrongAccount(other)), "unknown WrongAccount"),
+        (Seen::Unknown(error(Class::Credentials).into()), "unknown Credentials"),
+        (Seen::Unknown(Fault::Unread), "unknown Unread"),
+        (Seen::Absent, "unknown Unread"),
     ] {
         check(ORDERS, |scene| scene.in_scope().identity = identity.clone(), expected);
         check("vpc = 'none'", |scene| scene.in_scope().identity = identity.clone(), expected);

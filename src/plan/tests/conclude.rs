@@ -41,7 +41,7 @@ fn expected(class: Class) -> [&'static str; 2] {
         Class::Ec2Throttled => ["retry Ec2Throttled"; 2],
         Class::Server => ["retry ServerError"; 2],
         Class::Malformed => ["retry Malformed"; 2],
-        Class::Busy => ["waiting RoleBusy", "waiting UpdateInProgress"],
+        Class::Busy => ["waiting RoleBusy", "waiting Conflict"],
         Class::StaleRevision => ["retry RevisionConflict"; 2],
         Class::RoleDenied => ["blocked RoleDenied", "waiting RolePropagation"],
         Class::RoleNotAssumable => ["blocked RoleNotAssumable", "waiting RolePropagation"],
@@ -74,8 +74,11 @@ fn nothing_that_passes_by_itself_is_a_matter_for_people() {
         for step in [attach_step(), set_step()] {
             let mut scene = scene(ORDERS);
             let outcome = scene.answer(&step, failed(class));
-            let blocked = matches!(outcome.state(), State::Blocked | State::Excluded);
-            assert_eq!(blocked, matches!(outcome, Outcome::Blocked { .. }), "{class:?} to {}", step.name());
+            let blocked = matches!(outcome, Outcome::Blocked { .. });
+            let shown = matches!(outcome.state(), State::Blocked | State::Excluded);
+            // New credentials come by themselves where they are made to; where not, somebody has to see to them.
+            assert_eq!(shown, blocked || class == Class::Credentials, "{class:?} to {}", step.name());
+            assert_ne!(outcome.state(), State::Unknown, "{class:?} to {}: the function is known", step.name());
             // An outcome that is tried again soon is not held back by what is remembered of it.
             if !blocked {
                 scene.wait(60);
@@ -99,6 +102,23 @@ fn a_step_that_could_not_be_recorded_was_not_made() {
         let outcome = scene.answer(&step, Answer::NotJournaled("disk full".to_owned()));
         assert_eq!(told(&outcome, NOW), "blocked NotJournaled");
         assert_eq!(outcome.why().unwrap().detail, "disk full");
+    }
+}
+
+#[test]
+fn a_step_that_was_not_sent_has_changed_nothing_and_comes_in_its_turn() {
+    for step in [attach_step(), set_step()] {
+        let mut scene = scene(ORDERS);
+        scene.limits.guard = Some(GuardLimits { max_changes: 10, max_change_percent: 100, approved: Vec::new() });
+        let change = scene.change();
+        scene.memory.guard.reserve(&change, NOW);
+        let outcome = scene.answer(&step, Answer::NotSent { after: seconds(12) });
+        assert_eq!((told(&outcome, NOW).as_str(), outcome.state()), ("waiting BudgetTurn for 12s", State::Progressing));
+        assert!(!outcome.rests());
+        scene.memory.guard.ended(&key("api"));
+        assert_eq!(format!("{:?}", scene.memory.guard).matches("made: true").count(), 0, "nothing was made");
+        scene.wait(12);
+        assert_eq!(decided(scene.decide().as_ref(), scene.now), "set none -> subnet-a,subnet-b/sg-default");
     }
 }
 

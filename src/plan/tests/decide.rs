@@ -48,7 +48,7 @@ fn a_difference_becomes_a_step_that_carries_what_was_read() {
 #[test]
 fn what_cannot_be_compared_rests_as_the_comparison_says() {
     check(ORDERS, |scene| scene.set_api(Seen::Absent), "blocked FunctionNotFound");
-    check(ORDERS, |scene| scene.set_api(Seen::Unknown(Fault::Unread)), "retry Unread");
+    check(ORDERS, |scene| scene.set_api(Seen::Unknown(Fault::Unread)), "unknown Unread");
     check(ORDERS, |scene| scene.set_vpc(Seen::Absent), "blocked VpcNotFound");
 }
 
@@ -67,9 +67,43 @@ fn while_lambda_is_at_work_on_a_function_it_is_waited_for() {
 #[test]
 fn states_in_which_lambda_takes_updates_are_no_obstacle() {
     check(ORDERS, life(Lambda::Inactive, Update::Successful), TO_HOME);
-    check(ORDERS, life(Lambda::Other("ActiveNonInvocable".to_owned()), Update::Successful), TO_HOME);
+    check(ORDERS, life(Lambda::Other("SomethingNew".to_owned()), Update::Successful), TO_HOME);
     check(ORDERS, life(Lambda::Active, Update::Failed(Failure::default())), TO_HOME);
     check(ORDERS, |scene| scene.api().life = None, TO_HOME);
+}
+
+#[test]
+fn a_function_that_takes_no_update_is_not_touched_and_says_so() {
+    for (state, expected) in [
+        (Lambda::Deleting, "blocked FunctionDeleting"),
+        (Lambda::Deactivating, "blocked FunctionDeactivated"),
+        (Lambda::Deactivated, "blocked FunctionDeactivated"),
+        (Lambda::ActiveNonInvocable, "blocked FunctionNotInvocable"),
+    ] {
+        check(ORDERS, life(state.clone(), Update::Successful), expected);
+        let at_home = |scene: &mut Scene| {
+            scene.at_home();
+            life(state, Update::Successful)(scene);
+        };
+        check(ORDERS, at_home, "in sync");
+    }
+}
+
+#[test]
+fn a_function_that_stays_pending_for_ten_minutes_needs_somebody() {
+    let mut scene = scene(ORDERS);
+    life(Lambda::Pending, Update::Successful)(&mut scene);
+    let seen = scene.api().clone();
+    scene.memory.looked(&key("api"), &seen, scene.now);
+    scene.wait(599);
+    scene.memory.looked(&key("api"), &seen, scene.now);
+    decides(&scene, "waiting FunctionPending");
+    scene.wait(1);
+    decides(&scene, "blocked StaysPending");
+    life(Lambda::Active, Update::Successful)(&mut scene);
+    let seen = scene.api().clone();
+    scene.memory.looked(&key("api"), &seen, scene.now);
+    decides(&scene, TO_HOME);
 }
 
 #[test]
@@ -265,18 +299,100 @@ fn of_the_functions_of_a_role_one_finds_out_whether_its_new_right_has_arrived() 
     scene.answer(&attach_step(), Answer::Done);
     scene.wait(10);
     assert_eq!(other(&scene), TO_HOME, "nobody has tried yet");
-    scene.memory.begin(&set_step());
-    assert_eq!(other(&scene), "waiting RolePropagation for 2s");
+    scene.begin(&set_step());
+    assert_eq!(other(&scene), "waiting RoleProbe");
     scene.answer(&set_step(), failed(Class::RoleDenied));
-    assert_eq!(other(&scene), "waiting RolePropagation for 2s", "the one that was refused tries again");
-    scene.memory.role_works(role_arn("api").key(), scene.now);
+    assert_eq!(other(&scene), "waiting RoleProbe", "the one that was refused tries again");
+    scene.answer(&set_step(), Answer::Done);
     assert_eq!(other(&scene), TO_HOME);
     scene.wait(1);
     scene.answer(&attach_step(), Answer::Done);
     scene.wait(10);
-    assert_eq!(other(&scene), "waiting RolePropagation for 2s", "another policy has to arrive");
+    assert_eq!(other(&scene), TO_HOME, "another policy has to arrive, and one function finds out");
+    scene.begin(&set_step());
+    assert_eq!(other(&scene), "waiting RoleProbe");
     scene.wait(290);
     assert_eq!(other(&scene), TO_HOME, "it is not waited for longer than IAM takes at most");
+}
+
+/// Two functions of one role, both refused for its sake before the policy was attached.
+fn both_refused() -> Scene {
+    let mut scene = scene("vpc = 'orders'\n[[function]]\nname = 'other'\nvpc = 'orders'");
+    scene.add("other", "api");
+    for name in ["api", "other"] {
+        let step = Step::SetVpc { key: key(name), from: Arc::default(), to: home(), revision: None };
+        scene.answer(&step, failed(Class::RoleDenied));
+    }
+    scene.answer(&attach_step(), Answer::Done);
+    assert!(scene.memory.moved(scene.now).contains(&scope()), "whoever waited may try with the new policy");
+    scene.wait(10);
+    scene
+}
+
+#[test]
+fn two_functions_that_were_both_refused_before_do_not_wait_for_each_other() {
+    let mut scene = both_refused();
+    let of = |scene: &Scene, name: &str| decided(decide(&scene.world(), &key(name)).as_ref(), scene.now);
+    assert_eq!(of(&scene, "api"), TO_HOME);
+    assert_eq!(of(&scene, "other"), TO_HOME, "whoever comes first finds out");
+    scene.begin(&set_step());
+    assert_eq!(of(&scene, "other"), "waiting RoleProbe");
+    assert!(scene.memory.moved(scene.now).is_empty(), "nothing has ended since");
+    scene.answer(&set_step(), Answer::Done);
+    assert!(scene.memory.moved(scene.now).contains(&scope()), "nobody would be woken");
+    assert_eq!(of(&scene, "other"), TO_HOME);
+}
+
+#[test]
+fn a_function_that_finds_out_no_more_is_replaced() {
+    let api = || Arc::clone(desired(ORDERS).get(&key("api")).unwrap());
+    type End = (&'static str, fn(&mut Scene, &Entry));
+    let ends: [End; 5] = [
+        ("it left the file", |scene, _| scene.memory.forget(&key("api"))),
+        ("its entry is another one", |scene, _| scene.memory.edited(&key("api"))),
+        ("its own key is denied", |scene, _| {
+            scene.answer(&set_step(), failed(Class::KmsGrant));
+        }),
+        ("it is blocked", |scene, entry| {
+            scene.memory.concluded(entry, &Outcome::blocked(Reason::NoFreeAddress, ""), scene.now);
+        }),
+        ("it is not heard of", |scene, _| {
+            scene.answer(&set_step(), failed(Class::RoleDenied));
+            scene.wait(60);
+        }),
+    ];
+    for (what, end) in ends {
+        let mut scene = both_refused();
+        scene.begin(&set_step());
+        let other = |scene: &Scene| decided(decide(&scene.world(), &key("other")).as_ref(), scene.now);
+        assert_eq!(other(&scene), "waiting RoleProbe");
+        end(&mut scene, &api());
+        assert!(scene.memory.moved(scene.now).contains(&scope()), "{what}: nobody would be woken");
+        assert_eq!(other(&scene), TO_HOME, "{what}");
+    }
+}
+
+#[test]
+fn a_role_that_is_denied_after_iam_has_had_its_time_is_denied_for_all_its_functions_and_one_finds_out_anew() {
+    let mut scene = scene("vpc = 'orders'\n[[function]]\nname = 'other'\nvpc = 'orders'");
+    scene.add("other", "api");
+    let of = |scene: &Scene, name: &str| decided(decide(&scene.world(), &key(name)).as_ref(), scene.now);
+    let now = scene.now;
+    scene.memory.role_denied(role_arn("api").key(), &home(), &Why::new(Reason::RoleDenied, "text"), now);
+    assert_eq!(of(&scene, "other"), "blocked RoleDenied for 300s");
+    scene.vpc().subnets.push(subnet("c", false));
+    assert_eq!(
+        of(&scene, "other"),
+        "set none -> subnet-a,subnet-b,subnet-c/sg-default",
+        "another network, another right"
+    );
+    scene.vpc().subnets.pop();
+    scene.wait(300);
+    assert_eq!(of(&scene, "other"), TO_HOME);
+    scene.begin(&set_step());
+    assert_eq!(of(&scene, "other"), "waiting RoleProbe");
+    scene.answer(&set_step(), Answer::Done);
+    assert_eq!(of(&scene, "other"), TO_HOME);
 }
 
 #[test]
@@ -284,13 +400,13 @@ fn one_attach_per_role_however_many_functions_need_it() {
     let mut scene = scene("vpc = 'orders'\n[[function]]\nname = 'other'\nvpc = 'orders'");
     scene.add("other", "api");
     scene.without_policy(Some(Simulated::Missing));
-    scene.memory.begin(&Step::AttachPolicy { key: key("other"), role: role_arn("api"), policy: policy(POLICY) });
+    scene.begin(&Step::AttachPolicy { key: key("other"), role: role_arn("api"), policy: policy(POLICY) });
     decides(&scene, "waiting RoleBusy for 2s");
     // The same policy for another role, and another policy for this role, are other matters.
     for (role, arn) in [("other", POLICY), ("api", "arn:aws:iam::aws:policy/other")] {
         let mut scene = self::scene("vpc = 'orders'\n[[function]]\nname = 'other'\nvpc = 'orders'");
         scene.without_policy(Some(Simulated::Missing));
-        scene.memory.begin(&Step::AttachPolicy { key: key("other"), role: role_arn(role), policy: policy(arn) });
+        scene.begin(&Step::AttachPolicy { key: key("other"), role: role_arn(role), policy: policy(arn) });
         decides(&scene, "attach VPCAccess to api");
     }
 }
@@ -392,7 +508,7 @@ fn an_update_of_ours_that_lambda_gave_up_is_tried_again_later() {
     for (code, cool_down, expected) in [
         ("SubnetOutOfIPAddresses", 300, "blocked NoFreeAddress for 300s"),
         ("EniLimitExceeded", 300, "blocked InterfaceQuota for 300s"),
-        ("InvalidSubnet", 300, "blocked UpdateFailed for 300s"),
+        ("InvalidSubnet", 300, "blocked NetworkRefused for 300s"),
         ("a code that nobody knows", 300, "blocked UpdateFailed for 300s"),
         ("InternalError", 30, "retry ServerError after 30s"),
         ("EC2RequestLimitExceeded", 30, "retry Ec2Throttled after 30s"),

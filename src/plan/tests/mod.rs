@@ -2,6 +2,8 @@
 //!
 //! What comes out is compared as a short text, so that a case is one line that can be read aloud.
 
+mod ages;
+mod approvals;
 mod behind;
 mod bind;
 mod change;
@@ -14,6 +16,7 @@ mod patterns;
 mod plans;
 mod preflight;
 mod properties;
+mod recalled;
 mod rollout;
 mod words;
 
@@ -29,7 +32,7 @@ use crate::cloud::{
 };
 use crate::desired::Accounts;
 use crate::file::Source;
-use crate::live::{Asked, Fault, RoleFacts, ScopeFacts, Seen, SubnetFacts, VpcFacts};
+use crate::live::{Asked, Fault, OldFacts, RoleFacts, ScopeFacts, Seen, SubnetFacts, VpcFacts};
 use crate::names::{AccountId, FunctionName, Region, Scope, SecurityGroupId, SubnetId};
 
 const ACCOUNT: &str = "123456789012";
@@ -60,6 +63,8 @@ fn scene(entry: &str) -> Scene {
         limits: Limits {
             mode: Mode::Enforce,
             settle: seconds(60),
+            confirm: Duration::ZERO,
+            max_age: seconds(15 * 60),
             writable: Writable::Stated,
             allow_detach: true,
             allowed_policies: vec![PolicyName::vpc_access()],
@@ -83,6 +88,9 @@ fn scene(entry: &str) -> Scene {
             listed: Seen::Present(()),
             published: Seen::Unknown(Fault::Unread),
             at,
+            vpcs_at: at,
+            took: seconds(0),
+            old: OldFacts::default(),
         },
     );
     let names: Vec<String> = scene.desired.entries.iter().map(|entry| entry.key.name.to_string()).collect();
@@ -110,13 +118,13 @@ fn reading(text: &str) -> DesiredState {
 impl Scene {
     fn world(&self) -> World<'_> {
         let Self { desired, facts, memory, limits, now } = self;
-        World { desired, facts, memory, limits, now: *now, bound: Bindings::default() }
+        World { desired, facts, memory, limits, now: *now, wall: WallClock::default(), bound: Bindings::default() }
     }
 
     /// Puts a function into AWS, with a role that has the policy.
     fn add(&mut self, name: &str, role: &str) {
         let role = role_arn(role);
-        self.facts.roles.entry(role.key().clone()).or_insert_with(|| Seen::Present(role_facts()));
+        self.facts.roles.entry((scope(), role.key().clone())).or_insert_with(|| Seen::Present(role_facts()));
         let function = Seen::Present(function(name, role));
         self.in_scope().functions.insert(FunctionName::parse(name).unwrap(), function);
     }
@@ -148,11 +156,11 @@ impl Scene {
 
     /// The role `api`.
     fn role(&mut self) -> &mut RoleFacts {
-        present(self.facts.roles.get_mut(role_arn("api").key()).unwrap())
+        present(self.facts.roles.get_mut(&(scope(), role_arn("api").key().clone())).unwrap())
     }
 
     fn set_role(&mut self, seen: Seen<RoleFacts>) {
-        self.facts.roles.insert(role_arn("api").key().clone(), seen);
+        self.facts.roles.insert((scope(), role_arn("api").key().clone()), seen);
     }
 
     /// `api` is where its entry wants it.
@@ -174,14 +182,23 @@ impl Scene {
 
     /// AWS answers to a step; what that means.
     fn answer(&mut self, step: &Step, answer: Answer) -> Outcome {
-        self.memory.begin(step);
-        self.memory.answered(step, &answer, self.now);
+        self.begin(step);
+        let role = self.facts.role_of(step.key()).cloned();
+        self.memory.answered(step, role.as_ref(), &answer, self.now);
         conclude(&self.world(), step, &answer)
     }
 
-    /// Some seconds pass.
+    /// A step is being made.
+    fn begin(&mut self, step: &Step) {
+        let role = self.facts.role_of(step.key()).cloned();
+        self.memory.begin(step, role.as_ref(), self.now);
+    }
+
+    /// Some seconds pass. A network that was just read is read again.
     fn wait(&mut self, time: u64) {
-        self.now = self.now + seconds(time);
+        let (before, now) = (self.now, self.now + seconds(time));
+        self.facts.scopes.values_mut().filter(|facts| facts.vpcs_at == before).for_each(|facts| facts.vpcs_at = now);
+        self.now = now;
     }
 
     fn compare(&self) -> Comparison {
@@ -347,7 +364,7 @@ fn short(policy: &PolicyArn) -> &str {
     policy.short().trim_start_matches("AWSLambda").trim_end_matches("ExecutionRole")
 }
 
-/// `waiting Settling for 40s`, `retry Throttled after 7s`, `blocked PolicyMissing`, `in sync`.
+/// `waiting Settling for 40s`, `retry Throttled after 7s`, `unread Timeout`, `blocked PolicyMissing`, `in sync`.
 fn told(outcome: &Outcome, now: Time) -> String {
     let until = |until: &Option<Time>| until.map(|until| format!(" for {}s", until.since(now).as_secs()));
     match outcome {
@@ -358,6 +375,10 @@ fn told(outcome: &Outcome, now: Time) -> String {
         Outcome::Retry { why, after } => {
             let after = after.map(|after| format!(" after {}s", after.as_secs()));
             format!("retry {:?}{}", why.reason, after.unwrap_or_default())
+        }
+        Outcome::Unread { why, after, seen } => {
+            let after = after.map(|after| format!(" after {}s", after.as_secs()));
+            format!("{} {:?}{}", if *seen { "unread" } else { "unknown" }, why.reason, after.unwrap_or_default())
         }
         Outcome::Blocked { why, until: end } => {
             format!("blocked {:?}{}", why.reason, until(end).unwrap_or_default())

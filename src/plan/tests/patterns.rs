@@ -77,7 +77,7 @@ fn a_function_of_which_nobody_knows_stays_and_one_that_is_gone_is_named() {
     set(&mut scene, "orders-a", Seen::Unknown(Fault::Unread));
     set(&mut scene, "orders-b", Seen::Absent);
     assert_eq!(scene.match_up(), ["orders-b"]);
-    assert_eq!(scene.entries(), ["orders-a by orders-*: retry Unread"]);
+    assert_eq!(scene.entries(), ["orders-a by orders-*: unknown Unread"]);
     assert!(scene.desired.get(&key("orders-b")).is_none());
     assert_eq!(scene.desired.listed(&scope()), 1);
 }

@@ -132,7 +132,7 @@ fn past(scene: &mut Scene, dice: &mut Dice<'_>) {
         },
         _ => Step::SetVpc { key: key(name), from: Arc::default(), to: home(), revision: None },
     };
-    scene.memory.begin(&step);
+    scene.begin(&step);
     let answer = dice.one_of(&[
         Some(Answer::Done),
         Some(failed(Class::RoleDenied)),
@@ -142,7 +142,8 @@ fn past(scene: &mut Scene, dice: &mut Dice<'_>) {
         None,
     ]);
     if let Some(answer) = answer {
-        scene.memory.answered(&step, &answer, at);
+        let role = scene.facts.role_of(&key(name)).cloned();
+        scene.memory.answered(&step, role.as_ref(), &answer, at);
     }
 }
 
@@ -161,7 +162,7 @@ fn fits(scene: &Scene, asked: &FunctionKey, step: &Step) {
             );
         }
         Step::AttachPolicy { key: _, role, policy } => {
-            let Seen::Present(facts) = scene.facts.role(role.key()) else { panic!("nobody saw the role") };
+            let Seen::Present(facts) = scene.facts.role(&scope(), role.key()) else { panic!("nobody saw the role") };
             assert_eq!(role, &function.role);
             assert!(!facts.attached.contains(policy), "it is on the role already");
             assert!(scene.limits.allowed_policies.iter().any(|allowed| allowed.for_role(role) == *policy));
@@ -189,7 +190,7 @@ fn perform(scene: &mut Scene, step: &Step) {
     scene.answer(step, Answer::Done);
     match step {
         Step::AttachPolicy { role, policy, .. } => {
-            present(scene.facts.roles.get_mut(role.key()).unwrap()).attached.insert(policy.clone());
+            present(scene.facts.roles.get_mut(&(scope(), role.key().clone())).unwrap()).attached.insert(policy.clone());
         }
         Step::SetVpc { key, to, .. } => {
             let now = scene.now;

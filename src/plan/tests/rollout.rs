@@ -37,7 +37,7 @@ impl Scene {
             let entry = self.entry(&name);
             let Verdict::Differs(change) = compare(&self.world(), &entry).verdict else { continue };
             match turn(&self.world(), &entry, &change) {
-                Some(outcome) => self.memory.rollouts.concluded(&entry, &outcome),
+                Some(outcome) => self.memory.rollouts.concluded(&entry, &outcome, self.now),
                 None => {
                     self.memory.rollouts.reserve(&entry, &change, self.now);
                     gone.push(name);
@@ -52,7 +52,7 @@ impl Scene {
         if *outcome == Outcome::InSync {
             self.function(name).network = home();
         }
-        self.memory.rollouts.concluded(&entry, outcome);
+        self.memory.rollouts.concluded(&entry, outcome, self.now);
     }
 
     /// The update of this function is accepted.
@@ -77,13 +77,17 @@ fn with_interfaces(number: usize) -> Scene {
 fn one_goes_first_then_ten_then_the_rest() {
     let mut scene = with_interfaces(30);
     assert_eq!(scene.go(names(0..30)), names(0..1));
-    assert_eq!(scene.waits("f01").unwrap(), "waiting RolloutTurn");
+    assert_eq!(scene.waits("f01").unwrap(), "waiting RolloutTurn `orders` wave 1, 1 of 1 in progress: f00");
     assert_eq!(scene.go(names(0..30)), names(0..1), "its place stays its own");
     scene.concludes("f00", &Outcome::InSync);
     assert_eq!(scene.go(names(0..30)), names(1..11));
     for name in names(1..10) {
         scene.concludes(&name, &Outcome::InSync);
-        assert_eq!(scene.waits("f11").unwrap(), "waiting RolloutTurn", "{name} is not the last of its wave");
+        let waits = scene.waits("f11").unwrap();
+        assert!(
+            waits.starts_with("waiting RolloutTurn `orders` wave 2, "),
+            "{name} is not the last of its wave: {waits}"
+        );
     }
     scene.concludes("f10", &Outcome::InSync);
     assert_eq!(scene.go(names(0..30)), names(11..30));
@@ -116,11 +120,51 @@ fn a_stopped_rollout_goes_on_when_the_one_that_failed_is_edited_or_taken_out_or_
     for undo in undo {
         let mut scene = with_interfaces(3);
         scene.go(names(0..3));
-        scene.concludes("f00", &Outcome::blocked(Reason::UpdateFailed, ""));
-        assert_eq!(scene.waits("f01").unwrap(), "waiting RolloutStopped f00: UpdateFailed");
+        scene.concludes("f00", &Outcome::blocked(Reason::NetworkRefused, ""));
+        assert_eq!(scene.waits("f01").unwrap(), "waiting RolloutStopped f00: NetworkRefused");
         undo(&mut scene);
         assert_eq!(scene.go(names(1..3)), names(1..2), "again one goes first");
-        assert!(scene.memory.rollouts.moved(scene.now).contains(&scope()), "nobody would be woken");
+        assert!(scene.memory.moved(scene.now).contains(&scope()), "nobody would be woken");
+    }
+}
+
+#[test]
+fn a_function_with_a_trouble_of_its_own_is_replaced_after_a_pause_that_grows_until_one_arrives() {
+    let mut scene = with_interfaces(30);
+    for (number, pause) in [1, 2, 4, 8, 16, 32, 60, 60].into_iter().enumerate() {
+        let name = &names(number..number + 1)[0];
+        assert_eq!(scene.go(names(number..30)), std::slice::from_ref(name), "one goes first");
+        scene.concludes(name, &Outcome::blocked(Reason::PolicyQuota, ""));
+        let next = &names(number + 1..number + 2)[0];
+        let waits = scene.waits(next).unwrap();
+        assert_eq!(
+            waits,
+            format!("waiting RolloutTurn for {pause}s `orders` pauses after a function with trouble of its own")
+        );
+        assert_eq!(scene.memory.next_expiry(), Some(scene.now + seconds(pause)));
+        scene.concludes(next, &Outcome::waiting(Reason::RolloutTurn, ""));
+        scene.memory.moved(scene.now);
+        scene.wait(pause);
+        assert_eq!(scene.memory.moved(scene.now), BTreeSet::from([scope()]), "nobody would be woken");
+        assert!(scene.memory.moved(scene.now).is_empty(), "it is told once");
+    }
+    assert_eq!(scene.go(names(8..30)), names(8..9));
+    scene.concludes("f08", &Outcome::InSync);
+    assert_eq!(scene.go(names(9..30)), names(9..19), "the network is right: the next wave goes");
+    scene.concludes("f09", &Outcome::blocked(Reason::PolicyQuota, ""));
+    assert_eq!(scene.go(names(19..30)), names(19..20), "another one goes in its place, at once");
+}
+
+#[test]
+fn every_reason_that_is_not_the_networks_own_lets_the_others_go_on() {
+    for reason in Reason::ALL.iter().filter(|reason| reason.state() == State::Blocked) {
+        let mut scene = with_interfaces(3);
+        scene.go(names(0..1));
+        scene.concludes("f01", &Outcome::waiting(Reason::RolloutTurn, ""));
+        scene.concludes("f00", &Outcome::blocked(*reason, ""));
+        scene.wait(1);
+        let gone = scene.go(names(1..3));
+        assert_eq!(gone.is_empty(), reason.stops_others(), "{reason:?}");
     }
 }
 
@@ -212,18 +256,18 @@ fn a_leader_that_is_blocked_or_refused_for_long_or_not_heard_of_is_replaced() {
         scene
     };
     let mut blocked = wave_of_ten();
-    blocked.concludes("f01", &Outcome::blocked(Reason::PolicyQuota, ""));
+    blocked.concludes("f01", &Outcome::blocked(Reason::NoFreeAddress, ""));
     assert_eq!(blocked.go(names(2..12)), names(2..3));
 
     let mut silent = wave_of_ten();
     silent.sends("f01");
-    assert!(silent.memory.rollouts.moved(silent.now).contains(&scope()), "f00 has arrived");
-    assert!(silent.memory.rollouts.moved(silent.now).is_empty(), "it is told once");
+    assert!(silent.memory.moved(silent.now).contains(&scope()), "f00 has arrived");
+    assert!(silent.memory.moved(silent.now).is_empty(), "it is told once");
     silent.wait(599);
     assert_eq!(silent.waits("f02").unwrap(), "waiting PairLead f01");
     silent.wait(1);
-    assert_eq!(silent.memory.rollouts.next_expiry(), Some(silent.now));
-    assert!(silent.memory.rollouts.moved(silent.now).contains(&scope()), "nobody would be woken");
+    assert_eq!(silent.memory.next_expiry(), Some(silent.now));
+    assert!(silent.memory.moved(silent.now).contains(&scope()), "nobody would be woken");
     assert_eq!(silent.go(names(2..12)), names(2..3));
 
     let mut refused = wave_of_ten();
@@ -275,10 +319,10 @@ fn a_pair_that_came_about_is_remembered_for_an_hour_whatever_else_comes_about() 
 fn where_a_lead_ends_others_are_woken_and_nowhere_else() {
     let mut scene = fleet(3);
     arrive(&mut scene, "f01", &home());
-    assert!(scene.memory.rollouts.moved(scene.now).is_empty(), "it led nothing");
+    assert!(scene.memory.moved(scene.now).is_empty(), "it led nothing");
     scene.sends("f00");
     arrive(&mut scene, "f00", &home());
-    assert_eq!(scene.memory.rollouts.moved(scene.now), BTreeSet::from([scope()]));
+    assert_eq!(scene.memory.moved(scene.now), BTreeSet::from([scope()]));
 }
 
 #[test]
@@ -299,20 +343,24 @@ fn a_function_that_leaves_its_rollout_leaves_the_rollout_to_the_others() {
     let mut scene = with_interfaces(4);
     scene.go(names(0..3));
     scene.memory.forget(&key("f02"));
-    assert_eq!(scene.waits("f03").unwrap(), "waiting RolloutTurn", "f00 still goes first");
+    assert_eq!(
+        scene.waits("f03").unwrap(),
+        "waiting RolloutTurn `orders` wave 1, 1 of 1 in progress: f00",
+        "f00 still goes first"
+    );
 }
 
 #[test]
 fn asking_to_try_again_wakes_where_something_has_failed_and_nowhere_else() {
     let mut scene = with_interfaces(3);
     scene.go(names(0..3));
-    scene.memory.rollouts.moved(scene.now);
+    scene.memory.moved(scene.now);
     scene.memory.forget_refusals();
-    assert!(scene.memory.rollouts.moved(scene.now).is_empty(), "nothing has failed");
-    scene.concludes("f00", &Outcome::blocked(Reason::UpdateFailed, ""));
-    scene.memory.rollouts.moved(scene.now);
+    assert!(scene.memory.moved(scene.now).is_empty(), "nothing has failed");
+    scene.concludes("f00", &Outcome::blocked(Reason::NetworkRefused, ""));
+    scene.memory.moved(scene.now);
     scene.memory.forget_refusals();
-    assert_eq!(scene.memory.rollouts.moved(scene.now), BTreeSet::from([scope()]));
+    assert_eq!(scene.memory.moved(scene.now), BTreeSet::from([scope()]));
 }
 
 #[test]

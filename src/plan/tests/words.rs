@@ -12,6 +12,7 @@ fn names_are_those_of_the_metric_labels() {
         (Outcome::InSync, "in_sync"),
         (Outcome::waiting(Reason::Settling, ""), "waiting"),
         (Outcome::Retry { why: Why::new(Reason::Timeout, ""), after: None }, "retry"),
+        (Outcome::unknown(&Fault::Unread), "unread"),
         (Outcome::blocked(Reason::Refused, ""), "blocked"),
     ];
     for (outcome, name) in outcomes {
@@ -41,7 +42,8 @@ fn a_failed_update_has_the_reason_of_its_code() {
         ("InvalidRuntime", Reason::RuntimeRetired),
         ("InternalError", Reason::ServerError),
         ("EC2RequestLimitExceeded", Reason::Ec2Throttled),
-        ("InvalidSubnet", Reason::UpdateFailed),
+        ("InvalidSubnet", Reason::NetworkRefused),
+        ("a code that nobody knows", Reason::UpdateFailed),
     ] {
         let why = Why::failed(&Failure { code: code.to_owned(), text: "text".to_owned() });
         assert_eq!((why.reason, why.detail), (reason, format!("{code}: text")));

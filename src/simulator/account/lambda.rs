@@ -291,16 +291,15 @@ fn check_revision(function: &Function, given: Option<&str>) -> Result<(), AwsErr
     ))
 }
 
-/// Only a function at rest can be updated; one that could not be created never can.
+/// Only a function at rest can be updated, and only in the states Active and Inactive.
 pub(super) fn check_idle(function: &Function, key: &FunctionKey) -> Result<(), AwsError> {
     let why = match (&function.life.state, &function.life.update) {
-        (State::Pending, _) => "The function is currently in the following state: Pending".to_owned(),
-        (State::Failed(_), _) => "The function is currently in the following state: Failed".to_owned(),
-        (_, Update::InProgress) => {
+        (State::Active | State::Inactive | State::Other(_), Update::InProgress) => {
             let arn = function_arn(&key.scope, key.name.as_str());
             format!("An update is in progress for resource: {arn}")
         }
-        _ => return Ok(()),
+        (State::Active | State::Inactive | State::Other(_), _) => return Ok(()),
+        (state, _) => format!("The function is currently in the following state: {}", state.name()),
     };
     let text = format!("The operation cannot be performed at this time. {why}");
     Err(AwsError::new(409, "ResourceConflictException", text))

@@ -106,14 +106,14 @@ impl<'a> From<&'a RoleArn> for Target<'a> {
 impl Door {
     /// The door to this world, by this clock; the world begins now.
     pub fn new(mut aws: Aws, clock: Clock) -> Self {
-        aws.begin(clock());
+        aws.begin(clock.now());
         let inner = Inner { aws, requests: 0, counts: BTreeMap::new(), changes: VecDeque::new() };
         Self { inner: Arc::new(Mutex::new(inner)), clock }
     }
 
     /// What the clock shows.
     pub fn now(&self) -> Time {
-        (self.clock)()
+        self.clock.now()
     }
 
     /// Looks at the world or changes it from outside, as somebody else would; nothing is written down.

@@ -225,14 +225,12 @@ fn whole(at: &Scope, it: &Function) -> Value {
     };
     // What Lambda says while it makes or updates something; the code is outside the service model's list for updates.
     let making = Failure { code: "Creating".to_owned(), text: "The function is being created.".to_owned() };
-    let (state, why) = match &it.life.state {
-        State::Pending => ("Pending", Some(&making)),
-        State::Active => ("Active", None),
-        State::Inactive => ("Inactive", None),
-        State::Failed(why) => ("Failed", Some(why)),
-        State::Other(state) => (state.as_str(), None),
+    let why = match &it.life.state {
+        State::Pending => Some(&making),
+        State::Failed(why) => Some(why),
+        _ => None,
     };
-    show("State", state);
+    show("State", it.life.state.name());
     if let Some(Failure { code, text }) = why {
         show("StateReasonCode", code);
         show("StateReason", text);

@@ -363,6 +363,10 @@ fn state(it: &DeclaredFunction) -> Result<State, Problem> {
         "Active" => Ok(State::Active),
         "Inactive" => Ok(State::Inactive),
         "Pending" => Ok(State::Pending),
+        "Deleting" => Ok(State::Deleting),
+        "Deactivating" => Ok(State::Deactivating),
+        "Deactivated" => Ok(State::Deactivated),
+        "ActiveNonInvocable" => Ok(State::ActiveNonInvocable),
         other => Ok(State::Other(other.to_owned())),
     }
 }

@@ -11,7 +11,6 @@ mod limits;
 mod overruler;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -283,14 +282,6 @@ pub struct DeclaredMeddler {
 /// A world that cannot be.
 #[derive(Debug, thiserror::Error)]
 pub enum WorldError {
-    /// The file could not be read.
-    #[error("cannot read the world {}: {error}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system answered.
-        error: std::io::Error,
-    },
     /// The text is no TOML, or has a key that a world does not know; with line and column.
     #[error("{origin} does not describe a world: {error}")]
     Syntax {
@@ -333,13 +324,6 @@ impl From<super::AwsError> for Problem {
 }
 
 impl World {
-    /// Reads the declarations from a file.
-    pub fn read(path: &Path) -> Result<Self, WorldError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|error| WorldError::Unreadable { path: path.to_owned(), error })?;
-        Self::parse(&text, &path.display().to_string())
-    }
-
     /// Parses declarations that come from `origin`.
     pub fn parse(text: &str, origin: &str) -> Result<Self, WorldError> {
         let world: Self = toml::from_str(text)

@@ -8,7 +8,7 @@ use crate::apply::{Answered, Call, Order};
 use crate::cloud::{Class, CloudError};
 use crate::names::{
     AccountId, Digest, FunctionKey, FunctionName, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, Time, VpcId,
-    milliseconds,
+    milliseconds, moment,
 };
 use crate::plan::{Cause, Step};
 
@@ -206,25 +206,6 @@ impl Line {
             Ok(_) => serde_json::from_slice(bytes).map_or(Self::Foreign, |record| Self::Record(Box::new(record))),
             Err(_) => Self::Foreign,
         }
-    }
-}
-
-/// A moment as RFC 3339 in UTC, with milliseconds.
-mod moment {
-    use serde::de::{Deserialize as _, Deserializer, Error as _};
-    use serde::ser::{Error as _, Serializer};
-
-    use crate::names::Time;
-
-    pub(super) fn serialize<S: Serializer>(time: &Time, serializer: S) -> Result<S::Ok, S::Error> {
-        let milliseconds = i64::try_from(time.0).map_err(S::Error::custom)?;
-        let stamp = jiff::Timestamp::from_millisecond(milliseconds).map_err(S::Error::custom)?;
-        serializer.collect_str(&stamp.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
-        let stamp: jiff::Timestamp = String::deserialize(deserializer)?.parse().map_err(D::Error::custom)?;
-        Time::from_stamp(stamp).ok_or_else(|| D::Error::custom("before 1970"))
     }
 }
 

@@ -1,16 +1,25 @@
 //! Where the audit trail goes, and how a line gets there whole.
 //!
 //! A file is opened anew for each record: changes are rare, and so a file that was moved away (logrotate) or deleted is
-//! followed by a new one, and a disk that was full is used again once it is not.
+//! followed by a new one, and a disk that was full is used again once it is not. A record that is not written in time is an
+//! error like any other; while the write hangs, no other is begun, so that neither threads nor records pile up behind it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::fs::OFlags;
+use tokio::sync::Mutex;
 
 use super::Record;
+
+/// A record is written within this time, or the change that it tells of is not made. Syncing a disk takes milliseconds, or
+/// seconds where that disk is busy.
+const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Appends records, each as one whole line; for a file, it is on the disk when that has ended.
 #[derive(Clone)]
@@ -29,9 +38,10 @@ enum Destination {
 }
 
 impl AuditTrail {
-    /// A trail in this file, which is made if it is not there. An error says that it cannot be written now.
+    /// A trail in this file, which is made if it is not there. An error says that it cannot be written now, or that what is
+    /// written there is kept nowhere.
     pub fn file(path: &Path) -> io::Result<Self> {
-        open(path)?;
+        keeps(&open(path)?.metadata()?)?;
         Ok(Self::to(Destination::File(path.to_owned())))
     }
 
@@ -48,6 +58,7 @@ impl AuditTrail {
     /// Past the buffers of the standard library: what it was given may not wait in one, nor come out later.
     fn stream(stream: BorrowedFd<'_>) -> io::Result<Self> {
         let stream = File::from(stream.try_clone_to_owned()?);
+        keeps(&stream.metadata()?)?;
         Ok(Self::to(Destination::Stream { stream, torn: false }))
     }
 
@@ -57,11 +68,21 @@ impl AuditTrail {
 
     /// Appends a record. Where it ends in an error, a part of the line may be there; the next record begins a new one.
     pub(super) async fn append(&self, record: &Record) -> io::Result<()> {
-        let line = record.line()?;
-        let to = Arc::clone(&self.to);
-        let written =
-            tokio::task::spawn_blocking(move || to.lock().unwrap_or_else(PoisonError::into_inner).append(&line));
-        written.await?
+        self.append_line(record.line()?, DEADLINE).await
+    }
+
+    async fn append_line(&self, line: String, deadline: Duration) -> io::Result<()> {
+        let late = |_| {
+            io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("the record was not written within {deadline:?}: the disk, or the reader of the trail, hangs"),
+            )
+        };
+        let written = async {
+            let mut to = Arc::clone(&self.to).lock_owned().await;
+            tokio::task::spawn_blocking(move || to.append(&line)).await?
+        };
+        tokio::time::timeout(deadline, written).await.map_err(late)?
     }
 }
 
@@ -89,7 +110,24 @@ fn whole(line: &str, torn: bool) -> String {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).append(true).create(true).open(path)
+    let pipe = path.metadata().is_ok_and(|about| about.file_type().is_fifo());
+    // Opened for reading as well, a pipe would have a reader in us.
+    let mut options = OpenOptions::new();
+    let options = if pipe { options.write(true) } else { options.read(true).append(true).create(true) };
+    // A pipe without a reader is an error, and nothing to wait for.
+    options.custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)
+}
+
+/// An error if what is written there is kept by nobody: it is /dev/null, which is also what a closed standard output
+/// becomes.
+fn keeps(about: &Metadata) -> io::Result<()> {
+    let null = Path::new("/dev/null").metadata().is_ok_and(|null| null.rdev() == about.rdev());
+    match about.file_type().is_char_device() && null {
+        true => Err(io::Error::other(
+            "nobody keeps what is written there: it is /dev/null, or a standard output that is closed",
+        )),
+        false => Ok(()),
+    }
 }
 
 fn append(path: &Path, line: &str) -> io::Result<()> {
@@ -156,6 +194,38 @@ mod tests {
             task.await.unwrap().unwrap();
         }
         assert_eq!(lines(&path), vec![record.line().unwrap().trim_end(); 50]);
+    }
+
+    #[tokio::test]
+    async fn a_write_that_hangs_is_an_error_in_time_and_no_other_is_begun_meanwhile() {
+        let (_reader, pipe) = io::pipe().unwrap();
+        let trail = AuditTrail::stream(pipe.as_fd()).unwrap();
+        let moment = Duration::from_millis(100);
+        // More than a pipe holds.
+        let large = format!("{}\n", "x".repeat(1 << 20));
+        for line in [large.as_str(), "{2}\n", "{3}\n"] {
+            let error = trail.append_line(line.to_owned(), moment).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+        }
+        drop(_reader);
+        // The first one has failed by now, or fails soon: nobody reads any more.
+        let error = trail.append_line("{4}\n".to_owned(), Duration::from_secs(60)).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe, "{error}");
+    }
+
+    #[test]
+    fn where_nobody_keeps_what_is_written_there_is_no_trail() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(AuditTrail::file(Path::new("/dev/null")).is_err());
+        let null = OpenOptions::new().write(true).open("/dev/null").unwrap();
+        assert!(AuditTrail::stream(null.as_fd()).is_err(), "a standard output that was closed");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        assert!(AuditTrail::file(&pipe).is_err(), "a pipe without a reader");
+        let _reader =
+            OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&pipe).unwrap();
+        assert!(AuditTrail::file(&pipe).is_ok());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::cloud::{Class, CloudError, Listing, Operation};
 use crate::desired::{Accounts, AttachPolicy, DesiredState, Pick, Want};
 use crate::engine::{Cadence, Controller, Effect, Event};
 use crate::file::Source;
+use crate::live::Seen;
 use crate::names::{FunctionKey, FunctionName, NamePattern, Network, SecurityGroupId, Time, VpcId};
 use crate::plan::{Admitted, Plan, Reason, Verdict};
 use crate::settings::Overrides;
@@ -72,14 +73,16 @@ fn plan(door: &Door, desired: DesiredState) -> Plan {
         for effect in controller.handle(event, NOW) {
             match effect {
                 Effect::Survey(scope, needs) => {
-                    events.push(Event::Surveyed(live::survey(door, &scope, &needs, NOW).now_or_never().unwrap()));
+                    events.push(Event::Surveyed(
+                        live::survey(door, &scope, &needs, &StillClock::at(NOW).clock()).now_or_never().unwrap(),
+                    ));
                 }
                 Effect::Look(key, needs) => {
                     let found = live::look(door, &key, needs.as_ref(), NOW).now_or_never().unwrap();
                     events.push(Event::Looked(key, found));
                 }
                 Effect::Do(order) => panic!("nothing is to be done: {order:?}"),
-                Effect::Load(_) | Effect::Stop | Effect::Tell(_) => {}
+                Effect::Load(_) | Effect::Stop | Effect::Tell(_) | Effect::Recall(_) | Effect::Store(..) => {}
             }
         }
     }
@@ -260,7 +263,7 @@ fn what_the_plan_would_be_stuck_on_is_told_and_not_listed() {
             "the role is gone",
             &|facts| {
                 let role = role_of(facts, "worker");
-                facts.roles.insert(role, Seen::Absent);
+                facts.roles.insert((scope(REGIONS[0]), role), Seen::Absent);
             },
             Reason::RoleNotFound,
             &["api", "report"],
@@ -270,7 +273,7 @@ fn what_the_plan_would_be_stuck_on_is_told_and_not_listed() {
             "the role cannot be read",
             &|facts| {
                 let role = role_of(facts, "worker");
-                facts.roles.insert(role, Seen::Unknown(denied().into()));
+                facts.roles.insert((scope(REGIONS[0]), role), Seen::Unknown(denied().into()));
             },
             Reason::AccessDenied,
             &["api", "report", "worker"],

@@ -170,9 +170,3 @@ fn true_and_false_say_whether_the_organisation_overrules_a_role() {
         assert_eq!(world.roles[0].overruled, expected, "{text}");
     }
 }
-
-#[test]
-fn a_file_that_cannot_be_read_is_named() {
-    let error = World::read(std::path::Path::new("no/such/world.toml")).unwrap_err().to_string();
-    assert!(error.contains("no/such/world.toml"), "{error}");
-}

@@ -1,0 +1,121 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use futures_util::FutureExt as _;
+use proptest::prelude::*;
+
+use super::*;
+use crate::desired::Accounts;
+use crate::engine::{Cadence, Controller, Effect, Event};
+use crate::file::Source;
+use crate::live;
+use crate::names::{Clock, Time};
+use crate::plan::{Admitted, Limits};
+use crate::settings::{Overrides, Settings};
+use crate::simulator::{
+    DeclaredFunction, DeclaredRole, DeclaredSecurityGroup, DeclaredSubnet, DeclaredVpc, Door, StillClock, World,
+};
+use crate::text::hostile::{any_text, assert_harmless};
+
+const NOW: Time = Time(1_795_417_200_000);
+
+/// An account in which everything that has a free name has this one.
+fn world(name: &str) -> World {
+    let (id, name) = (|id: &str| id.to_owned(), || Some(name.to_owned()));
+    let function = |it: &str| DeclaredFunction { name: id(it), role: id("r"), ..DeclaredFunction::default() };
+    let group = |it: &str, name| DeclaredSecurityGroup { id: id(it), vpc: id("vpc-1"), name, ..Default::default() };
+    World {
+        vpcs: vec![DeclaredVpc { id: id("vpc-1"), name: name(), ..DeclaredVpc::default() }],
+        subnets: vec![DeclaredSubnet {
+            id: id("subnet-1"),
+            vpc: id("vpc-1"),
+            name: name(),
+            ..DeclaredSubnet::default()
+        }],
+        security_groups: vec![group("sg-1", name()), group("sg-2", Some(id("lambda")))],
+        roles: vec![DeclaredRole { name: id("r"), ..DeclaredRole::default() }],
+        functions: ["a", "b", "c", "d"].map(function).into(),
+        ..World::default()
+    }
+}
+
+/// A file with this text wherever a text may stand.
+fn file(text: &str) -> String {
+    let text: String = text.chars().take(200).collect();
+    let text = serde_json::to_string(&text).unwrap().replace('\u{7f}', "\\u007f");
+    format!(
+        "[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n[[vpc]]\nname = {text}\nid = 'vpc-1'\n\
+         security_groups = {{ ids = ['sg-1'] }}\n\
+         [[function]]\nname = 'a'\nvpc = {text}\n[[function]]\nname = 'b'\nvpc = {text}\nmode = 'observe'\nreason = {text}\n\
+         [[function]]\nname = 'c'\nvpc = {text}\nsubnets = {{ names = [{text}] }}\n\
+         [[function]]\nname = 'd'\nvpc = {text}\nsubnets = {{ tags = {{ {text} = {text} }} }}\n\
+         [[function]]\nname = 'e*'\nvpc = {text}\n"
+    )
+}
+
+/// The plan of such a file for such an account, for people and for programs; none where the text is no name.
+fn plans(text: &str, path: &str) -> Option<(String, String)> {
+    let source = Source::from_bytes(Path::new(path), file(text).into()).unwrap();
+    let desired = DesiredState::check(&source, &Accounts::without_aws(BTreeMap::new(), None)).ok()?;
+    let door = Door::new(world(text).build(Time(NOW.0 - 86_400_000)).ok()?, StillClock::at(NOW).clock());
+    let settings = Settings::new(&Overrides::default());
+    let limits = Limits { admitted: Admitted::Only(BTreeMap::new()), ..Limits::attended(&settings) };
+    let mut controller = Controller::new(limits, Cadence::once(&settings));
+    let mut events = vec![Event::Loaded(Ok(Some(desired)))];
+    while let Some(event) = events.pop() {
+        for effect in controller.handle(event, NOW) {
+            match effect {
+                Effect::Survey(scope, needs) => {
+                    events.push(Event::Surveyed(
+                        live::survey(&door, &scope, &needs, &Clock::new(|| NOW)).now_or_never()?,
+                    ));
+                }
+                Effect::Look(key, needs) => {
+                    let found = live::look(&door, &key, needs.as_ref(), NOW).now_or_never()?;
+                    events.push(Event::Looked(key, found));
+                }
+                Effect::Do(_)
+                | Effect::Load(_)
+                | Effect::Stop
+                | Effect::Tell(_)
+                | Effect::Recall(_)
+                | Effect::Store(..) => {}
+            }
+        }
+    }
+    controller.admit(Admitted::All);
+    let (found, desired) = (controller.plan(NOW)?, controller.desired()?);
+    let human = plan(&found, desired, controller.facts(), &GuardLimits::of(&settings.guard));
+    Some((anstream::adapter::strip_str(&human).to_string(), plan_json(&found, desired).ok()?))
+}
+
+/// Whether a line of a plan begins as one of ours.
+fn is_ours(line: &str) -> bool {
+    let begins =
+        ["eu-west-1 in account ", "  ", "warning: the pattern ", "vpc-1 in ", "plan id ", "guard: ", "to let "];
+    begins.iter().any(|begin| line.starts_with(begin)) || line.starts_with(|c: char| c.is_ascii_digit())
+}
+
+#[test]
+fn a_plan_shows_what_a_file_and_aws_say() {
+    let (human, json) = plans("größe \u{1b}[2J\n``", "f\n.toml").unwrap();
+    for words in ["größe \\u{1b}[2J\\n``", "f\\n.toml:9:8"] {
+        assert!(human.contains(words), "{words}: {human}");
+    }
+    assert!(json.contains("größe \\\\u{1b}[2J\\\\n``"), "{json}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_a_file_and_aws_say_a_plan_keeps_it_in_its_lines(text in any_text(), path in any_text()) {
+        if let Some((human, json)) = plans(&text, &path) {
+            assert_harmless(&human, is_ours);
+            let begins = |line: &str| line.trim_start().starts_with(['{', '}', '[', ']', '"']);
+            for line in json.lines() {
+                prop_assert!(begins(line) && !line.chars().any(crate::text::unseen), "{line:?} of {json}");
+            }
+        }
+    }
+}

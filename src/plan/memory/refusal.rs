@@ -1,0 +1,64 @@
+//! Refusals: what AWS refused, and until when the same is not tried again.
+
+use std::time::Duration;
+
+use crate::cloud::{Class, CloudError};
+use crate::names::Time;
+use crate::plan::{Outcome, Pace, Reason, Why};
+
+/// How long an update is not tried again that AWS refuses for the function's runtime, unless the function changes.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a refusal that somebody has to mend keeps us from trying the very same again.
+const COOL_DOWN: Duration = Duration::from_secs(30 * 60);
+/// The same where it is a matter of quotas and addresses, or of rights that are mended elsewhere.
+pub(super) const SHORT_COOL_DOWN: Duration = Duration::from_secs(5 * 60);
+/// The same where it is likely to pass by itself.
+pub(super) const MOMENT: Duration = Duration::from_secs(30);
+
+/// Why something was refused, and until when the same is not tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::plan) struct Refusal {
+    pub why: Why,
+    pub until: Time,
+    /// Whether it is likely to pass by itself.
+    pub passing: bool,
+}
+
+impl Refusal {
+    pub(in crate::plan) fn outcome(&self, now: Time) -> Outcome {
+        let (why, until) = (self.why.clone(), self.until);
+        match self.passing {
+            true => Outcome::Retry { why, after: Some(until.since(now)) },
+            false => Outcome::Blocked { why, until: Some(until) },
+        }
+    }
+}
+
+/// Whether waiting for IAM may be all that is needed.
+pub(in crate::plan) fn waits_for_iam(class: Class) -> bool {
+    matches!(class, Class::RoleDenied | Class::RoleNotAssumable | Class::KmsGrant)
+}
+
+/// Until when the same is not tried again; none where the queue's own backoff is enough.
+pub(super) fn refusal(why: Why, now: Time) -> Option<Refusal> {
+    let cool_down = match why.reason.pace() {
+        // A matter of the whole scope: with new ones every function goes on.
+        _ if why.reason == Reason::Credentials => return None,
+        _ if why.reason == Reason::RuntimeRetired => DAY,
+        Pace::Invalid => COOL_DOWN,
+        Pace::Quota | Pace::Denied => SHORT_COOL_DOWN,
+        Pace::Poll | Pace::Conflict | Pace::Propagation | Pace::Throttled | Pace::Server | Pace::Turn => return None,
+    };
+    Some(Refusal { why, until: now + cool_down, passing: false })
+}
+
+impl Why {
+    /// What an error of AttachRolePolicy means.
+    pub(in crate::plan) fn attaching(error: &CloudError) -> Self {
+        match error.class {
+            Class::NotFound => Self::new(Reason::RoleNotFound, error.to_string()),
+            Class::Busy => Self::new(Reason::RoleBusy, error.to_string()),
+            _ => Self::answered(error),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What the file's VPC entries meant at the last listings, so that a network that changes by itself is acted on only when
+//! it has been seen twice.
+//!
+//! EC2 flickers: an answer lacks a subnet, a tag lags behind, Terraform is between a subnet and its route table. Acted on
+//! at once, such an answer moves functions, and the next one moves them back. So a change that no edit asked for waits
+//! until two listings, a resync apart, agree. An edit is acted on at once, by the latest listing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::desired::Intent;
+use crate::names::{Network, Scope, Time};
+
+/// What each VPC entry meant, by account and region.
+#[derive(Clone, Debug, Default)]
+pub struct Targets(BTreeMap<(Scope, Arc<Intent>), Target>);
+
+#[derive(Clone, Debug)]
+struct Target {
+    network: Arc<Network>,
+    /// The first and the last listing in a row that said so.
+    first: Time,
+    last: Time,
+}
+
+impl Targets {
+    /// A listing of a scope, begun at that moment, says what the entries mean that its functions have: none where it could
+    /// not tell, so that the listing before still counts. Other entries are forgotten.
+    pub fn listed(&mut self, scope: &Scope, at: Time, meant: BTreeMap<Arc<Intent>, Option<Arc<Network>>>) {
+        let mut before: BTreeMap<Arc<Intent>, Target> =
+            self.0.extract_if(.., |(of, _), _| of == scope).map(|((_, intent), target)| (intent, target)).collect();
+        for (intent, network) in meant {
+            let target = match (network, before.remove(&intent)) {
+                (None, before) => before,
+                (Some(network), Some(before)) if before.network == network => Some(Target { last: at, ..before }),
+                (Some(network), _) => Some(Target { network, first: at, last: at }),
+            };
+            self.0.extend(target.map(|target| ((scope.clone(), intent), target)));
+        }
+    }
+
+    /// Forgets the scopes that nobody asks for any more.
+    pub fn keep_scopes(&mut self, wanted: impl Fn(&Scope) -> bool) {
+        self.0.retain(|(scope, _), _| wanted(scope));
+    }
+
+    /// Whether two listings that were begun this far apart, and all between them, agree that an entry means this.
+    pub(super) fn agree(&self, scope: &Scope, intent: &Arc<Intent>, network: &Network, apart: Duration) -> bool {
+        let target = self.0.get(&(scope.clone(), Arc::clone(intent)));
+        target.is_some_and(|it| *it.network == *network && it.last.since(it.first) >= apart)
+    }
+}
