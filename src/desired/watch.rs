@@ -95,14 +95,15 @@ impl Watch {
 
     /// The same, but waits no longer than [`POLL`] for something to happen: for one who looks each time.
     pub async fn changed_or_due(&mut self) -> Nudge {
-        match tokio::time::timeout(POLL, self.events.recv()).await {
-            Ok(Some(())) => {}
-            // Without a watcher there are no events, and the poll remains.
-            Ok(None) => {
+        tokio::select! {
+            event = self.events.recv() => if event.is_none() {
+                // Without a watcher there are no events, and the poll remains.
                 tokio::time::sleep(POLL).await;
                 return Nudge::Due;
-            }
-            Err(_) => {
+            },
+            // What happened before they were set has made no event.
+            set = self.watches.are_set() => self.watches = Watches::Set(set),
+            () = tokio::time::sleep(POLL) => {
                 self.watch_again().await;
                 return Nudge::Due;
             }
@@ -128,10 +129,20 @@ impl Watch {
             other => other,
         };
         // Whoever waits for this may stop to do so at any time; the task stays where it is.
-        if let Watches::BeingSet(task) = &mut self.watches
-            && let Ok(joined) = tokio::time::timeout(TO_SET, task).await
+        if let Watches::BeingSet(_) = &self.watches
+            && let Ok(set) = tokio::time::timeout(TO_SET, self.watches.are_set()).await
         {
-            self.watches = Watches::Set(file::ended(joined).await);
+            self.watches = Watches::Set(set);
+        }
+    }
+}
+
+impl Watches {
+    /// Waits for those that are being set; for others there is nothing to wait for.
+    async fn are_set(&mut self) -> Set {
+        match self {
+            Self::BeingSet(task) => file::ended(task.await).await,
+            Self::None | Self::Set(_) => std::future::pending().await,
         }
     }
 }
