@@ -449,7 +449,7 @@ fn script(functions: usize) -> Outcome<()> {
     let rates = Rates { lambda: 1e4, get_function: None, iam: 1e4, ec2: 1e4 };
     runtime.block_on(async {
         let aws =
-            Aws::connect(&endpoint, HashMap::new(), Deadlines::default(), rates, Arc::new(Unobserved), clock).await;
+            Aws::connect(&endpoint, HashMap::new(), Deadlines::default(), rates, Arc::new(Unobserved), clock).await?;
         for when in ["the first time", "again, with nothing to do"] {
             served.door.forget_calls();
             for number in 0..functions {

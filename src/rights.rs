@@ -22,6 +22,13 @@ pub struct Policy {
     statement: Vec<Statement>,
 }
 
+impl Policy {
+    /// How many characters IAM counts of it.
+    pub fn size(&self) -> usize {
+        serde_json::to_string(self).map_or(0, |text| text.len())
+    }
+}
+
 /// A statement of a policy, which allows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -48,7 +55,7 @@ struct Place<'a> {
 }
 
 /// The policy of the role that the controller runs under: what it needs in the account of its own credentials, unless the
-/// settings state roles for all accounts, and to become those roles. `partition` is `aws`, `aws-cn` or `aws-us-gov`.
+/// settings state roles for all accounts, and to become those roles `partition` is one of [`crate::cloud::PARTITIONS`].
 pub fn of_controller(settings: &Settings, partition: &str) -> Policy {
     let (own, others): (Vec<_>, Vec<_>) = settings.accounts.iter().partition(|account| account.role.is_none());
     let mut statement = Vec::new();
@@ -57,13 +64,31 @@ pub fn of_controller(settings: &Settings, partition: &str) -> Policy {
         let account = own.first().filter(|_| own.len() == 1).map(|account| &account.id);
         statement = in_account(settings, Place { partition, account });
     }
-    let roles: BTreeSet<_> = others.iter().filter_map(|account| account.role.as_ref()).map(RoleArn::as_str).collect();
+    let roles: BTreeSet<_> = others.iter().filter_map(|account| account.role.as_ref()).collect();
     if !roles.is_empty() {
-        let resource = roles.into_iter().map(str::to_owned).collect();
-        let action = vec!["sts:AssumeRole".to_owned()];
-        statement.push(Statement { resource, ..allow("BecomeTheRolesOfOtherAccounts", action) });
+        statement.push(become_roles(&roles));
     }
     document(statement)
+}
+
+/// To become these roles. Many that have one name are written as one, in these accounts: each by itself takes more room than a
+/// policy has. A session whose credentials come from EKS Pod Identity hands its tags on, for which AWS wants a right as well.
+fn become_roles(roles: &BTreeSet<&RoleArn>) -> Statement {
+    let action = [ASSUME, TAG].map(str::to_owned).into();
+    let of_any_account = |role: &&RoleArn| {
+        let account = role.key().account.as_str();
+        role.as_str().replacen(account, "*", 1)
+    };
+    let names: BTreeSet<String> = roles.iter().map(of_any_account).collect();
+    let accounts = roles.iter().map(|role| role.key().account.to_string()).collect();
+    let (resource, condition) = match names.len() == 1 && roles.len() > ONE_BY_ONE {
+        true => (
+            names.into_iter().collect(),
+            BTreeMap::from([("StringEquals", BTreeMap::from([("aws:ResourceAccount", accounts)]))]),
+        ),
+        false => (roles.iter().map(|role| role.as_str().to_owned()).collect(), BTreeMap::new()),
+    };
+    Statement { resource, condition, ..allow("BecomeTheRolesOfOtherAccounts", action) }
 }
 
 /// The policy of the role that the controller assumes in one of the accounts.
@@ -74,12 +99,23 @@ pub fn of_account(settings: &Settings, account: &Account, partition: &str) -> Po
 /// The trust policy of that role: who may assume it, and what must be known for it.
 pub fn trust(account: &Account, controller: &RoleArn) -> Policy {
     let knows = |id: &String| BTreeMap::from([("sts:ExternalId", vec![id.clone()])]);
-    document(vec![Statement {
-        principal: BTreeMap::from([("AWS", controller.as_str().to_owned())]),
-        condition: account.external_id.iter().map(|id| ("StringEquals", knows(id))).collect(),
-        ..allow("TheControllerAlone", vec!["sts:AssumeRole".to_owned()])
-    }])
+    let by_it = |sid, action: &str| {
+        let principal = BTreeMap::from([("AWS", controller.as_str().to_owned())]);
+        Statement { principal, ..allow(sid, vec![action.to_owned()]) }
+    };
+    let condition = account.external_id.iter().map(|id| ("StringEquals", knows(id))).collect();
+    let assumed = Statement { condition, ..by_it("TheControllerAlone", ASSUME) };
+    document(vec![assumed, by_it("ItsSessionMayHaveTags", TAG)])
 }
+
+const ASSUME: &str = "sts:AssumeRole";
+const TAG: &str = "sts:TagSession";
+/// So many roles are written one by one.
+const ONE_BY_ONE: usize = 20;
+/// The most characters of all inline policies of a role; a policy of its own has fewer (IAM's quotas; blanks do not count).
+pub const INLINE: usize = 10_240;
+/// The most of a policy of its own.
+pub const MANAGED: usize = 6_144;
 
 /// What a right is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

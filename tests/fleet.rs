@@ -320,8 +320,13 @@ fn an_account_whose_role_is_refused_is_blocked_alone_with_the_reason() {
     let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let [own, other] = [&plan["functions"][0], &plan["functions"][1]];
     assert_eq!(own["state"], "pending", "{plan:#}");
-    assert_eq!((&other["state"], &other["reason"]), (&"unknown".into(), &"Credentials".into()), "{plan:#}");
-    assert!(other["message"].as_str().unwrap().contains("nobody"), "it names the role: {plan:#}");
+    assert_eq!((&other["state"], &other["reason"]), (&"unknown".into(), &"NotAssumed".into()), "{plan:#}");
+    let told = other["message"].as_str().unwrap();
+    assert!(told.contains("sts:AssumeRole answered AccessDenied"), "{plan:#}");
+    assert!(
+        told.contains("role/nobody") && !told.contains("ServiceError"),
+        "it names the role, in AWS's words: {plan:#}"
+    );
 }
 
 #[test]

@@ -100,6 +100,8 @@ fn across_accounts_the_controller_may_become_their_roles_and_they_trust_it_alone
         hub["BecomeTheRolesOfOtherAccounts"]["Resource"],
         json!(["arn:aws:iam::210987654321:role/lambda-vpc", "arn:aws:iam::333333333333:role/lambda-vpc"])
     );
+    // Under EKS Pod Identity the controller's own session has tags, and hands them on.
+    assert_eq!(hub["BecomeTheRolesOfOtherAccounts"]["Action"], json!(["sts:AssumeRole", "sts:TagSession"]));
     assert_eq!(hub["ReadRoles"]["Resource"], json!(["arn:aws:iam::123456789012:role/*"]));
     assert_eq!(hub["ReadFunctions"]["Action"], json!(["lambda:GetFunction", "lambda:ListAliases"]));
     let shop = statements(ACCOUNTS, &["--account", "shop"]);
@@ -113,9 +115,51 @@ fn across_accounts_the_controller_may_become_their_roles_and_they_trust_it_alone
             "Condition": { "StringEquals": { "sts:ExternalId": ["blue"] } }
         })
     );
+    assert_eq!(
+        trust["ItsSessionMayHaveTags"],
+        json!({
+            "Sid": "ItsSessionMayHaveTags", "Effect": "Allow", "Principal": { "AWS": HUB }, "Action": ["sts:TagSession"]
+        })
+    );
     let members = ACCOUNTS.replace("[[account]]\nname = 'hub'\nid = '123456789012'\n", "");
     let names: Vec<String> = statements(&members, &[]).into_keys().collect();
     assert_eq!(names, ["BecomeTheRolesOfOtherAccounts"], "all that it does, it does as somebody else");
+}
+
+#[test]
+fn roles_of_two_hundred_accounts_fit_into_one_policy_where_they_have_one_name() {
+    let accounts = |role: fn(usize) -> String| {
+        let account = |number: usize| {
+            let id = 100_000_000_000 + number;
+            format!("[[account]]\nid = '{id}'\nrole_arn = 'arn:aws:iam::{id}:role/{}'\n", role(number))
+        };
+        (0..200).map(account).collect::<String>()
+    };
+    let one_name = accounts(|_| "network/lambda-vpc-controller-member".to_owned());
+    let hub = &statements(&one_name, &[])["BecomeTheRolesOfOtherAccounts"];
+    assert_eq!(hub["Resource"], json!(["arn:aws:iam::*:role/network/lambda-vpc-controller-member"]));
+    let allowed = hub["Condition"]["StringEquals"]["aws:ResourceAccount"].as_array().unwrap();
+    assert_eq!((allowed.len(), &allowed[199]), (200, &json!("100000000199")), "in these accounts, and in no other");
+    assert!(hub.to_string().len() < rights::MANAGED);
+    let many_names = accounts(|number| format!("network/lambda-vpc-controller-member-{number}"));
+    let output = iam_policy(&many_names, &[]);
+    assert!(output.status.success());
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("IAM takes 10240 inline"), "{told}");
+}
+
+#[test]
+fn what_iam_takes_for_more_than_one_is_refused_in_the_settings() {
+    for wrong in [
+        "[[account]]\nid = '210987654321'\nrole_arn = 'arn:aws:iam::210987654321:role/lambda-*'\n",
+        "[[account]]\nid = '210987654321'\nrole_arn = 'arn:aws:iam::210987654321:role/lambda-vp?'\n",
+        "[guard]\nallowed_policies = ['service-role/AWSLambda*']\n",
+        "[guard]\nallowed_policies = ['arn:aws:iam::123456789012:policy/${aws:username}']\n",
+    ] {
+        let output = iam_policy(wrong, &[]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && told.contains("IAM takes them for more than one"), "{wrong}: {told}");
+    }
 }
 
 #[test]

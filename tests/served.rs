@@ -56,7 +56,7 @@ impl Served {
     pub(crate) async fn sdk_with(&self, access: HashMap<AccountId, Access>, deadlines: Deadlines, rates: Rates) -> Aws {
         let endpoint = Endpoint::Emulator { url: self.url.clone(), access_key: ACCESS_KEY.to_owned() };
         let clock = Clock::new(|| Time::from_system(SystemTime::now()));
-        Aws::connect(&endpoint, access, deadlines, rates, Arc::new(Unobserved), clock).await
+        Aws::connect(&endpoint, access, deadlines, rates, Arc::new(Unobserved), clock).await.unwrap()
     }
 
     /// Serves the demo's world.

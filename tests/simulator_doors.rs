@@ -79,8 +79,8 @@ impl Script<'_> {
         self.note("policies", cloud.list_attached_policies(&orders, None), "ok").await;
         self.note("policies of nobody", cloud.list_attached_policies(&nobody, None), "NotFound").await;
         let actions = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"];
-        self.note("simulate", cloud.simulate(&orders, &actions), "ok").await;
-        self.note("simulate nobody", cloud.simulate(&nobody, &actions), "NotFound").await;
+        self.note("simulate", cloud.simulate(&orders, &at.region, &actions), "ok").await;
+        self.note("simulate nobody", cloud.simulate(&nobody, &at.region, &actions), "NotFound").await;
     }
 
     async fn published(&mut self, at: &Scope) {

@@ -272,8 +272,10 @@ fn what_is_special_about_a_function_or_a_role_is_the_same_through_both_doors() {
             ("scoped-role", Simulated::Allowed),
         ] {
             let arn = RoleArn::parse(&format!("arn:aws:iam::123456789012:role/{role}")).unwrap();
-            let direct = served.door.simulate(&arn, &actions).await.unwrap();
-            assert_eq!((direct, sdk.simulate(&arn, &actions).await.unwrap()), (expected, expected), "{role}");
+            let region = at().region;
+            let direct = served.door.simulate(&arn, &region, &actions).await.unwrap();
+            let by_sdk = sdk.simulate(&arn, &region, &actions).await.unwrap();
+            assert_eq!((direct, by_sdk), (expected, expected), "{role}");
         }
     });
 }

@@ -250,6 +250,8 @@ fn a_probe_asks_the_daemon_of_its_settings_and_needs_no_good_ones_where_the_addr
     let probe = |arguments: &[&str], listen: Option<&str>| {
         let mut program = program();
         program.arg("probe").args(arguments).envs(listen.map(|listen| ("LAMBDA_VPC_LISTEN", listen)));
+        // A proxy is there for AWS, and would ask itself at 127.0.0.1. Nothing listens on port 9.
+        program.envs(["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].map(|name| (name, "http://127.0.0.1:9")));
         let output = program.output().unwrap();
         (output.status.code(), out(&output), String::from_utf8(output.stderr).unwrap())
     };

@@ -6,13 +6,14 @@
 mod answers;
 mod bounded;
 mod errors;
+mod trust;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::sts::AssumeRoleProvider;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{AppName, BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_sdk_ec2::types::Filter;
 use aws_sdk_iam::types::{EntityType, PolicyUsageType};
@@ -23,6 +24,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 
 use self::bounded::Bounded;
 use self::errors::{SdkFailure, convert, malformed};
+pub use self::trust::TrustError;
 use super::budget::{Family, Kind, Rates, Turns};
 use super::{
     Alias, CallObserver, Called, Changed, Class, CloudError, Function, Identity, Interface, Listed, Listing, Marker,
@@ -96,6 +98,8 @@ pub struct Aws {
     base: SdkConfig,
     access: HashMap<AccountId, Access>,
     clients: tokio::sync::Mutex<HashMap<(Option<AccountId>, Region), Clients>>,
+    /// What was made for the accounts that are reached through a role; each has one session for all its regions.
+    sessions: tokio::sync::Mutex<HashMap<AccountId, SdkConfig>>,
     turns: Turns,
     /// Whether functions are read by GetFunction.
     get_function: bool,
@@ -111,7 +115,8 @@ macro_rules! client {
 }
 
 impl Aws {
-    /// Connects: to AWS as the standard environment says, or to an emulator.
+    /// Connects: to AWS as the standard environment says, or to an emulator. An error where `AWS_CA_BUNDLE` names no file of
+    /// certificates.
     pub async fn connect(
         endpoint: &Endpoint,
         access: HashMap<AccountId, Access>,
@@ -119,12 +124,11 @@ impl Aws {
         rates: Rates,
         observer: Arc<dyn CallObserver>,
         clock: Clock,
-    ) -> Self {
+    ) -> Result<Self, TrustError> {
         let Deadlines { connection, answer } = deadlines;
         let timeouts = TimeoutConfig::builder().connect_timeout(connection).operation_timeout(answer).build();
-        let mut base = aws_config::defaults(BehaviorVersion::latest())
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts);
+        // Whoever finds credentials may try again; what the clients do is set where they are made.
+        let mut base = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
         if let Endpoint::Emulator { url, access_key } = endpoint {
             let credentials = Credentials::new(access_key, "emulated", None, None, "emulator");
             // Any region will do; without one the SDK would look for it in places that an emulator has not.
@@ -132,10 +136,20 @@ impl Aws {
             // A plain client: a proxy of the environment cannot reach an emulator on this machine.
             let client = aws_smithy_http_client::Builder::new().build_http();
             base = base.endpoint_url(url).credentials_provider(credentials).region(region).http_client(client);
+        } else {
+            trust::warn_of_proxied_credentials(|name| std::env::var(name).ok());
+            if let Some(client) = trust::client()? {
+                base = base.http_client(client);
+            }
         }
-        let base = base.load().await;
-        let (clients, turns) = (tokio::sync::Mutex::default(), Turns::new(rates, Arc::clone(&observer)));
-        Self { base, access, clients, turns, get_function: rates.get_function.is_some(), observer, clock }
+        let mut base = base.load().await;
+        if let (None, Ok(name)) = (base.app_name(), AppName::new(SESSION)) {
+            base = base.into_builder().app_name(name).build();
+        }
+        let (clients, sessions) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
+        let turns = Turns::new(rates, Arc::clone(&observer));
+        let get_function = rates.get_function.is_some();
+        Ok(Self { base, access, clients, sessions, turns, get_function, observer, clock })
     }
 
     /// The region of the environment, for entries that state none.
@@ -163,19 +177,32 @@ impl Aws {
 
     async fn config(&self, account: Option<&AccountId>, region: &Region) -> SdkConfig {
         let region = aws_config::Region::new(region.as_str().to_owned());
-        let config = self.base.to_builder().region(region.clone());
-        let Some(Access { role: Some(role), external_id }) = account.and_then(|account| self.access.get(account))
-        else {
-            return config.build();
+        let session = match account {
+            Some(account) => self.session(account, &region).await,
+            None => self.base.clone(),
         };
-        let provider = AssumeRoleProvider::builder(role.as_str()).session_name(SESSION).region(region);
+        session.into_builder().region(region).retry_config(RetryConfig::disabled()).build()
+    }
+
+    /// What an account is reached with. Its role is assumed in the first region that was asked for, one that the file names: a
+    /// network or an organisation may let no other be reached.
+    async fn session(&self, account: &AccountId, region: &aws_config::Region) -> SdkConfig {
+        let Some(Access { role: Some(role), external_id }) = self.access.get(account) else { return self.base.clone() };
+        let mut sessions = self.sessions.lock().await;
+        if let Some(made) = sessions.get(account) {
+            return made.clone();
+        }
+        let provider = AssumeRoleProvider::builder(role.as_str()).session_name(SESSION).region(region.clone());
         let provider = external_id.iter().fold(provider, |provider, id| provider.external_id(id));
         let provider = provider.configure(&self.base).build().await;
-        config
+        let session = self.base.to_builder();
+        let session = session
             .credentials_provider(aws_sdk_lambda::config::SharedCredentialsProvider::new(provider))
             // A cache of its own: the base's would hand out the base's identity.
             .identity_cache(aws_sdk_lambda::config::IdentityCache::lazy().build())
-            .build()
+            .build();
+        sessions.insert(account.clone(), session.clone());
+        session
     }
 
     async fn lambda(&self, at: &Scope) -> aws_sdk_lambda::Client {
@@ -343,19 +370,32 @@ impl Read for Aws {
         })
     }
 
-    fn simulate<'a>(&'a self, role: &'a RoleArn, actions: &'a [&'a str]) -> Reply<'a, Simulated> {
+    fn simulate<'a>(&'a self, role: &'a RoleArn, region: &'a Region, actions: &'a [&'a str]) -> Reply<'a, Simulated> {
         Box::pin(async move {
             let operation = Operation::SimulatePrincipalPolicy;
-            let names = actions.iter().map(|action| (*action).to_owned()).collect();
+            let names: Vec<String> = actions.iter().map(|action| (*action).to_owned()).collect();
+            // Without a resource all of them are meant, and a statement about those of one region does not allow that.
+            let (partition, account) = (role.partition(), &role.key().account);
+            let interfaces = format!("arn:{partition}:ec2:{region}:{account}:network-interface/*");
             let at = home_of(operation, role)?;
-            let request = self.iam(&at).await.simulate_principal_policy();
-            let request = request.policy_source_arn(role.as_str()).set_action_names(Some(names));
-            let answer = self.call(operation, &at, request.send()).await?;
-            let results = answer.evaluation_results();
-            if results.len() < actions.len() {
-                return Err(malformed(operation, "a result is missing"));
+            let iam = self.iam(&at).await;
+            let mut results = Vec::new();
+            let mut from = None;
+            // A page has at least one result, and there are as many as actions.
+            for _ in actions {
+                let request = iam.simulate_principal_policy().policy_source_arn(role.as_str());
+                let request = request.set_action_names(Some(names.clone())).resource_arns(&interfaces);
+                let answer = self.call(operation, &at, request.set_marker(from).send()).await?;
+                results.extend_from_slice(answer.evaluation_results());
+                from = answer.marker().filter(|_| answer.is_truncated()).map(str::to_owned);
+                if from.is_none() {
+                    break;
+                }
             }
-            Ok(answers::simulated(results))
+            match results.len() < actions.len() {
+                true => Err(malformed(operation, "a result is missing")),
+                false => Ok(answers::simulated(&results)),
+            }
         })
     }
 

@@ -18,6 +18,8 @@ pub enum Class {
     AccessDenied,
     /// There are no credentials, or they are not valid any more.
     Credentials,
+    /// The role through which the account is reached may not be assumed.
+    NotAssumed,
     /// No connection could be made, or it broke.
     Unreachable,
     /// No answer came within the deadline.
@@ -61,7 +63,7 @@ pub enum Class {
 impl Class {
     /// Whether the same call may well succeed a moment later: what passes by itself, and is no matter of credentials.
     pub fn passes_unchanged(self) -> bool {
-        self.passes() && self != Self::Credentials
+        self.passes() && !matches!(self, Self::Credentials | Self::NotAssumed)
     }
 
     /// Whether such an error is likely to pass by itself, whatever was asked.
@@ -69,6 +71,7 @@ impl Class {
         matches!(
             self,
             Self::Credentials
+                | Self::NotAssumed
                 | Self::Unreachable
                 | Self::Timeout
                 | Self::Throttled
@@ -119,6 +122,14 @@ impl CloudError {
     /// The right that the controller lacks, of an error of the class AccessDenied: what AWS names, or what was called.
     pub fn missing_right(&self) -> String {
         right_in_words(&self.text).unwrap_or_else(|| self.operation.to_string())
+    }
+
+    /// What AWS does not say of this answer, but whoever has met it knows.
+    pub fn hint(&self) -> Option<&'static str> {
+        // Other regions take the same credentials.
+        let not_enabled = "The security token included in the request is invalid";
+        let is_told = self.class == Class::Credentials && self.text.starts_with(not_enabled);
+        is_told.then_some("if other regions answer, this one may not be enabled for the account")
     }
 }
 
@@ -219,6 +230,8 @@ const LAMBDA: &[Row] = &[
     (&["ResourceConflictException"], "", Class::Busy),
     (&["PreconditionFailedException"], "", Class::StaleRevision),
     (&[], "The provided execution role does not have permissions", Class::RoleDenied),
+    // An older wording. Where it says "your request credentials" instead, EC2 has refused the caller.
+    (&["AccessDeniedException"], "your function execution role", Class::RoleDenied),
     (&[], "cannot be assumed by Lambda", Class::RoleNotAssumable),
     (&[], "throttled by EC2", Class::Ec2Throttled),
     (&[], "KMS key is invalid for CreateGrant", Class::KmsGrant),
@@ -279,7 +292,7 @@ pub fn classify_failure(code: &str) -> Class {
     match code {
         "InsufficientRolePermissions" => Class::RoleDenied,
         "EC2RequestLimitExceeded" => Class::Ec2Throttled,
-        "InternalError" | "InsufficientCapacity" => Class::Server,
+        "InternalError" | "InsufficientCapacity" | "DependencyError" => Class::Server,
         "SubnetOutOfIPAddresses" => Class::NoAddress,
         "EniLimitExceeded" => Class::InterfaceQuota,
         "InvalidSubnet" | "InvalidSecurityGroup" | "InvalidConfiguration" | "DisallowedByVpcEncryptionControl" => {

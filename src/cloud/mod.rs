@@ -50,8 +50,9 @@ pub trait Read: Send + Sync {
     /// The managed policies that are attached to a role (`iam:ListAttachedRolePolicies`).
     fn list_attached_policies<'a>(&'a self, role: &'a RoleArn, from: Option<Marker>) -> Reply<'a, Page<PolicyArn>>;
 
-    /// Whether a role may do all of these actions (`iam:SimulatePrincipalPolicy`).
-    fn simulate<'a>(&'a self, role: &'a RoleArn, actions: &'a [&'a str]) -> Reply<'a, Simulated>;
+    /// Whether a role may do all of these actions to the network interfaces of its account in a region
+    /// (`iam:SimulatePrincipalPolicy`).
+    fn simulate<'a>(&'a self, role: &'a RoleArn, region: &'a Region, actions: &'a [&'a str]) -> Reply<'a, Simulated>;
 
     /// These VPCs, as far as they exist (`ec2:DescribeVpcs` by filter).
     fn describe_vpcs<'a>(&'a self, at: &'a Scope, vpcs: &'a [VpcId], from: Option<Marker>) -> Reply<'a, Page<Vpc>>;

@@ -148,9 +148,9 @@ impl Read for Retrying {
         Box::pin(self.persist(asked, move |read| read.list_attached_policies(role, from.clone())))
     }
 
-    fn simulate<'a>(&'a self, role: &'a RoleArn, actions: &'a [&'a str]) -> Reply<'a, Simulated> {
+    fn simulate<'a>(&'a self, role: &'a RoleArn, region: &'a Region, actions: &'a [&'a str]) -> Reply<'a, Simulated> {
         let asked = of_account(Operation::SimulatePrincipalPolicy, &role.key().account);
-        Box::pin(self.persist(asked, move |read| read.simulate(role, actions)))
+        Box::pin(self.persist(asked, move |read| read.simulate(role, region, actions)))
     }
 
     fn describe_vpcs<'a>(&'a self, at: &'a Scope, vpcs: &'a [VpcId], from: Option<Marker>) -> Reply<'a, Page<Vpc>> {

@@ -282,12 +282,20 @@ pub struct Receipt {
     pub request_id: Option<String>,
 }
 
-/// The region in which a partition's IAM is signed.
+/// The partitions of AWS, and the region of each in which its IAM is signed: as the SDK's own rules for endpoints have it.
+pub const PARTITIONS: [(&str, &str); 8] = [
+    ("aws", "us-east-1"),
+    ("aws-cn", "cn-north-1"),
+    ("aws-us-gov", "us-gov-west-1"),
+    ("aws-eusc", "eusc-de-east-1"),
+    ("aws-iso", "us-iso-east-1"),
+    ("aws-iso-b", "us-isob-east-1"),
+    ("aws-iso-e", "eu-isoe-west-1"),
+    ("aws-iso-f", "us-isof-south-1"),
+];
+
+/// The region in which a partition's IAM is signed; none of a partition that this program does not know.
 pub fn iam_region(partition: &str) -> Option<Region> {
-    let region = match partition {
-        "aws-cn" => "cn-north-1",
-        "aws-us-gov" => "us-gov-west-1",
-        _ => "us-east-1",
-    };
+    let (_, region) = PARTITIONS.iter().find(|(name, _)| *name == partition)?;
     Region::parse(region).ok()
 }

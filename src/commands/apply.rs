@@ -18,7 +18,7 @@ use crate::plan::{Admitted, Answer, Change, GuardLimits, Line, Outcome, Plan, St
 use crate::settings::Settings;
 
 pub(super) async fn run(settings: Settings, args: &ApplyArgs) -> Result<ExitCode, Failure> {
-    let session = Session::begin(&settings, audit::of_apply(&settings)?).await;
+    let session = Session::begin(&settings, audit::of_apply(&settings)?).await?;
     let (mut controller, plan) = session.look(&settings).await?;
     let Some(desired) = controller.desired() else { return Ok(exit::ERROR) };
     print::out(&print::plan(&plan, desired, controller.facts(), &GuardLimits::of(&settings.guard)))?;

@@ -40,12 +40,13 @@ pub(super) async fn aws(
     endpoint: &Endpoint,
     observer: Arc<dyn CallObserver>,
     clock: Clock,
-) -> Arc<Aws> {
+) -> Result<Arc<Aws>, Failure> {
     let access = settings.accounts.iter().map(|account| {
         (account.id.clone(), Access { role: account.role.clone(), external_id: account.external_id.clone() })
     });
     let access: HashMap<_, _> = access.collect();
-    Arc::new(Aws::connect(endpoint, access, Deadlines::default(), settings.limits.rates, observer, clock).await)
+    let connected = Aws::connect(endpoint, access, Deadlines::default(), settings.limits.rates, observer, clock).await;
+    connected.map(Arc::new).map_err(|error| Failure::Other(error.to_string()))
 }
 
 /// The same connection, for reading: what fails is tried again.

@@ -8,7 +8,7 @@ use crate::rights;
 use crate::settings::{Account, Settings};
 
 pub(super) fn run(settings: &Settings, args: &IamPolicyArgs) -> Result<ExitCode, Failure> {
-    let partition = args.partition.name();
+    let partition = args.partition.as_str();
     let policy = match (&args.account, &args.trust) {
         (None, _) => rights::of_controller(settings, partition),
         (Some(name), None) => rights::of_account(settings, account(settings, name)?, partition),
@@ -24,6 +24,18 @@ pub(super) fn run(settings: &Settings, args: &IamPolicyArgs) -> Result<ExitCode,
         }
     };
     out_json(&policy)?;
+    let size = policy.size();
+    if size > rights::INLINE {
+        tracing::warn!(
+            "this policy has {size} characters; IAM takes {} inline: split it over several policies",
+            rights::INLINE
+        );
+    } else if size > rights::MANAGED {
+        tracing::warn!(
+            "this policy has {size} characters; IAM takes {} in a managed policy: make it an inline one",
+            rights::MANAGED
+        );
+    }
     Ok(exit::FINE)
 }
 

@@ -29,7 +29,7 @@ use crate::settings::Settings;
 pub(super) async fn run(settings: &Settings, args: &ImportArgs) -> Result<ExitCode, Failure> {
     let target = Target::of(&args.output)?;
     let clock = connect::clock();
-    let aws = connect::aws(settings, &Endpoint::Environment, Arc::new(Unobserved), clock.clone()).await;
+    let aws = connect::aws(settings, &Endpoint::Environment, Arc::new(Unobserved), clock.clone()).await?;
     let regions = regions(args, &aws);
     let Some(any) = regions.first() else {
         let none = "no region is known to look at: pass --region eu-west-1, or set AWS_REGION";

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::cloud::PARTITIONS;
 use crate::file::Unusable;
 use crate::names::{AccountId, FunctionName, NamePattern, Region, RoleArn, VpcId};
 use crate::plan::Limits;
@@ -253,27 +254,6 @@ struct ProbeArgs {
     listen: Option<SocketAddr>,
 }
 
-/// Where the accounts are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Partition {
-    /// The regions that are open to all.
-    Aws,
-    /// China.
-    AwsCn,
-    /// The government of the USA.
-    AwsUsGov,
-}
-
-impl Partition {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Aws => "aws",
-            Self::AwsCn => "aws-cn",
-            Self::AwsUsGov => "aws-us-gov",
-        }
-    }
-}
-
 #[derive(Debug, clap::Args)]
 struct IamPolicyArgs {
     /// The policy of the role that is assumed in this account of the settings, by its name or id, instead.
@@ -283,8 +263,8 @@ struct IamPolicyArgs {
     #[arg(long, value_name = "ARN", requires = "account", value_parser = RoleArn::parse)]
     trust: Option<RoleArn>,
     /// The partition of AWS that the accounts are in.
-    #[arg(long, value_name = "NAME", default_value = "aws")]
-    partition: Partition,
+    #[arg(long, value_name = "NAME", default_value = "aws", value_parser = PARTITIONS.map(|(name, _)| name))]
+    partition: String,
 }
 
 #[derive(Debug, clap::Args)]
@@ -480,4 +460,10 @@ impl Cli {
             exit::ERROR
         })
     }
+}
+
+/// Asks daemons, on this machine or near it: a proxy of the environment is for AWS, and would ask itself at 127.0.0.1.
+fn asking_daemons(deadline: Duration) -> ureq::Agent {
+    let config = ureq::Agent::config_builder().proxy(None).timeout_global(Some(deadline)).http_status_as_error(false);
+    config.build().into()
 }

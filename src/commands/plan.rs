@@ -20,7 +20,7 @@ use crate::settings::Settings;
 use crate::telemetry::LogJournal;
 
 pub(super) async fn run(settings: Settings, args: &PlanArgs) -> Result<ExitCode, Failure> {
-    let session = Session::begin(&settings, LogJournal::alone()).await;
+    let session = Session::begin(&settings, LogJournal::alone()).await?;
     let (controller, plan) = session.look(&settings).await?;
     let Some(desired) = controller.desired() else { return Ok(exit::ERROR) };
     match args.output {
@@ -50,10 +50,10 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) async fn begin(settings: &Settings, journal: LogJournal) -> Self {
+    pub(super) async fn begin(settings: &Settings, journal: LogJournal) -> Result<Self, Failure> {
         let (clock, reading) = (connect::clock(), Arc::new(Reading::begin()));
-        let aws = connect::aws(settings, &Endpoint::Environment, reading.clone(), clock.clone()).await;
-        Self { aws, clock, journal: Arc::new(journal), reading }
+        let aws = connect::aws(settings, &Endpoint::Environment, reading.clone(), clock.clone()).await?;
+        Ok(Self { aws, clock, journal: Arc::new(journal), reading })
     }
 
     /// Reads the file and sweeps, admitting no change; then says what would be changed.

@@ -11,8 +11,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 
 pub(super) fn run(listen: SocketAddr, health: Health) -> Result<ExitCode, Failure> {
     let url = format!("http://{}/{}", reached(listen), health.name());
-    let config = ureq::Agent::config_builder().timeout_global(Some(DEADLINE)).http_status_as_error(false);
-    let agent: ureq::Agent = config.build().into();
+    let agent = super::asking_daemons(DEADLINE);
     let gone = |error: ureq::Error| Failure::Other(format!("no daemon answers at {url}: {error}; pass --listen"));
     let mut response = agent.get(&url).call().map_err(gone)?;
     let said = response.body_mut().read_to_string().map_err(gone)?;

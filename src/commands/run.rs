@@ -113,7 +113,7 @@ pub(super) async fn daemon(
     let telemetry = Telemetry::new(settings.metrics.per_function, clock.clone());
     let telemetry =
         Arc::new(telemetry.map_err(|error| Failure::Other(format!("the metrics are wrong: {error}")))?.counting(log));
-    let aws = connect::aws(settings, endpoint, telemetry.clone(), clock.clone()).await;
+    let aws = connect::aws(settings, endpoint, telemetry.clone(), clock.clone()).await?;
     let read = connect::reading(&aws, &clock);
     let (desired, at) = watch::channel(connect::desired_at(settings));
     let traces = Arc::<Traces>::default();

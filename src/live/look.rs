@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::pages::all_pages;
 use super::{Asked, FunctionNeeds, RoleFacts, Seen, Simulate, Simulation};
 use crate::cloud::{Class, CloudError, Function, Operation, Read, Simulated};
-use crate::names::{FunctionKey, PolicyArn, RoleArn, RoleKey, Time};
+use crate::names::{FunctionKey, PolicyArn, Region, RoleArn, RoleKey, Time};
 
 /// A simulation's answer is used again for this long.
 const SIMULATION_AGE: Duration = Duration::from_secs(60 * 60);
@@ -43,7 +43,7 @@ pub async fn look(cloud: &dyn Read, key: &FunctionKey, needs: Option<&RoleNeeds>
         (Seen::Present(function), Some(needs)) => {
             let role = &function.role;
             let before = needs.before.as_ref().filter(|(key, _)| key == role.key()).map(|(_, facts)| facts);
-            Some((role.key().clone(), read_role(cloud, role, &needs.function, before, now).await))
+            Some((role.key().clone(), read_role(cloud, (role, &key.scope.region), &needs.function, before, now).await))
         }
         _ => None,
     };
@@ -65,7 +65,7 @@ pub(super) fn seen<T>(answer: Result<T, CloudError>) -> Seen<T> {
 /// not make is as good as one that cannot tell: Lambda's own refusal decides then.
 async fn read_role(
     cloud: &dyn Read,
-    role: &RoleArn,
+    (role, region): (&RoleArn, &Region),
     needs: &FunctionNeeds,
     before: Option<&RoleFacts>,
     now: Time,
@@ -73,7 +73,7 @@ async fn read_role(
     match attached_policies(cloud, role).await {
         Ok(attached) => {
             let facts = RoleFacts { attached, asked: Asked::All, simulation: None, at: now };
-            simulate_where_needed(cloud, role, needs, before, facts).await
+            simulate_where_needed(cloud, (role, region), needs, before, facts).await
         }
         Err(error) => seen(Err(error)),
     }
@@ -83,7 +83,7 @@ async fn read_role(
 /// hour, as long as nothing is seen to have changed.
 pub(super) async fn simulate_where_needed(
     cloud: &dyn Read,
-    role: &RoleArn,
+    (role, region): (&RoleArn, &Region),
     needs: &FunctionNeeds,
     before: Option<&RoleFacts>,
     facts: RoleFacts,
@@ -99,7 +99,7 @@ pub(super) async fn simulate_where_needed(
     if !wanted || remembered.is_some() {
         return Seen::Present(RoleFacts { simulation: remembered, ..facts });
     }
-    let said = match cloud.simulate(role, INTERFACE_ACTIONS).await {
+    let said = match cloud.simulate(role, region, INTERFACE_ACTIONS).await {
         Ok(said) => Some(said),
         // Asking which roles have a policy does not tell that one is not there at all.
         Err(error) if error.class == Class::NotFound => return Seen::Absent,

@@ -41,7 +41,8 @@ pub(super) async fn roles(
             let facts = match holders.of(&role, &need) {
                 Ok(attached) => {
                     let facts = RoleFacts { attached, asked: holders.asked.clone(), simulation: None, at: now };
-                    simulate_where_needed(cloud, &role, &need, needs.roles.get(role.key()), facts).await
+                    simulate_where_needed(cloud, (&role, &scope.region), &need, needs.roles.get(role.key()), facts)
+                        .await
                 }
                 Err(fault) => Seen::Unknown(fault),
             };

@@ -74,6 +74,7 @@ reasons! {
     WrongAccount, Unknown, Denied, "The credentials belong to another account; give the controller those of the account that the file names, or correct the id.";
     AccessDenied, Unknown, Denied, "The controller's own rights do not suffice; allow it the action that is named.";
     Credentials, Unknown, Denied, "There are no valid AWS credentials; check the environment, the profile or the role of the controller.";
+    NotAssumed, Unknown, Denied, "The role through which this account is reached may not be assumed; its trust policy has to name who asks, with the external id if it wants one, and the policy of who asks has to allow it.";
     Unreachable, Unknown, Server, "AWS cannot be reached; check network, DNS, proxy and AWS_ENDPOINT_URL.";
     Timeout, Unknown, Server, "AWS did not answer in time; the controller tries again.";
     Throttled, Unknown, Throttled, "AWS limits the rate of requests; the controller slows down and tries again.";
@@ -145,7 +146,7 @@ impl Reason {
 
     /// Whether this is a matter of the whole account and region, and no fault of a single function.
     pub fn of_scope(self) -> bool {
-        matches!(self, Self::Credentials | Self::Unreachable | Self::WrongAccount)
+        matches!(self, Self::Credentials | Self::NotAssumed | Self::Unreachable | Self::WrongAccount)
     }
 }
 
@@ -258,6 +259,7 @@ impl Why {
         let reason = match error.class {
             Class::AccessDenied => Reason::AccessDenied,
             Class::Credentials => Reason::Credentials,
+            Class::NotAssumed => Reason::NotAssumed,
             Class::Unreachable => Reason::Unreachable,
             Class::Timeout => Reason::Timeout,
             Class::Throttled => Reason::Throttled,
@@ -280,7 +282,7 @@ impl Why {
         };
         match error.class {
             Class::AccessDenied => Self::new(reason, format!("{}; {error}", error.missing_right())),
-            _ => Self::new(reason, error.to_string()),
+            _ => Self::new(reason, error.hint().map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}"))),
         }
     }
 

@@ -147,7 +147,7 @@ pub(super) fn into(settings: &mut Settings, reader: &mut Reader<'_>) {
     if let Some(raw) = reader.get(&raw.guard) {
         let guard = &mut settings.guard;
         set(&mut guard.allow_detach, reader.get(&raw.allow_detach).copied());
-        set(&mut guard.allowed_policies, reader.list(&raw.allowed_policies, PolicyName::parse));
+        set(&mut guard.allowed_policies, reader.list(&raw.allowed_policies, exact(PolicyName::parse)));
         guard.allowed_vpcs = reader.list(&raw.allowed_vpcs, VpcId::parse);
         set(&mut guard.max_changes, reader.get(&raw.max_changes).copied());
         set(&mut guard.max_change_percent, reader.parse(&raw.max_change_percent, percent));
@@ -169,7 +169,7 @@ pub(super) fn into(settings: &mut Settings, reader: &mut Reader<'_>) {
 fn account(field: &Field<RawAccount>, into: &mut Vec<Account>, reader: &mut Reader<'_>) {
     let Some(raw) = field.get(reader) else { return };
     let id = reader.parse(&raw.id, AccountId::parse);
-    let role = reader.parse(&raw.role_arn, RoleArn::parse);
+    let role = reader.parse(&raw.role_arn, exact(RoleArn::parse));
     let name = reader.parse(&raw.name, not_empty);
     let external_id = reader.parse(&raw.external_id, not_empty);
     if raw.id.is_none() {
@@ -207,6 +207,18 @@ fn rates(raw: &RawLimits, into: &mut Rates, reader: &mut Reader<'_>) {
 fn set<T>(into: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *into = value;
+    }
+}
+
+/// Parses what stands in a printed policy, where wildcards and variables would widen it.
+fn exact<T>(parse: impl Fn(&str) -> Result<T, NameError>) -> impl Fn(&str) -> Result<T, NameError> {
+    move |text| match text.contains(['*', '?', '$']) {
+        true => Err(NameError {
+            expected: "the ARN or name of one thing",
+            given: text.to_owned(),
+            rule: "it must have no `*`, `?` or `$`: IAM takes them for more than one",
+        }),
+        false => parse(text),
     }
 }
 

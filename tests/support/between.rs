@@ -61,8 +61,8 @@ impl Read for Between {
         self.door.list_attached_policies(role, from)
     }
 
-    fn simulate<'a>(&'a self, role: &'a RoleArn, actions: &'a [&'a str]) -> Reply<'a, Simulated> {
-        self.door.simulate(role, actions)
+    fn simulate<'a>(&'a self, role: &'a RoleArn, region: &'a Region, actions: &'a [&'a str]) -> Reply<'a, Simulated> {
+        self.door.simulate(role, region, actions)
     }
 
     fn describe_vpcs<'a>(&'a self, at: &'a Scope, vpcs: &'a [VpcId], from: Option<Marker>) -> Reply<'a, Page<Vpc>> {

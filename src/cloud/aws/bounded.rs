@@ -70,8 +70,8 @@ mod tests {
         let account = AccountId::parse("123456789012").unwrap();
         let endpoint = Endpoint::Emulator { url, access_key: account.to_string() };
         let clock = Clock::new(|| Time(0));
-        let aws =
-            Aws::connect(&endpoint, HashMap::new(), deadlines, Rates::default(), Arc::new(Unobserved), clock).await;
+        let rates = Rates::default();
+        let aws = Aws::connect(&endpoint, HashMap::new(), deadlines, rates, Arc::new(Unobserved), clock).await.unwrap();
         let scope = Scope { account, region: Region::parse("eu-west-1").unwrap() };
         let error = aws.list_functions(&scope, Listing::Latest, None).await.unwrap_err();
         assert_eq!(error.class, Class::Malformed, "{error}");

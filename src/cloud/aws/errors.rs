@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_lambda::operation::RequestId as _;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::cloud::error::NO_CODE;
-use crate::cloud::{Class, CloudError, Operation};
+use crate::cloud::error::{NO_CODE, classify};
+use crate::cloud::{Class, CloudError, Operation, Service};
 
 /// The longest time that is waited for at AWS's request.
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
@@ -53,12 +54,21 @@ pub(super) fn convert<E: SdkFailure>(operation: Operation, error: Sdk<E>) -> Clo
         SdkError::DispatchFailure(failure) if failure.is_timeout() => {
             CloudError::local(operation, Class::Timeout, "Timeout", &innermost(&error))
         }
-        _ if chain(&error).any(|error| error.is::<CredentialsError>()) => {
-            CloudError::local(operation, Class::Credentials, "NoCredentials", &innermost(&error))
-        }
+        _ if chain(&error).any(|error| error.is::<CredentialsError>()) => match chain(&error).find_map(not_assumed) {
+            Some(text) => CloudError::local(operation, Class::NotAssumed, "AssumeRoleDenied", &text),
+            None => CloudError::local(operation, Class::Credentials, "NoCredentials", &innermost(&error)),
+        },
         SdkError::ConstructionFailure(_) => CloudError::local(operation, Class::Invalid, "NotSent", &innermost(&error)),
         _ => CloudError::local(operation, Class::Unreachable, "Unreachable", &innermost(&error)),
     }
+}
+
+/// What STS says where a role may not be assumed: who asked, and for what.
+fn not_assumed(error: &(dyn Error + 'static)) -> Option<String> {
+    let SdkError::ServiceError(context) = error.downcast_ref::<Sdk<AssumeRoleError>>()? else { return None };
+    let (code, text) = (context.err().code()?, context.err().message().unwrap_or("(no text)"));
+    (classify(Service::Sts, context.raw().status().as_u16(), code, text) == Class::AccessDenied)
+        .then(|| format!("sts:AssumeRole answered {code}: {text}"))
 }
 
 /// `Retry-After` in seconds, as Lambda sends it with a 429. What asks for more than an hour is taken for an hour: the

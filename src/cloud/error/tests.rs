@@ -114,6 +114,13 @@ fn other_answers_of_lambda() {
              DescribeSecurityGroups for sg-1. EC2 Error Code: UnauthorizedOperation.",
             Class::AccessDenied,
         ),
+        (
+            403,
+            "AccessDeniedException",
+            "Your access has been denied by EC2, please make sure your function execution role have permission to \
+             CreateNetworkInterface. EC2 Error Code: UnauthorizedOperation.",
+            Class::RoleDenied,
+        ),
         (404, "ResourceNotFoundException", "Function not found: arn:aws:lambda:x", Class::NotFound),
         (404, "CodeSigningConfigNotFoundException", "x", Class::Invalid),
         (400, "InvalidCodeSignatureException", "x", Class::Invalid),

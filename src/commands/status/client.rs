@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::commands::Failure;
+use crate::commands::{Failure, asking_daemons};
 use crate::http::answer::{Functions, Problem};
 use crate::text::shown;
 
@@ -26,8 +26,7 @@ impl Client {
             let text = format!("{url} is no address of a daemon: it begins with http://, like http://127.0.0.1:9464");
             return Err(Failure::Other(text));
         }
-        let config = ureq::Agent::config_builder().timeout_global(Some(DEADLINE)).http_status_as_error(false);
-        Ok(Self { agent: config.build().into(), url })
+        Ok(Self { agent: asking_daemons(DEADLINE), url })
     }
 
     /// The answer at a path. An error says what the daemon said, or that there is none.

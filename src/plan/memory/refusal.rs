@@ -43,7 +43,7 @@ pub(in crate::plan) fn waits_for_iam(class: Class) -> bool {
 pub(super) fn refusal(why: Why, now: Time) -> Option<Refusal> {
     let cool_down = match why.reason.pace() {
         // A matter of the whole scope: with new ones every function goes on.
-        _ if why.reason == Reason::Credentials => return None,
+        _ if matches!(why.reason, Reason::Credentials | Reason::NotAssumed) => return None,
         _ if why.reason == Reason::RuntimeRetired => DAY,
         Pace::Invalid => COOL_DOWN,
         Pace::Quota | Pace::Denied => SHORT_COOL_DOWN,

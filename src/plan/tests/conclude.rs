@@ -3,10 +3,11 @@
 use super::*;
 use crate::cloud::Simulated;
 
-const CLASSES: [Class; 22] = [
+const CLASSES: [Class; 23] = [
     Class::NotFound,
     Class::AccessDenied,
     Class::Credentials,
+    Class::NotAssumed,
     Class::Unreachable,
     Class::Timeout,
     Class::Throttled,
@@ -35,6 +36,7 @@ fn expected(class: Class) -> [&'static str; 2] {
         Class::NotFound => ["blocked RoleNotFound", "blocked FunctionNotFound"],
         Class::AccessDenied => ["blocked AccessDenied"; 2],
         Class::Credentials => ["retry Credentials"; 2],
+        Class::NotAssumed => ["retry NotAssumed"; 2],
         Class::Unreachable => ["retry Unreachable"; 2],
         Class::Timeout => ["retry Timeout"; 2],
         Class::Throttled => ["retry Throttled"; 2],
@@ -77,7 +79,12 @@ fn nothing_that_passes_by_itself_is_a_matter_for_people() {
             let blocked = matches!(outcome, Outcome::Blocked { .. });
             let shown = matches!(outcome.state(), State::Blocked | State::Excluded);
             // New credentials come by themselves where they are made to; where not, somebody has to see to them.
-            assert_eq!(shown, blocked || class == Class::Credentials, "{class:?} to {}", step.name());
+            assert_eq!(
+                shown,
+                blocked || matches!(class, Class::Credentials | Class::NotAssumed),
+                "{class:?} to {}",
+                step.name()
+            );
             assert_ne!(outcome.state(), State::Unknown, "{class:?} to {}: the function is known", step.name());
             // An outcome that is tried again soon is not held back by what is remembered of it.
             if !blocked {

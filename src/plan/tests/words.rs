@@ -30,7 +30,7 @@ fn a_reason_is_told_with_its_particulars_behind_its_sentence() {
 #[test]
 fn what_a_whole_scope_suffers_from_are_credentials_and_connection() {
     let of_scope: Vec<&Reason> = Reason::ALL.iter().filter(|reason| reason.of_scope()).collect();
-    assert_eq!(of_scope, [&Reason::WrongAccount, &Reason::Credentials, &Reason::Unreachable]);
+    assert_eq!(of_scope, [&Reason::WrongAccount, &Reason::Credentials, &Reason::NotAssumed, &Reason::Unreachable]);
 }
 
 #[test]

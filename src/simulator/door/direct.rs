@@ -180,7 +180,7 @@ impl Read for Door {
         })
     }
 
-    fn simulate<'a>(&'a self, role: &'a RoleArn, actions: &'a [&'a str]) -> Reply<'a, Simulated> {
+    fn simulate<'a>(&'a self, role: &'a RoleArn, _region: &'a Region, actions: &'a [&'a str]) -> Reply<'a, Simulated> {
         Box::pin(async move {
             let actions: Vec<String> = actions.iter().map(ToString::to_string).collect();
             let account = &role.key().account;
