@@ -11,7 +11,7 @@ use rustls_pki_types::pem::PemObject as _;
 
 use crate::text::shown_within;
 
-/// The variable that AWS's own tools take a file of certificates from, instead of the machine's.
+/// The variable that AWS's own tools take a file of certificates from.
 const BUNDLE: &str = "AWS_CA_BUNDLE";
 
 /// Why nobody can be trusted.
@@ -22,7 +22,8 @@ pub struct TrustError {
     why: String,
 }
 
-/// A client that trusts the certificates of the environment's file; none where it names no file.
+/// A client that trusts the certificates of the environment's file, and what the machine trusts (`SSL_CERT_FILE`, or its own
+/// store); none where it names no file.
 pub(super) fn client() -> Result<Option<SharedHttpClient>, TrustError> {
     let Some(path) = std::env::var_os(BUNDLE).filter(|path| !path.is_empty()).map(PathBuf::from) else {
         return Ok(None);
@@ -30,7 +31,7 @@ pub(super) fn client() -> Result<Option<SharedHttpClient>, TrustError> {
     let wrong = |why: String| TrustError { path: path.clone(), why };
     let text = std::fs::read(&path).map_err(|error| wrong(format!("which cannot be read ({error})")))?;
     certificates(&text).map_err(wrong)?;
-    let store = TrustStore::empty().with_pem_certificate(text);
+    let store = TrustStore::default().with_pem_certificate(text);
     let context = TlsContext::builder().with_trust_store(store).build();
     let context = context.map_err(|error| wrong(format!("which cannot be used ({error})")))?;
     let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(context);
