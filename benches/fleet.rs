@@ -313,7 +313,9 @@ fn rollout(functions: usize) -> Outcome<()> {
     let figure = format!("{:.0} s, {:.2} calls a function in all", took.as_secs_f64(), all as f64 / functions as f64);
     row(&format!("first rollout of {functions}: until the last update is accepted"), &figure, "");
     let (calls, _) = seconds.last().copied().unwrap_or_default();
-    let least = IAM + (calls as f64 - FULL_RATE) / FULL_RATE;
+    // Before anything can be attached, IAM is asked about each role, at the rate that the settings grant by default.
+    let (asked, at_once) = (served.calls(&["SimulatePrincipalPolicy"]) as f64, Rates::default().iam);
+    let least = (asked - at_once) / at_once + IAM + (calls as f64 - FULL_RATE) / FULL_RATE;
     let figure = format!("{:.2} x of {least:.0} s", took.as_secs_f64() / least);
     row(
         &format!("first rollout of {functions}: its time, beside what IAM and its calls must take"),

@@ -210,8 +210,12 @@ pub struct Subnet {
     pub available: bool,
     /// How many IPv4 addresses are free.
     pub free_addresses: u32,
+    /// Whether it has an IPv4 range: one that is IPv6-native has none.
+    pub ipv4: bool,
     /// Whether it has an IPv6 range, as all subnets need when IPv6 is allowed.
     pub ipv6: bool,
+    /// Whether it is on an Outpost, and so in somebody's own building.
+    pub outpost: bool,
 }
 
 /// A route table, reduced to which subnets it serves and whether it leads to the internet.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::reason::{Reason, Why};
-use crate::cloud::SecurityGroup;
+use crate::cloud::{SecurityGroup, Subnet};
 use crate::desired::{Intent, Pick};
 use crate::live::{SubnetFacts, VpcFacts};
 use crate::names::{AccountId, Network, Pair, Scope, SecurityGroupId, SubnetId};
@@ -110,7 +110,7 @@ fn bind_own(intent: &Intent, facts: &VpcFacts) -> Result<Bound, Why> {
 
 fn subnets<'a>(intent: &Intent, facts: &'a VpcFacts, warnings: &mut Vec<String>) -> Result<Vec<&'a SubnetFacts>, Why> {
     let available = facts.subnets.iter().filter(|subnet| subnet.subnet.available);
-    let (lost, usable): (Vec<&SubnetFacts>, Vec<&SubnetFacts>) = available.partition(|subnet| refused(subnet));
+    let (lost, usable): (Vec<&SubnetFacts>, Vec<&SubnetFacts>) = available.partition(|subnet| unfit(subnet).is_some());
     let picked: Vec<&SubnetFacts> = match &intent.subnets {
         Pick::Default => {
             let private: Vec<&SubnetFacts> = usable.iter().copied().filter(|subnet| !subnet.public).collect();
@@ -128,7 +128,7 @@ fn subnets<'a>(intent: &Intent, facts: &'a VpcFacts, warnings: &mut Vec<String>)
                 Some(subnet) if !subnet.subnet.available => {
                     Err(Why::new(Reason::SubnetNotFound, format!("{id} is not available")))
                 }
-                Some(subnet) => in_usable_zone(subnet),
+                Some(subnet) => fit(subnet),
                 None => Err(Why::new(Reason::SubnetNotFound, format!("{} has no subnet {id}", intent.vpc))),
             }
         })?,
@@ -143,7 +143,7 @@ fn subnets<'a>(intent: &Intent, facts: &'a VpcFacts, warnings: &mut Vec<String>)
                 let ids: Vec<&str> = named.keys().map(|id| id.as_str()).collect();
                 warnings.push(format!("{} are all named {name}: {first} is used; name ids or tags", ids.join(", ")));
             }
-            in_usable_zone(subnet)
+            fit(subnet)
         })?,
         Pick::Tags(tags) => {
             let tagged = |subnet: &&SubnetFacts| tags.iter().all(|(k, v)| subnet.subnet.tags.get(k) == Some(v));
@@ -152,7 +152,9 @@ fn subnets<'a>(intent: &Intent, facts: &'a VpcFacts, warnings: &mut Vec<String>)
         }
     };
     if picked.is_empty() {
-        return Err(Why::new(Reason::NoUsableSubnet, format!("{}: {}", intent.vpc, in_words(&intent.subnets))));
+        let left_out: String = warnings.iter().map(|warning| format!("; {warning}")).collect();
+        let detail = format!("{}: {}{left_out}", intent.vpc, in_words(&intent.subnets));
+        return Err(Why::new(Reason::NoUsableSubnet, detail));
     }
     if !matches!(intent.subnets, Pick::Default)
         && let Some(public) = picked.iter().find(|subnet| subnet.public)
@@ -163,23 +165,45 @@ fn subnets<'a>(intent: &Intent, facts: &'a VpcFacts, warnings: &mut Vec<String>)
     Ok(picked)
 }
 
-/// Subnets that were not named by anybody, and are in a zone that Lambda refuses.
+/// Subnets that were not named by anybody, and that Lambda does not take.
 fn leave_out<'a>(lost: impl Iterator<Item = &'a &'a SubnetFacts>, warnings: &mut Vec<String>) {
-    for SubnetFacts { subnet, .. } in lost {
-        let (id, zone) = (&subnet.id, &subnet.zone);
-        warnings.push(format!("{id} is left out: Lambda does not work in the availability zone {zone}"));
+    for lost in lost {
+        if let Some((_, why)) = unfit(lost) {
+            warnings.push(format!("{} is left out: {why}", lost.subnet.id));
+        }
     }
 }
 
-fn in_usable_zone(subnet: &SubnetFacts) -> Result<&SubnetFacts, Why> {
-    match refused(subnet) {
-        true => Err(Why::new(Reason::ZoneRefused, format!("{} is in {}", subnet.subnet.id, subnet.subnet.zone))),
-        false => Ok(subnet),
-    }
+fn fit(subnet: &SubnetFacts) -> Result<&SubnetFacts, Why> {
+    let why = |(reason, why)| Why::new(reason, format!("{}: {why}", subnet.subnet.id));
+    unfit(subnet).map(why).map_or(Ok(subnet), Err)
 }
 
-fn refused(subnet: &SubnetFacts) -> bool {
-    REFUSED_ZONES.contains(&subnet.subnet.zone.as_str())
+/// Why Lambda does not take a subnet. It makes its interfaces in the availability zones of a region, and each has an IPv4 address.
+fn unfit(SubnetFacts { subnet, .. }: &SubnetFacts) -> Option<(Reason, String)> {
+    let zone = subnet.zone.as_str();
+    if REFUSED_ZONES.contains(&zone) {
+        return Some((Reason::ZoneRefused, format!("Lambda does not work in the availability zone {zone}")));
+    }
+    if is_at_the_edge(zone) {
+        let why = format!("Lambda does not work in Local and Wavelength Zones, of which {zone} is one");
+        return Some((Reason::ZoneRefused, why));
+    }
+    if subnet.outpost {
+        return Some((Reason::SubnetUnfit, "it is on an Outpost".to_owned()));
+    }
+    (!subnet.ipv4).then(|| (Reason::SubnetUnfit, "it is IPv6-only, and a function needs an IPv4 address".to_owned()))
+}
+
+/// Whether a zone, by its id, is a Local Zone (`euw1-dub1-az1`) or a Wavelength Zone (`euw1-wl1-dub-wlz1`). The id of an
+/// availability zone has two parts (`euw1-az1`).
+fn is_at_the_edge(zone: &str) -> bool {
+    let parts: Vec<&str> = zone.split('-').collect();
+    let numbered = |prefix: &str| {
+        let number = parts.last().and_then(|last| last.strip_prefix(prefix));
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|it| it.is_ascii_digit()))
+    };
+    numbered("wlz") || (parts.len() > 2 && numbered("az"))
 }
 
 fn security_groups<'a>(

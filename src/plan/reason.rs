@@ -100,6 +100,7 @@ reasons! {
     SecurityGroupNotFound, Blocked, Invalid, "A security group that the file asks for is not in this VPC; correct the entry.";
     TooManySecurityGroups, Blocked, Invalid, "Lambda takes at most 5 security groups; name fewer.";
     ZoneRefused, Blocked, Invalid, "Lambda does not work in the availability zone of this subnet; name subnets in other zones.";
+    SubnetUnfit, Blocked, Invalid, "Lambda does not take a subnet of this kind; name other ones.";
     NoFreeAddress, Blocked, Quota, "A subnet has no free address for the network interface that Lambda would have to make; free some, or name other subnets.";
     DedicatedTenancy, Blocked, Invalid, "Lambda cannot use a VPC with dedicated tenancy; choose another VPC.";
     NotDualStack, Blocked, Invalid, "ipv6 = true needs an IPv6 range in every subnet; leave it out, or name dual-stack subnets.";
@@ -135,6 +136,7 @@ impl Reason {
                 | Self::SecurityGroupNotFound
                 | Self::TooManySecurityGroups
                 | Self::ZoneRefused
+                | Self::SubnetUnfit
                 | Self::NoFreeAddress
                 | Self::DedicatedTenancy
                 | Self::NotDualStack

@@ -199,8 +199,17 @@ pub(super) fn subnet(operation: Operation, from: &ec2::Subnet) -> Result<Subnet,
         zone: from.availability_zone_id().or(from.availability_zone()).unwrap_or_default().to_owned(),
         available: from.state().is_some_and(|state| state.as_str() == "available"),
         free_addresses: from.available_ip_address_count().and_then(|count| count.try_into().ok()).unwrap_or_default(),
-        ipv6: !from.ipv6_cidr_block_association_set().is_empty(),
+        ipv4: !from.ipv6_native().unwrap_or_default(),
+        ipv6: from.ipv6_cidr_block_association_set().iter().any(is_associated),
+        outpost: from.outpost_arn().is_some_and(|arn| !arn.is_empty()),
     })
+}
+
+/// EC2 goes on to show a range that was taken off, for a while.
+fn is_associated(range: &ec2::SubnetIpv6CidrBlockAssociation) -> bool {
+    use ec2::SubnetCidrBlockStateCode as Code;
+    let state = range.ipv6_cidr_block_state().and_then(|state| state.state());
+    !matches!(state, Some(Code::Disassociated | Code::Disassociating | Code::Failed))
 }
 
 pub(super) fn route_table(operation: Operation, from: &ec2::RouteTable) -> Result<RouteTable, CloudError> {
@@ -307,6 +316,28 @@ mod tests {
         let empty = lambda::VpcConfigResponse::builder().vpc_id("").ipv6_allowed_for_dual_stack(false).build();
         assert_eq!(network(operation, None).unwrap(), Network::none());
         assert_eq!(network(operation, Some(&empty)).unwrap(), Network::none());
+    }
+
+    #[test]
+    fn of_a_subnet_it_is_known_what_keeps_lambda_out() {
+        use ec2::SubnetCidrBlockStateCode as Code;
+        let range = |code: Code| {
+            let state = ec2::SubnetCidrBlockState::builder().state(code).build();
+            ec2::SubnetIpv6CidrBlockAssociation::builder().ipv6_cidr_block_state(state).build()
+        };
+        let plain = || ec2::Subnet::builder().subnet_id("subnet-1").vpc_id("vpc-1");
+        let taken_off = || plain().ipv6_cidr_block_association_set(range(Code::Disassociated));
+        let outpost = "arn:aws:outposts:eu-west-1:123456789012:outpost/op-1";
+        for (from, expected) in [
+            (plain(), (true, false, false)),
+            (taken_off(), (true, false, false)),
+            (taken_off().ipv6_cidr_block_association_set(range(Code::Associated)), (true, true, false)),
+            (plain().ipv6_native(true).ipv6_cidr_block_association_set(range(Code::Associated)), (false, true, false)),
+            (plain().outpost_arn(outpost), (true, false, true)),
+        ] {
+            let subnet = subnet(Operation::DescribeSubnets, &from.build()).unwrap();
+            assert_eq!((subnet.ipv4, subnet.ipv6, subnet.outpost), expected);
+        }
     }
 
     #[test]

@@ -205,6 +205,30 @@ fn subnets_in_a_zone_that_lambda_refuses_are_left_out_unless_they_were_named() {
 }
 
 #[test]
+fn subnets_that_lambda_does_not_take_are_left_out_unless_they_were_named() {
+    let zone = |zone: &'static str| move |subnet: &mut Subnet| subnet.zone = zone.to_owned();
+    let wavelength = zone("euw1-wl1-dub-wlz1");
+    let kinds: [(&dyn Fn(&mut Subnet), &str, &str); 4] = [
+        (&zone("euw1-dub1-az1"), "ZoneRefused", "euw1-dub1-az1"),
+        (&wavelength, "ZoneRefused", "Wavelength"),
+        (&|subnet| subnet.outpost = true, "SubnetUnfit", "on an Outpost"),
+        (&|subnet| (subnet.ipv4, subnet.ipv6, subnet.free_addresses) = (false, true, 0), "SubnetUnfit", "IPv6-only"),
+    ];
+    for (change, reason, words) in kinds {
+        let with = |vpc: &mut VpcFacts| change(&mut vpc.subnets[0].subnet);
+        let warnings = &[words, "one availability zone"];
+        check("", with, "subnet-b/sg-default", warnings);
+        check("subnets = { tags = { tier = 'private' } }", with, "subnet-b/sg-default", warnings);
+        check("subnets = { ids = ['subnet-a', 'subnet-b'] }", with, reason, &[]);
+        check("subnets = { names = ['a'] }", with, reason, &[]);
+        check("subnets = { tags = { Name = 'a' } }", with, "NoUsableSubnet", &[]);
+    }
+    for fine in ["euw1-az1", "use1-az12", "eu-west-1a", "us-gov-west-1b", "eu-west-1", ""] {
+        check("", |vpc| zone(fine)(&mut vpc.subnets[0].subnet), HOME, &[]);
+    }
+}
+
+#[test]
 fn in_a_vpc_that_another_account_shares_what_is_not_found_by_name_has_a_hint() {
     let mut shared = vpc();
     shared.vpc.owner = AccountId::parse("210987654321").ok();

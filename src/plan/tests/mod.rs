@@ -311,7 +311,9 @@ fn subnet(name: &str, public: bool) -> SubnetFacts {
         zone: format!("zone-of-{name}"),
         available: true,
         free_addresses: 200,
+        ipv4: true,
         ipv6: false,
+        outpost: false,
     };
     SubnetFacts { subnet, public }
 }

@@ -222,7 +222,9 @@ impl Read for Door {
                 zone: it.zone_id,
                 available: it.state == "available",
                 free_addresses: it.free_addresses,
+                ipv4: true,
                 ipv6: it.ipv6,
+                outpost: false,
             })
         })
     }
