@@ -124,6 +124,12 @@ impl CloudError {
         right_in_words(&self.text).unwrap_or_else(|| self.operation.to_string())
     }
 
+    /// Who denies it, of an error of the class AccessDenied, as far as AWS says so.
+    pub fn denied_by(&self) -> Denier {
+        let says = |(part, _): &&(&str, Denier)| self.text.contains(*part);
+        DENIERS.iter().find(says).map_or(Denier::NobodyAllows, |(_, denier)| *denier)
+    }
+
     /// What AWS does not say of this answer, but whoever has met it knows.
     pub fn hint(&self) -> Option<&'static str> {
         // Other regions take the same credentials.
@@ -159,6 +165,30 @@ const LONGEST_CODE: usize = 100;
 
 /// Where an answer has no code, its status stands for one behind this word.
 pub(super) const NO_CODE: &str = "HTTP ";
+
+/// Who denies the controller what it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denier {
+    /// No policy of its own allows it.
+    NobodyAllows,
+    /// Something that counts for more than its own policies, in words.
+    Overruler(&'static str),
+    /// Whoever owns the resource: its policy does not allow it.
+    Owner,
+}
+
+/// What a text says of who denies, the first that fits: "because no ... allows the action", or "with an explicit deny in ...".
+/// Source: AWS's page on access denied error messages.
+const DENIERS: &[(&str, Denier)] = &[
+    ("service control policy", Denier::Overruler("a policy of the organisation (SCP)")),
+    ("resource control policy", Denier::Overruler("a policy of the organisation for resources (RCP)")),
+    ("permissions boundary", Denier::Overruler("a permissions boundary")),
+    ("session policy", Denier::Overruler("the policy of the session")),
+    ("VPC endpoint policy", Denier::Overruler("the policy of a VPC endpoint")),
+    ("explicit deny in an identity-based policy", Denier::Overruler("a statement of its own policies that denies it")),
+    ("resource-based policy", Denier::Owner),
+    ("explicit deny", Denier::Overruler("a statement that denies it")),
+];
 
 /// A row of the table: the codes it holds for (none: any), a part of the text (empty: any), and the class.
 type Row = (&'static [&'static str], &'static str, Class);
@@ -308,12 +338,21 @@ pub fn classify_failure(code: &str) -> Class {
 /// IAM's own texts say `is not authorized to perform: ACTION on resource: RESOURCE`; Lambda, where EC2 refuses what it
 /// asks in the caller's name, says `permission to OPERATION for RESOURCE`.
 fn right_in_words(text: &str) -> Option<String> {
-    let word = |after: &str| {
+    let words = |after: &str| {
         let rest = &text[text.find(after)? + after.len()..];
-        rest.split_whitespace().next().map(|word| word.trim_end_matches(['.', ',']).to_owned())
+        let mut words = rest.split_whitespace().map(|word| word.trim_end_matches(['.', ',']).to_owned());
+        Some((words.next()?, words.next()))
+    };
+    let word = |after: &str| words(after).map(|(first, _)| first);
+    // IAM writes `role NAME` of what has a name in the account, and an ARN of all else.
+    let resource = || match words("on resource: ")? {
+        (kind, Some(name)) if matches!(kind.as_str(), "role" | "user" | "group" | "policy") => {
+            Some(format!("{kind} {name}"))
+        }
+        (resource, _) => Some(resource),
     };
     let (action, resource) = match word("authorized to perform: ") {
-        Some(action) => (action, word("on resource: ")),
+        Some(action) => (action, resource()),
         None => (format!("ec2:{}", word("denied by EC2").and_then(|_| word("permission to "))?), word(" for ")),
     };
     Some(match resource {

@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 pub use budget::{Family, Kind, Rates, Turns};
-pub use error::{Class, CloudError};
+pub use error::{Class, CloudError, Denier};
 pub use retry::{Pause, Retrying};
 pub use types::*;
 

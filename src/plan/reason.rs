@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::cloud::{Class, CloudError, Failure};
+use crate::cloud::{Class, CloudError, Denier, Failure};
 use crate::desired::LoadFailure;
 use crate::live::Fault;
 use crate::names::Time;
@@ -73,6 +73,8 @@ reasons! {
     Unread, Unknown, Poll, "Nobody has looked at this function yet; the next sweep does.";
     WrongAccount, Unknown, Denied, "The credentials belong to another account; give the controller those of the account that the file names, or correct the id.";
     AccessDenied, Unknown, Denied, "The controller's own rights do not suffice; allow it the action that is named.";
+    AccessOverruled, Unknown, Denied, "Something counts for more than the controller's policies, and denies it the action that is named; it has to be changed there.";
+    NotSharedByOwner, Unknown, Denied, "The policy of a resource does not let it be used, such as that of another account's layer; its owner has to allow it.";
     Credentials, Unknown, Denied, "There are no valid AWS credentials; check the environment, the profile or the role of the controller.";
     NotAssumed, Unknown, Denied, "The role through which this account is reached may not be assumed; its trust policy has to name who asks, with the external id if it wants one, and the policy of who asks has to allow it.";
     Unreachable, Unknown, Server, "AWS cannot be reached; check network, DNS, proxy and AWS_ENDPOINT_URL.";
@@ -259,7 +261,11 @@ impl Why {
     /// What an error of AWS's means, where the step makes no difference.
     pub fn answered(error: &CloudError) -> Self {
         let reason = match error.class {
-            Class::AccessDenied => Reason::AccessDenied,
+            Class::AccessDenied => match error.denied_by() {
+                Denier::NobodyAllows => Reason::AccessDenied,
+                Denier::Overruler(_) => Reason::AccessOverruled,
+                Denier::Owner => Reason::NotSharedByOwner,
+            },
             Class::Credentials => Reason::Credentials,
             Class::NotAssumed => Reason::NotAssumed,
             Class::Unreachable => Reason::Unreachable,
@@ -283,7 +289,14 @@ impl Why {
             Class::NotFound | Class::Invalid => Reason::Refused,
         };
         match error.class {
-            Class::AccessDenied => Self::new(reason, format!("{}; {error}", error.missing_right())),
+            Class::AccessDenied => {
+                let right = error.missing_right();
+                let right = match error.denied_by() {
+                    Denier::Overruler(who) => format!("{right}, denied by {who}"),
+                    Denier::NobodyAllows | Denier::Owner => right,
+                };
+                Self::new(reason, format!("{right}; {error}"))
+            }
             _ => Self::new(reason, error.hint().map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}"))),
         }
     }

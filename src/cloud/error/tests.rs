@@ -211,7 +211,7 @@ fn what_the_controller_may_not_do_is_named() {
         (
             "User: arn:aws:sts::123456789012:assumed-role/x/y is not authorized to perform: iam:AttachRolePolicy on \
              resource: role orders because no identity-based policy allows the iam:AttachRolePolicy action",
-            "iam:AttachRolePolicy on role",
+            "iam:AttachRolePolicy on role orders",
         ),
         (
             "User: x is not authorized to perform: lambda:UpdateFunctionConfiguration on resource: \
@@ -231,6 +231,32 @@ fn what_the_controller_may_not_do_is_named() {
         ("no", "iam:AttachRolePolicy"),
     ] {
         assert_eq!(denied(Operation::AttachRolePolicy, text), expected);
+    }
+}
+
+#[test]
+fn who_denies_is_named_where_aws_says_so() {
+    let who = "User: arn:aws:sts::123456789012:assumed-role/x/y is not authorized to perform: iam:AttachRolePolicy";
+    let overruler =
+        |text: &str| match CloudError::answered(Operation::AttachRolePolicy, 403, "AccessDenied", text).denied_by() {
+            Denier::Overruler(words) => words.to_owned(),
+            other => format!("{other:?}"),
+        };
+    for (tail, expected) in [
+        ("because no identity-based policy allows the iam:AttachRolePolicy action", "NobodyAllows"),
+        ("", "NobodyAllows"),
+        ("with an explicit deny in a service control policy", "(SCP)"),
+        ("because no service control policy allows the iam:AttachRolePolicy action", "(SCP)"),
+        ("with an explicit deny in a resource control policy", "(RCP)"),
+        ("because no permissions boundary allows the iam:AttachRolePolicy action", "boundary"),
+        ("because no session policy allows the iam:AttachRolePolicy action", "session"),
+        ("with an explicit deny in a VPC endpoint policy: arn:aws:ec2:x", "VPC endpoint"),
+        ("with an explicit deny in an identity-based policy: arn:aws:iam::1:policy/p", "its own policies"),
+        ("with an explicit deny", "a statement that denies it"),
+        ("because no resource-based policy allows the lambda:GetLayerVersion action", "Owner"),
+    ] {
+        let told = overruler(&format!("{who} on resource: role orders {tail}"));
+        assert!(told.contains(expected), "{tail}: {told}");
     }
 }
 
