@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use super::excerpt::{Excerpt, excerpts};
+use super::looks::odd_character;
 use super::source::named;
 use super::{ReadError, Source, Span};
 use crate::text::shown;
@@ -84,7 +85,8 @@ impl Diagnostic {
     /// A mistake at a place; `label` is written under the marked text.
     pub fn error(source: &Source, span: &Span, message: impl Into<String>, label: impl Into<String>) -> Self {
         let message = shown(&message.into()).into_owned();
-        Self { level: Level::Error, message, unread: None, labels: Vec::new(), help: None }.and(source, span, label)
+        let help = odd_character(source, span);
+        Self { level: Level::Error, message, unread: None, labels: Vec::new(), help }.and(source, span, label)
     }
 
     /// A file that gives no text: there is no place in it to show.
@@ -95,7 +97,7 @@ impl Diagnostic {
 
     /// Something doubtful at a place.
     pub fn warning(source: &Source, span: &Span, message: impl Into<String>, label: impl Into<String>) -> Self {
-        Self { level: Level::Warning, ..Self::error(source, span, message, label) }
+        Self { level: Level::Warning, help: None, ..Self::error(source, span, message, label) }
     }
 
     /// The same with a further place that it has to do with.
@@ -107,7 +109,11 @@ impl Diagnostic {
 
     /// The same with what to write instead.
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(shown(&help.into()).into_owned());
+        let help = shown(&help.into()).into_owned();
+        self.help = Some(match self.help.take() {
+            Some(odd) => format!("{odd}; {help}"),
+            None => help,
+        });
         self
     }
 

@@ -9,6 +9,7 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::looks::{key_without_quotes, unfinished_merge};
 use super::{Diagnostic, Reader, Report, Source, nearest};
 
 /// A range of bytes in a file.
@@ -103,10 +104,21 @@ fn wrong_type(source: &Source, span: &Span, error: &str) -> Diagnostic {
             .map(|rest| rest.replace("map", "a table").replace("a sequence", "a list")),
     };
     let found = Diagnostic::error(source, span, "this value has the wrong type", plain.as_deref().unwrap_or(error));
+    if error.starts_with("invalid type: map, expected a string") {
+        return quoted(found, source, span, &['.']);
+    }
     if error.starts_with("invalid type: map, expected a sequence") {
         return found.help("an entry of a list begins with double brackets: `[[vpc]]`, `[[function]]`, `[[account]]`");
     }
     found
+}
+
+/// A mistake, with what helps if a key of its line has one of these characters and no quotes.
+fn quoted(found: Diagnostic, source: &Source, span: &Span, with: &[char]) -> Diagnostic {
+    match key_without_quotes(source, span.start, with) {
+        Some(key) => found.help(format!("put the key in quotes: \"{key}\"")),
+        None => found,
+    }
 }
 
 /// Reads a document of type `T`: syntax errors, unknown keys and values of the wrong type are reported, all of them.
@@ -114,9 +126,16 @@ fn wrong_type(source: &Source, span: &Span, error: &str) -> Diagnostic {
 /// Nothing is returned where the syntax is broken, since what was meant is then not known.
 pub fn read<T: DeserializeOwned + JsonSchema>(source: &Source, report: &mut Report) -> Option<T> {
     let (table, errors) = DeTable::parse_recoverable(source.text());
+    if !errors.is_empty()
+        && let Some(unfinished) = unfinished_merge(source)
+    {
+        report.push(unfinished);
+        return None;
+    }
     for error in &errors {
         let span = error.span().unwrap_or(0..0);
-        report.push(Diagnostic::error(source, &span, "this is not valid TOML", error.message()));
+        let found = Diagnostic::error(source, &span, "this is not valid TOML", error.message());
+        report.push(quoted(found, source, &span, &['/', ':']));
     }
     if !errors.is_empty() {
         return None;

@@ -9,6 +9,7 @@ mod beside;
 mod diagnostic;
 mod excerpt;
 mod field;
+mod looks;
 mod open;
 mod reader;
 mod schema;
