@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::reason::{Reason, Why};
-use crate::cloud::{SecurityGroup, Subnet};
+use crate::cloud::SecurityGroup;
 use crate::desired::{Intent, Pick};
 use crate::live::{SubnetFacts, VpcFacts};
 use crate::names::{AccountId, Network, Pair, Scope, SecurityGroupId, SubnetId};

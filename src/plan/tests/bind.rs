@@ -206,13 +206,12 @@ fn subnets_in_a_zone_that_lambda_refuses_are_left_out_unless_they_were_named() {
 
 #[test]
 fn subnets_that_lambda_does_not_take_are_left_out_unless_they_were_named() {
-    let zone = |zone: &'static str| move |subnet: &mut Subnet| subnet.zone = zone.to_owned();
-    let wavelength = zone("euw1-wl1-dub-wlz1");
-    let kinds: [(&dyn Fn(&mut Subnet), &str, &str); 4] = [
-        (&zone("euw1-dub1-az1"), "ZoneRefused", "euw1-dub1-az1"),
-        (&wavelength, "ZoneRefused", "Wavelength"),
-        (&|subnet| subnet.outpost = true, "SubnetUnfit", "on an Outpost"),
-        (&|subnet| (subnet.ipv4, subnet.ipv6, subnet.free_addresses) = (false, true, 0), "SubnetUnfit", "IPv6-only"),
+    type Change = fn(&mut Subnet);
+    let kinds: [(Change, &str, &str); 4] = [
+        (|subnet| subnet.zone = "euw1-dub1-az1".to_owned(), "ZoneRefused", "euw1-dub1-az1"),
+        (|subnet| subnet.zone = "euw1-wl1-dub-wlz1".to_owned(), "ZoneRefused", "Wavelength"),
+        (|subnet| subnet.outpost = true, "SubnetUnfit", "on an Outpost"),
+        (|subnet| (subnet.ipv4, subnet.ipv6, subnet.free_addresses) = (false, true, 0), "SubnetUnfit", "IPv6-only"),
     ];
     for (change, reason, words) in kinds {
         let with = |vpc: &mut VpcFacts| change(&mut vpc.subnets[0].subnet);
@@ -224,7 +223,7 @@ fn subnets_that_lambda_does_not_take_are_left_out_unless_they_were_named() {
         check("subnets = { tags = { Name = 'a' } }", with, "NoUsableSubnet", &[]);
     }
     for fine in ["euw1-az1", "use1-az12", "eu-west-1a", "us-gov-west-1b", "eu-west-1", ""] {
-        check("", |vpc| zone(fine)(&mut vpc.subnets[0].subnet), HOME, &[]);
+        check("", |vpc| vpc.subnets[0].subnet.zone = fine.to_owned(), HOME, &[]);
     }
 }
 
