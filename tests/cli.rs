@@ -205,7 +205,7 @@ fn without_credentials_or_network_that_is_said_once() {
     );
     let nothing: &[(&str, &str)] = &[("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
     let nowhere: &[(&str, &str)] = &[("AWS_ENDPOINT_URL", "http://127.0.0.1:9")];
-    for (environment, words) in [(nothing, "no valid AWS credentials"), (nowhere, "AWS cannot be reached")] {
+    for (environment, words) in [(nothing, "no valid AWS credentials"), (nowhere, "cannot be reached; check network")] {
         let output = desk.run_with(&["plan"], environment);
         assert_eq!(output.status.code(), Some(1));
         let said = out(&output) + &err(&output);

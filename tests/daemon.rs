@@ -262,7 +262,7 @@ fn without_a_network_the_daemon_lives_is_not_in_sync_and_says_so_once() {
     });
     let output = daemon.output();
     assert_eq!(output.matches("cannot be read").count(), 1, "{output}");
-    assert!(output.contains("AWS cannot be reached"), "{output}");
+    assert!(output.contains("cannot be reached; check network"), "{output}");
 }
 
 const BLOCKED: &str = "lambda_vpc_function_blocked{account=\"123456789012\",function=\"orders-api\",\

@@ -12,7 +12,7 @@ use super::{Behind, Limits, World, behind, preflight};
 use crate::cloud::{Exclusion, Function, Simulated, State};
 use crate::desired::{AttachPolicy, Entry, Intent, Want};
 use crate::live::{Fault, RoleFacts, Seen};
-use crate::names::{FunctionKey, Network, Pair, PolicyArn, RoleArn, Scope};
+use crate::names::{FunctionKey, Network, Pair, PolicyArn, RoleArn, Scope, SecurityGroupId, SubnetId};
 
 /// What differs for one function: printed, counted, agreed to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -177,7 +177,7 @@ fn differing(
 ) -> Result<(Verdict, Arc<[Pair]>), Outcome> {
     let attaching = function.network != to;
     let (attach, attach_if_refused) = match to.is_attached() {
-        true => policies(w, entry, function, warnings)?,
+        true => policies(w, entry, function, warnings).map_err(|outcome| without_policies(outcome, function, &to))?,
         false => (Vec::new(), Vec::new()),
     };
     if !attaching && attach.is_empty() {
@@ -196,6 +196,25 @@ fn differing(
     let network = attaching.then(|| NetworkChange { from: function.network.clone(), to });
     let change = Change { key: entry.key.clone(), cause, attach, attach_if_refused, network };
     Ok((Verdict::Differs(change), new_pairs))
+}
+
+/// Where IAM alone does not answer, what is known of the network is told all the same.
+fn without_policies(outcome: Outcome, function: &Function, to: &Network) -> Outcome {
+    let Outcome::Unread { why, after, seen } = outcome else { return outcome };
+    if why.reason == Reason::Unread {
+        return Outcome::Unread { why, after, seen };
+    }
+    let network = match *function.network == *to {
+        true => "its network is as it should be".to_owned(),
+        false => {
+            let ids: Vec<&str> = to.subnets.iter().map(SubnetId::as_str).collect();
+            let groups: Vec<&str> = to.security_groups.iter().map(SecurityGroupId::as_str).collect();
+            format!("its network is to become {} with {}", ids.join(", "), groups.join(", "))
+        }
+    };
+    let role = &function.role.key().name;
+    let detail = format!("{}; IAM does not tell the policies of role {role}; {network}", why.detail);
+    Outcome::Unread { why: Why::new(why.reason, detail), after, seen }
 }
 
 /// Nothing is believed, and so nothing decided, where the credentials have not been seen to be of the entry's account.

@@ -185,6 +185,23 @@ fn a_role_that_cannot_be_read_is_told_even_where_the_network_is_as_desired() {
 }
 
 #[test]
+fn where_iam_alone_does_not_answer_the_network_is_told_all_the_same() {
+    let told = |done: fn(&mut Scene)| {
+        let mut scene = scene(ORDERS);
+        done(&mut scene);
+        scene.set_role(Seen::Unknown(error(Class::Unreachable).into()));
+        match scene.compare().verdict {
+            Verdict::Stuck(outcome) => outcome.why().unwrap().detail.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let new = told(|_| ());
+    assert!(new.contains("IAM does not tell the policies of role"), "{new}");
+    assert!(new.contains("its network is to become subnet-a, subnet-b with sg-default"), "{new}");
+    assert!(told(Scene::at_home).ends_with("its network is as it should be"));
+}
+
+#[test]
 fn a_failed_read_says_what_failed_and_how_long_aws_asks_to_wait() {
     let slow = CloudError { retry_after: Some(seconds(7)), ..error(Class::Throttled) };
     check(ORDERS, |scene| scene.set_vpc(Seen::Unknown(slow.into())), "unread Throttled after 7s");
