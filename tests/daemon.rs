@@ -212,6 +212,28 @@ fn the_log_does_not_tell_of_each_event_of_the_watched_directory() {
 }
 
 #[test]
+fn an_address_that_is_in_use_is_waited_for_until_a_signal_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("listen = '{}'", before.local_addr().unwrap());
+    fs::write(folder.path().join("functions.toml"), FILE).unwrap();
+    fs::write(folder.path().join("controller.toml"), SETTINGS.replace("listen = '127.0.0.1:0'", &listen)).unwrap();
+    // Nothing listens on port 9 of the loopback interface.
+    let start = || {
+        let daemon = Stage::daemon(&folder, "http://127.0.0.1:9");
+        daemon.says("is in use: it is tried again");
+        daemon
+    };
+    let mut stopped = start();
+    stopped.signal("TERM");
+    assert_eq!(stopped.ended().code(), Some(1));
+    stopped.says("cannot listen on");
+    let patient = start();
+    drop(before);
+    patient.says("serving the page");
+}
+
+#[test]
 fn a_hangup_looks_at_everything_again() {
     let stage = Stage::open(FILE);
     stage.until("lambda_vpc_desired_valid", 1.0);

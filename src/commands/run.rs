@@ -1,5 +1,6 @@
 //! `run`: the daemon.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
 
 use super::connect::{self, Loader};
 use super::follow::{self, SettingsFile};
@@ -25,6 +27,8 @@ use crate::records::{Directory, Records};
 use crate::settings::{Overrides, Settings};
 use crate::telemetry::{LostLines, Telemetry, doubts};
 
+/// How long the address of a process that is just ending is waited for: longer than that takes.
+const ENDING: Duration = Duration::from_secs(15);
 /// How long requests in hand may take at the end.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
@@ -33,7 +37,7 @@ pub(super) async fn run(config: Option<&Path>, overrides: Overrides, log: LostLi
     let settings = SettingsFile::read(config, overrides).await?;
     let (send, signals) = mpsc::channel(8);
     forward_signals(send.clone(), settings.asked())?;
-    let listener = listen(settings.settings().listen).await?;
+    let listener = listen_in_time(settings.settings().listen, &signals).await?;
     let watching = Watching { log, listening: None };
     daemon(settings, &Endpoint::Environment, listener, send, signals, watching).await?;
     Ok(exit::FINE)
@@ -51,6 +55,25 @@ fn leave_no_core() -> Result<(), Failure> {
 pub(super) async fn listen(at: SocketAddr) -> Result<TcpListener, Failure> {
     let wrong = |error| Failure::Other(format!("cannot listen on {at}: {error}; choose another address with --listen"));
     TcpListener::bind(at).await.map_err(wrong)
+}
+
+/// Listens as soon as the address is free: a process before this one may still be ending. A signal ends the wait.
+async fn listen_in_time(at: SocketAddr, signals: &mpsc::Receiver<Signal>) -> Result<TcpListener, Failure> {
+    let begun = Instant::now();
+    let mut told = false;
+    loop {
+        match TcpListener::bind(at).await {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && begun.elapsed() < ENDING && signals.is_empty() => {
+                if !told {
+                    tracing::warn!("{at} is in use: it is tried again for {} s", ENDING.as_secs());
+                    told = true;
+                }
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            Ok(listener) => return Ok(listener),
+            Err(_) => return listen(at).await,
+        }
+    }
 }
 
 /// Done when SIGTERM or SIGINT has come.
