@@ -55,7 +55,7 @@ struct Place<'a> {
 }
 
 /// The policy of the role that the controller runs under: what it needs in the account of its own credentials, unless the
-/// settings state roles for all accounts, and to become those roles `partition` is one of [`crate::cloud::PARTITIONS`].
+/// settings state roles for all accounts, and to become those roles. `partition` is one of [`crate::cloud::PARTITIONS`].
 pub fn of_controller(settings: &Settings, partition: &str) -> Policy {
     let (own, others): (Vec<_>, Vec<_>) = settings.accounts.iter().partition(|account| account.role.is_none());
     let mut statement = Vec::new();

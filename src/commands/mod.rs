@@ -16,6 +16,8 @@ mod run;
 mod schema;
 mod simulate;
 mod status;
+#[cfg(test)]
+mod tests;
 mod undo;
 mod validate;
 

@@ -29,6 +29,7 @@ use crate::telemetry::{LostLines, Telemetry, doubts};
 
 /// How long the address of a process that is just ending is waited for: longer than that takes.
 const ENDING: Duration = Duration::from_secs(15);
+const BETWEEN_TRIES: Duration = Duration::from_millis(200);
 /// How long requests in hand may take at the end.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
@@ -53,27 +54,26 @@ fn leave_no_core() -> Result<(), Failure> {
 
 /// Listens; an error says on what, and what to do.
 pub(super) async fn listen(at: SocketAddr) -> Result<TcpListener, Failure> {
-    let wrong = |error| Failure::Other(format!("cannot listen on {at}: {error}; choose another address with --listen"));
-    TcpListener::bind(at).await.map_err(wrong)
+    TcpListener::bind(at).await.map_err(|error| cannot_listen(at, &error))
 }
 
 /// Listens as soon as the address is free: a process before this one may still be ending. A signal ends the wait.
 async fn listen_in_time(at: SocketAddr, signals: &mpsc::Receiver<Signal>) -> Result<TcpListener, Failure> {
-    let begun = Instant::now();
-    let mut told = false;
-    loop {
-        match TcpListener::bind(at).await {
-            Err(error) if error.kind() == ErrorKind::AddrInUse && begun.elapsed() < ENDING && signals.is_empty() => {
-                if !told {
-                    tracing::warn!("{at} is in use: it is tried again for {} s", ENDING.as_secs());
-                    told = true;
-                }
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-            Ok(listener) => return Ok(listener),
-            Err(_) => return listen(at).await,
-        }
+    let is_in_use = |bound: &std::io::Result<_>| matches!(bound, Err(error) if error.kind() == ErrorKind::AddrInUse);
+    let mut bound = TcpListener::bind(at).await;
+    if is_in_use(&bound) {
+        tracing::warn!("{at} is in use: it is tried again for {} s", ENDING.as_secs());
     }
+    let begun = Instant::now();
+    while is_in_use(&bound) && begun.elapsed() < ENDING && signals.is_empty() {
+        tokio::time::sleep(BETWEEN_TRIES).await;
+        bound = TcpListener::bind(at).await;
+    }
+    bound.map_err(|error| cannot_listen(at, &error))
+}
+
+fn cannot_listen(at: SocketAddr, error: &std::io::Error) -> Failure {
+    Failure::Other(format!("cannot listen on {at}: {error}; choose another address with --listen"))
 }
 
 /// Done when SIGTERM or SIGINT has come.

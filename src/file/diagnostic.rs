@@ -84,9 +84,12 @@ impl Level {
 impl Diagnostic {
     /// A mistake at a place; `label` is written under the marked text.
     pub fn error(source: &Source, span: &Span, message: impl Into<String>, label: impl Into<String>) -> Self {
+        Self { help: odd_character(source, span), ..Self::at(Level::Error, source, span, message, label) }
+    }
+
+    fn at(level: Level, source: &Source, span: &Span, message: impl Into<String>, label: impl Into<String>) -> Self {
         let message = shown(&message.into()).into_owned();
-        let help = odd_character(source, span);
-        Self { level: Level::Error, message, unread: None, labels: Vec::new(), help }.and(source, span, label)
+        Self { level, message, unread: None, labels: Vec::new(), help: None }.and(source, span, label)
     }
 
     /// A file that gives no text: there is no place in it to show.
@@ -97,7 +100,7 @@ impl Diagnostic {
 
     /// Something doubtful at a place.
     pub fn warning(source: &Source, span: &Span, message: impl Into<String>, label: impl Into<String>) -> Self {
-        Self { level: Level::Warning, help: None, ..Self::error(source, span, message, label) }
+        Self::at(Level::Warning, source, span, message, label)
     }
 
     /// The same with a further place that it has to do with.

@@ -77,7 +77,7 @@ reasons! {
     NotSharedByOwner, Unknown, Denied, "The policy of a resource does not let it be used, such as that of another account's layer; its owner has to allow it.";
     Credentials, Unknown, Denied, "There are no valid AWS credentials; check the environment, the profile or the role of the controller.";
     NotAssumed, Unknown, Denied, "The role through which this account is reached may not be assumed; its trust policy has to name who asks, with the external id if it wants one, and the policy of who asks has to allow it.";
-    Unreachable, Unknown, Server, "AWS, or the service of it that is named, cannot be reached; check network, DNS, proxy and AWS_ENDPOINT_URL.";
+    Unreachable, Unknown, Server, "AWS, or the one service that is named, cannot be reached; check network, DNS, proxy and AWS_ENDPOINT_URL.";
     Timeout, Unknown, Server, "AWS did not answer in time; the controller tries again.";
     Throttled, Unknown, Throttled, "AWS limits the rate of requests; the controller slows down and tries again.";
     Ec2Throttled, Unknown, Throttled, "EC2 limits the rate of Lambda's own requests; the controller tries again.";

@@ -1,16 +1,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use futures_util::FutureExt as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::commands::tests::looked;
 use crate::desired::Accounts;
-use crate::engine::{Cadence, Controller, Effect, Event};
 use crate::file::Source;
-use crate::live;
-use crate::names::{Clock, Time};
-use crate::plan::{Admitted, Limits};
+use crate::names::Time;
 use crate::settings::{Overrides, Settings};
 use crate::simulator::{
     DeclaredFunction, DeclaredRole, DeclaredSecurityGroup, DeclaredSubnet, DeclaredVpc, Door, StillClock, World,
@@ -58,34 +55,10 @@ fn plans(text: &str, path: &str) -> Option<(String, String)> {
     let source = Source::from_bytes(Path::new(path), file(text).into()).unwrap();
     let desired = DesiredState::check(&source, &Accounts::without_aws(BTreeMap::new(), None)).ok()?;
     let door = Door::new(world(text).build(Time(NOW.0 - 86_400_000)).ok()?, StillClock::at(NOW).clock());
-    let settings = Settings::new(&Overrides::default());
-    let limits = Limits { admitted: Admitted::Only(BTreeMap::new()), ..Limits::attended(&settings) };
-    let mut controller = Controller::new(limits, Cadence::once(&settings));
-    let mut events = vec![Event::Loaded(Ok(Some(desired)))];
-    while let Some(event) = events.pop() {
-        for effect in controller.handle(event, NOW) {
-            match effect {
-                Effect::Survey(scope, needs) => {
-                    events.push(Event::Surveyed(
-                        live::survey(&door, &scope, &needs, &Clock::new(|| NOW)).now_or_never()?,
-                    ));
-                }
-                Effect::Look(key, needs) => {
-                    let found = live::look(&door, &key, needs.as_ref(), NOW).now_or_never()?;
-                    events.push(Event::Looked(key, found));
-                }
-                Effect::Do(_)
-                | Effect::Load(_)
-                | Effect::Stop
-                | Effect::Tell(_)
-                | Effect::Recall(_)
-                | Effect::Store(..) => {}
-            }
-        }
-    }
-    controller.admit(Admitted::All);
+    let controller = looked(&door, desired, NOW);
     let (found, desired) = (controller.plan(NOW)?, controller.desired()?);
-    let human = plan(&found, desired, controller.facts(), &GuardLimits::of(&settings.guard));
+    let human =
+        plan(&found, desired, controller.facts(), &GuardLimits::of(&Settings::new(&Overrides::default()).guard));
     Some((anstream::adapter::strip_str(&human).to_string(), plan_json(&found, desired).ok()?))
 }
 

@@ -17,6 +17,7 @@ mod plans;
 mod preflight;
 mod properties;
 mod recalled;
+mod refusals;
 mod rollout;
 mod words;
 

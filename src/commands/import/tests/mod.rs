@@ -9,13 +9,12 @@ use super::naming::named;
 use super::text::Place;
 use super::*;
 use crate::cloud::{Class, CloudError, Listing, Operation};
+use crate::commands::tests::{limits, looked};
 use crate::desired::{Accounts, AttachPolicy, DesiredState, Pick, Want};
-use crate::engine::{Cadence, Controller, Effect, Event};
 use crate::file::Source;
 use crate::live::Seen;
 use crate::names::{FunctionKey, FunctionName, NamePattern, Network, SecurityGroupId, Time, VpcId};
-use crate::plan::{Admitted, Plan, Reason, Verdict};
-use crate::settings::Overrides;
+use crate::plan::{Plan, Reason, Verdict};
 use crate::simulator::{
     DeclaredFunction, DeclaredRole, DeclaredSecurityGroup, DeclaredSubnet, DeclaredVpc, Door, Fault as Trouble,
     Misbehaviour, Overruler, StillClock, World,
@@ -36,11 +35,6 @@ fn scope(region: &str) -> Scope {
 
 fn key(name: &str) -> FunctionKey {
     FunctionKey { scope: scope(REGIONS[0]), name: FunctionName::parse(name).unwrap() }
-}
-
-fn limits() -> Limits {
-    let settings = Settings::new(&Overrides::default());
-    Limits { admitted: Admitted::Only(BTreeMap::new()), ..Limits::attended(&settings) }
 }
 
 fn facts(door: &Door, regions: &[&str]) -> Facts {
@@ -66,28 +60,7 @@ fn read(text: &str) -> DesiredState {
 
 /// What `plan` would say of the file, by the same controller.
 fn plan(door: &Door, desired: DesiredState) -> Plan {
-    let settings = Settings::new(&Overrides::default());
-    let mut controller = Controller::new(limits(), Cadence::once(&settings));
-    let mut events = vec![Event::Loaded(Ok(Some(desired)))];
-    while let Some(event) = events.pop() {
-        for effect in controller.handle(event, NOW) {
-            match effect {
-                Effect::Survey(scope, needs) => {
-                    events.push(Event::Surveyed(
-                        live::survey(door, &scope, &needs, &StillClock::at(NOW).clock()).now_or_never().unwrap(),
-                    ));
-                }
-                Effect::Look(key, needs) => {
-                    let found = live::look(door, &key, needs.as_ref(), NOW).now_or_never().unwrap();
-                    events.push(Event::Looked(key, found));
-                }
-                Effect::Do(order) => panic!("nothing is to be done: {order:?}"),
-                Effect::Load(_) | Effect::Stop | Effect::Tell(_) | Effect::Recall(_) | Effect::Store(..) => {}
-            }
-        }
-    }
-    controller.admit(Admitted::All);
-    controller.plan(NOW).unwrap()
+    looked(door, desired, NOW).plan(NOW).unwrap()
 }
 
 fn texts<T: ToString>(items: impl IntoIterator<Item = T>) -> Vec<String> {

@@ -1,0 +1,44 @@
+//! What the tests of several commands share.
+
+use std::collections::BTreeMap;
+
+use futures_util::FutureExt as _;
+
+use crate::desired::DesiredState;
+use crate::engine::{Cadence, Controller, Effect, Event};
+use crate::live;
+use crate::names::Time;
+use crate::plan::{Admitted, Limits};
+use crate::settings::{Overrides, Settings};
+use crate::simulator::{Door, StillClock};
+
+/// The limits of a person's session that has agreed to nothing.
+pub(super) fn limits() -> Limits {
+    let settings = Settings::new(&Overrides::default());
+    Limits { admitted: Admitted::Only(BTreeMap::new()), ..Limits::attended(&settings) }
+}
+
+/// The controller of `plan`, when it has looked at all of a simulated account.
+pub(super) fn looked(door: &Door, desired: DesiredState, now: Time) -> Controller {
+    let mut controller = Controller::new(limits(), Cadence::once(&Settings::new(&Overrides::default())));
+    let mut events = vec![Event::Loaded(Ok(Some(desired)))];
+    while let Some(event) = events.pop() {
+        for effect in controller.handle(event, now) {
+            match effect {
+                Effect::Survey(scope, needs) => {
+                    let clock = StillClock::at(now).clock();
+                    let found = live::survey(door, &scope, &needs, &clock).now_or_never().unwrap();
+                    events.push(Event::Surveyed(found));
+                }
+                Effect::Look(key, needs) => {
+                    let found = live::look(door, &key, needs.as_ref(), now).now_or_never().unwrap();
+                    events.push(Event::Looked(key, found));
+                }
+                Effect::Do(order) => panic!("nothing is to be done: {order:?}"),
+                Effect::Load(_) | Effect::Stop | Effect::Tell(_) | Effect::Recall(_) | Effect::Store(..) => {}
+            }
+        }
+    }
+    controller.admit(Admitted::All);
+    controller
+}
