@@ -201,12 +201,16 @@ fn the_log_does_not_tell_of_each_event_of_the_watched_directory() {
         .arg(folder.path().join("controller.toml"));
     program.arg("--desired").arg(folder.path().join("functions.toml")).env("RUST_LOG", "trace");
     let daemon = Process::start(program.envs(aws_environment(&account.url)));
-    daemon.says("a new desired state is in force");
-    for _ in 0..3 {
+    let taken_up = |editions: usize| {
+        let count = || daemon.output().matches("a new desired state is in force").count();
+        eventually("an edition to be in force", || (count() == editions).then_some(()));
+    };
+    for edition in 1..=3 {
+        taken_up(edition);
         fs::write(folder.path().join("daemon.log"), "a line").unwrap();
-        replace(&folder.path().join("functions.toml"), format!("{FILE}# {:?}\n", std::time::Instant::now()));
-        std::thread::sleep(std::time::Duration::from_millis(500));
+        replace(&folder.path().join("functions.toml"), format!("{FILE}# edition {edition}\n"));
     }
+    taken_up(4);
     let output = daemon.output();
     assert!(output.contains("\"level\":\"TRACE\"") && !output.contains("inotify event"), "{}", output.len());
 }

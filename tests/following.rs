@@ -15,7 +15,7 @@ use lambda_vpc_controller::file::Allowed;
 use lambda_vpc_controller::names::Digest;
 
 use crate::served::aws_environment;
-use crate::support::process::{Process, eventually};
+use crate::support::process::{Process, answer_within, eventually};
 use crate::support::{bare, program, replace};
 
 /// Far above what an event needs, also on a busy machine, and below the poll of ten seconds, which begins anew with each
@@ -77,22 +77,14 @@ impl Follower {
     /// Waits until what is there now is in force.
     #[track_caller]
     fn in_force_within(&self, limit: Duration, what: &str) {
-        let said = || format!("{what} was not noticed:\n{}", self.daemon.output());
-        assert!(self.is_in_force_within(limit), "{}", said());
+        assert!(self.is_in_force_within(limit), "{what} was not noticed:\n{}", self.daemon.output());
     }
 
     fn is_in_force_within(&self, limit: Duration) -> bool {
         let anywhere = Files::read(&self.desired, &Allowed::anywhere());
         let state = DesiredState::of(&anywhere, &Accounts::without_aws(BTreeMap::new(), None)).unwrap();
         let series = format!("lambda_vpc_desired_info{{digest=\"{}\"}}", state.digest.as_str());
-        let begun = Instant::now();
-        while begun.elapsed() < limit {
-            if self.metric(&series) == Some(1.0) {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        false
+        answer_within(limit, || self.metric(&series).filter(|value| *value == 1.0)).is_some()
     }
 
     fn put(&self, path: &str, content: &str) {

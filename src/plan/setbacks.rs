@@ -9,7 +9,8 @@ use crate::names::{FunctionKey, PolicyArn, RoleKey, Time};
 const OFTEN: usize = 3;
 /// The time in which it is counted, and for which nothing is done about it afterwards.
 const WITHIN: Duration = Duration::from_secs(60 * 60);
-/// A wall clock that moved by more than half of this has its records stored anew.
+/// Two times this close together are one set-back, told by the records of two regions: each has the wall clock of its own store,
+/// and is stored anew when that clock is set by half of this.
 const SAME: Duration = Duration::from_secs(10);
 
 /// What is set back.
