@@ -29,7 +29,8 @@ pub(super) struct SettingsFile {
     /// What was wrong when the file was last read.
     refused: Option<Unusable>,
     reading: Reading,
-    traces: Arc<Traces>,
+    /// Watches the file since before it was first read.
+    watch: Watch,
     /// Somebody asks to read it now.
     asked: Arc<Notify>,
 }
@@ -39,12 +40,13 @@ impl SettingsFile {
     pub(super) async fn read(path: Option<&Path>, overrides: Overrides) -> Result<Self, Unusable> {
         let at = At { path: path.unwrap_or(Path::new(settings::DEFAULT_PATH)).to_owned(), allowed: Allowed::default() };
         let traces = Arc::<Traces>::default();
-        let reading = Reading::new(Arc::clone(&traces));
+        let watch = Watch::new(&at.path, Arc::clone(&traces)).await;
+        let reading = Reading::new(traces);
         let defaults = Settings::new(&overrides);
         let (found, in_force, asked) = (path.is_some(), defaults.clone(), Arc::default());
         let (digest, refused) = (None, None);
         let mut file =
-            Self { at, overrides, found, started: defaults, in_force, digest, refused, reading, traces, asked };
+            Self { at, overrides, found, started: defaults, in_force, digest, refused, reading, watch, asked };
         if let Some(settings) = file.next().await? {
             (file.started, file.in_force) = (settings.clone(), settings);
         }
@@ -120,10 +122,9 @@ impl SettingsFile {
 /// Reads the settings again when their file changes, when somebody asks for it, and at each poll. They go to the controller
 /// as a signal, and the place of the desired state to whoever follows that.
 pub(super) async fn settings(mut file: SettingsFile, desired: watch::Sender<At>, send: mpsc::Sender<Signal>) {
-    let mut watch = Watch::new(&file.at.path, Arc::clone(&file.traces)).await;
     let asked = file.asked();
     loop {
-        tokio::select! { _ = watch.changed_or_due() => {}, () = asked.notified() => {} }
+        tokio::select! { _ = file.watch.changed_or_due() => {}, () = asked.notified() => {} }
         let signals = file.read_again().await;
         let now = desired_at(file.settings());
         desired.send_if_modified(|at| std::mem::replace(at, now.clone()) != now);
@@ -135,11 +136,15 @@ pub(super) async fn settings(mut file: SettingsFile, desired: watch::Sender<At>,
     }
 }
 
-/// Turns events of the desired state's file into signals; the controller polls by itself.
-pub(super) async fn desired(mut at: watch::Receiver<At>, traces: Arc<Traces>, send: mpsc::Sender<Signal>) {
+/// Turns events of the desired state's file into signals; the controller polls by itself. Each place is watched before it is
+/// read, `watch` being that of the first: what arrives just after a reading is known to have arrived.
+pub(super) async fn desired(
+    mut watch: Watch,
+    mut at: watch::Receiver<At>,
+    traces: Arc<Traces>,
+    send: mpsc::Sender<Signal>,
+) {
     loop {
-        let now: PathBuf = at.borrow_and_update().path.clone();
-        let mut watch = Watch::new(&now, Arc::clone(&traces)).await;
         loop {
             tokio::select! {
                 () = watch.changed() => {
@@ -154,6 +159,8 @@ pub(super) async fn desired(mut at: watch::Receiver<At>, traces: Arc<Traces>, se
                 },
             }
         }
+        let now: PathBuf = at.borrow_and_update().path.clone();
+        watch = Watch::new(&now, Arc::clone(&traces)).await;
     }
 }
 
@@ -181,6 +188,27 @@ mod tests {
         let Some(Signal::Settle(limits, _)) = signals.recv().await else { panic!("no settings came") };
         assert_eq!(limits.settle, Duration::from_secs(2));
         assert_eq!(begun.elapsed(), Duration::ZERO, "neither an event nor the poll has told of it");
+        following.abort();
+    }
+
+    #[tokio::test]
+    async fn what_is_renamed_to_its_place_just_after_the_first_reading_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, next) = (folder.path().join("controller.toml"), folder.path().join("next"));
+        std::fs::write(&path, "settle = '1s'").unwrap();
+        let file = SettingsFile::read(Some(&path), Overrides::default()).await.unwrap();
+        std::fs::write(&next, "settle = '2s'\n").unwrap();
+        // By its stamp alone it may have been written in its place.
+        let later = std::time::SystemTime::now() + Duration::from_secs(3600);
+        std::fs::File::options().write(true).open(&next).unwrap().set_modified(later).unwrap();
+        std::fs::rename(&next, &path).unwrap();
+        let begun = Instant::now();
+        let (desired, _) = watch::channel(desired_at(file.settings()));
+        let (send, mut signals) = mpsc::channel(1);
+        let following = tokio::spawn(settings(file, desired, send));
+        let Some(Signal::Settle(limits, _)) = signals.recv().await else { panic!("no settings came") };
+        assert_eq!(limits.settle, Duration::from_secs(2));
+        assert!(begun.elapsed() < Duration::from_secs(8), "an event told that it is whole");
         following.abort();
     }
 }

@@ -19,7 +19,7 @@ use super::follow::{self, SettingsFile};
 use super::{Failure, audit, exit};
 use crate::apply::Applier;
 use crate::cloud::aws::Endpoint;
-use crate::desired::{DesiredState, Traces};
+use crate::desired::{DesiredState, Traces, Watch};
 use crate::engine::{self, Cadence, Controller, Event, Notice, Observer, Ports, Signal};
 use crate::http;
 use crate::plan::Limits;
@@ -141,6 +141,8 @@ pub(super) async fn daemon(
     let (desired, at) = watch::channel(connect::desired_at(settings));
     let traces = Arc::<Traces>::default();
     let loader = Loader::new(settings, aws.region(), Arc::clone(&read)).following(at.clone(), Arc::clone(&traces));
+    let place = at.borrow().path.clone();
+    let watch = Watch::new(&place, Arc::clone(&traces)).await;
     let first = loader.unasked().await?.map(first);
     if let Ok(at) = listener.local_addr() {
         tracing::info!(%at, "serving the page, /api/v1, /metrics, /livez and /readyz");
@@ -160,7 +162,7 @@ pub(super) async fn daemon(
         observer: Arc::new(Both(telemetry, listening)),
     };
     let mut following = JoinSet::new();
-    following.spawn(follow::desired(at, traces, send.clone()));
+    following.spawn(follow::desired(watch, at, traces, send.clone()));
     following.spawn(follow::settings(file, desired, send));
     let controller = Controller::new(Limits::of(settings), Cadence::of(settings));
     let controller = match &ports.records {

@@ -99,19 +99,14 @@ pub(crate) fn eventually_or<T>(else_say: impl FnOnce() -> String, ask: impl FnMu
 
 /// The same, for so long at most.
 #[track_caller]
-pub(crate) fn within<T>(limit: Duration, else_say: impl FnOnce() -> String, ask: impl FnMut() -> Option<T>) -> T {
-    answer_within(limit, ask).unwrap_or_else(|| panic!("{}", else_say()))
-}
-
-/// The answer, if there is one in this time.
-pub(crate) fn answer_within<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+pub(crate) fn within<T>(limit: Duration, else_say: impl FnOnce() -> String, mut ask: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(answer) = ask() {
-            return Some(answer);
+            return answer;
         }
         if begun.elapsed() > limit {
-            return None;
+            panic!("{}", else_say());
         }
         std::thread::sleep(Duration::from_millis(20));
     }
