@@ -191,7 +191,7 @@ def ecs():
     actions = {action for value in every(statements, "Action") for action in strings(value) if re.fullmatch(r"\w+:\w+", action)}
     # GetCallerIdentity needs no permission; Lambda asks for the groups in the caller's name; member roles are assumed,
     # by a session that may have tags.
-    wanted = operations() - {"sts:GetCallerIdentity"} | {"ec2:GetSecurityGroupsForVpc", "sts:AssumeRole", "sts:TagSession"}
+    wanted = operations() - {"sts:GetCallerIdentity"} | {"sts:AssumeRole", "sts:TagSession"}
     demand(actions == wanted, where, f"the task role has too much: {sorted(actions - wanted)}, and lacks: {sorted(wanted - actions)}")
     demand(POLICY in text("config/controller.toml") and POLICY in text(where), where, "another policy than the settings allow")
     service = resources["Service"]["Properties"]

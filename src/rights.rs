@@ -132,10 +132,6 @@ enum About {
     Attachments,
 }
 
-/// What Lambda asks EC2 with the rights of whoever updates a function, beside what the controller itself asks: AWS's own
-/// list for attaching a function to a VPC has it.
-const ASKED_BY_LAMBDA: &str = "ec2:GetSecurityGroupsForVpc";
-
 /// What the right to an operation is about; none where it is not needed.
 fn about(operation: Operation, settings: &Settings) -> Option<About> {
     let writes = settings.mode == Mode::Enforce;
@@ -150,6 +146,8 @@ fn about(operation: Operation, settings: &Settings) -> Option<About> {
         | Operation::DescribeSubnets
         | Operation::DescribeRouteTables
         | Operation::DescribeSecurityGroups
+        | Operation::GetSecurityGroupsForVpc
+        | Operation::DescribeVpcEndpoints
         | Operation::DescribeNetworkInterfaces => Some(About::Anything),
         // One function is read in one of two ways. Whoever may call GetFunction can also read its code.
         Operation::GetFunctionConfiguration => settings.limits.rates.get_function.is_none().then_some(About::Functions),
@@ -167,9 +165,6 @@ fn in_account(settings: &Settings, place: Place<'_>) -> Vec<Statement> {
         if let Some(about) = about(operation, settings) {
             actions.entry(about).or_default().push(operation.to_string());
         }
-    }
-    if actions.contains_key(&About::Network) {
-        actions.entry(About::Anything).or_default().push(ASKED_BY_LAMBDA.to_owned());
     }
     actions.into_iter().map(|(about, actions)| statement(about, actions, settings, place)).collect()
 }

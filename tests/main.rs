@@ -21,6 +21,7 @@ mod import;
 mod kept;
 mod killed;
 mod moto;
+mod networks;
 mod observed;
 mod other_days;
 mod page;

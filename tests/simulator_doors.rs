@@ -111,6 +111,11 @@ impl Script<'_> {
         self.note("subnets", cloud.describe_subnets(at, &vpcs, None), "ok").await;
         self.note("route tables", cloud.describe_route_tables(at, &vpcs, None), "ok").await;
         self.note("groups", cloud.describe_security_groups(at, &vpcs, None), "ok").await;
+        let page = self.note("groups for a vpc", cloud.groups_for_vpc(at, &vpcs[0], None), "ok").await.unwrap();
+        assert_eq!(page.items.len(), 2);
+        self.note("groups for no vpc", cloud.groups_for_vpc(at, &vpcs[1], None), "NotFound").await;
+        let page = self.note("endpoints", cloud.describe_endpoints(at, &vpcs, None), "ok").await.unwrap();
+        assert_eq!(page.items.iter().map(|it| it.service.as_str()).collect::<Vec<_>>(), ["com.amazonaws.eu-west-1.s3"]);
         self.note("interfaces", cloud.describe_interfaces(at, &vpcs, None), "ok").await;
         let elsewhere = Scope { region: Region::parse("us-east-1").unwrap(), ..at.clone() };
         self.note("vpcs elsewhere", cloud.describe_vpcs(&elsewhere, &vpcs, None), "ok").await;

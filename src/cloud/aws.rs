@@ -25,7 +25,8 @@ pub use self::trust::TrustError;
 use super::budget::{Family, Kind, Rates, Turns};
 use super::{
     Alias, CallObserver, Called, Changed, Class, CloudError, Function, Identity, Interface, Listed, Listing, Marker,
-    Operation, Page, Read, Receipt, Reply, RouteTable, SecurityGroup, Simulated, Subnet, Turn, Vpc, Write, iam_region,
+    Operation, Page, Read, Receipt, Reply, RouteTable, SecurityGroup, Simulated, Subnet, Turn, Vpc, VpcEndpoint, Write,
+    iam_region,
 };
 use crate::names::{
     AccountId, Clock, FunctionKey, Network, PolicyArn, Region, RevisionId, RoleArn, RoleName, Scope, VpcId,
@@ -321,6 +322,39 @@ impl Read for Aws {
             let request = request.max_results(EC2_PAGE).set_next_token(token(from));
             let answer = self.call(operation, at, request.send()).await?;
             let items = answer.security_groups().iter().map(|group| answers::security_group(operation, group));
+            Ok(Page { items: items.collect::<Result<_, _>>()?, next: marker(answer.next_token()) })
+        })
+    }
+
+    fn groups_for_vpc<'a>(
+        &'a self,
+        at: &'a Scope,
+        vpc: &'a VpcId,
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<SecurityGroup>> {
+        Box::pin(async move {
+            let operation = Operation::GetSecurityGroupsForVpc;
+            let request = self.ec2(at).await.get_security_groups_for_vpc().vpc_id(vpc.as_str());
+            let request = request.max_results(EC2_PAGE).set_next_token(token(from));
+            let answer = self.call(operation, at, request.send()).await?;
+            let items = answer.security_group_for_vpcs().iter().map(|group| answers::group_for_vpc(operation, group));
+            Ok(Page { items: items.collect::<Result<_, _>>()?, next: marker(answer.next_token()) })
+        })
+    }
+
+    fn describe_endpoints<'a>(
+        &'a self,
+        at: &'a Scope,
+        vpcs: &'a [VpcId],
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<VpcEndpoint>> {
+        Box::pin(async move {
+            let operation = Operation::DescribeVpcEndpoints;
+            let in_use = Filter::builder().name("vpc-endpoint-state").values("available").build();
+            let request = self.ec2(at).await.describe_vpc_endpoints().filters(in_vpcs(vpcs)).filters(in_use);
+            let request = request.max_results(EC2_PAGE).set_next_token(token(from));
+            let answer = self.call(operation, at, request.send()).await?;
+            let items = answer.vpc_endpoints().iter().map(|it| answers::endpoint(operation, it));
             Ok(Page { items: items.collect::<Result<_, _>>()?, next: marker(answer.next_token()) })
         })
     }

@@ -59,6 +59,8 @@ impl Family {
             | Operation::DescribeSubnets
             | Operation::DescribeRouteTables
             | Operation::DescribeSecurityGroups
+            | Operation::GetSecurityGroupsForVpc
+            | Operation::DescribeVpcEndpoints
             | Operation::DescribeNetworkInterfaces => Some(Self::Ec2),
         }
     }

@@ -124,6 +124,12 @@ impl CloudError {
         right_in_words(&self.text).unwrap_or_else(|| self.operation.to_string())
     }
 
+    /// Whether who answered does not know the operation at all, as emulators do not know all of them.
+    pub fn is_unheard_of(&self) -> bool {
+        self.status == Some(501)
+            || matches!(&*self.code, "InvalidAction" | "NotImplemented" | "UnknownOperationException")
+    }
+
     /// Who denies it, of an error of the class AccessDenied, as far as AWS says so.
     pub fn denied_by(&self) -> Denier {
         let says = |(part, _): &&(&str, Denier)| self.text.contains(*part);

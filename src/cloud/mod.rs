@@ -81,6 +81,23 @@ pub trait Read: Send + Sync {
         from: Option<Marker>,
     ) -> Reply<'a, Page<SecurityGroup>>;
 
+    /// The security groups that can be used in a VPC, also those of other VPCs that are associated with it, and those that
+    /// its owner shares; without their rules (`ec2:GetSecurityGroupsForVpc`).
+    fn groups_for_vpc<'a>(
+        &'a self,
+        at: &'a Scope,
+        vpc: &'a VpcId,
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<SecurityGroup>>;
+
+    /// The endpoints for AWS's services in these VPCs that are in use (`ec2:DescribeVpcEndpoints` by filter).
+    fn describe_endpoints<'a>(
+        &'a self,
+        at: &'a Scope,
+        vpcs: &'a [VpcId],
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<VpcEndpoint>>;
+
     /// The network interfaces that Lambda made in these VPCs (`ec2:DescribeNetworkInterfaces` by filter).
     fn describe_interfaces<'a>(
         &'a self,
@@ -171,6 +188,8 @@ pub enum Operation {
     DescribeSubnets,
     DescribeRouteTables,
     DescribeSecurityGroups,
+    GetSecurityGroupsForVpc,
+    DescribeVpcEndpoints,
     DescribeNetworkInterfaces,
     AttachRolePolicy,
     UpdateFunctionConfiguration,
@@ -178,7 +197,7 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::GetCallerIdentity,
         Self::ListFunctions,
         Self::GetFunctionConfiguration,
@@ -191,6 +210,8 @@ impl Operation {
         Self::DescribeSubnets,
         Self::DescribeRouteTables,
         Self::DescribeSecurityGroups,
+        Self::GetSecurityGroupsForVpc,
+        Self::DescribeVpcEndpoints,
         Self::DescribeNetworkInterfaces,
         Self::AttachRolePolicy,
         Self::UpdateFunctionConfiguration,
@@ -213,6 +234,8 @@ impl Operation {
             | Self::DescribeSubnets
             | Self::DescribeRouteTables
             | Self::DescribeSecurityGroups
+            | Self::GetSecurityGroupsForVpc
+            | Self::DescribeVpcEndpoints
             | Self::DescribeNetworkInterfaces => Service::Ec2,
         }
     }
@@ -232,6 +255,8 @@ impl Operation {
             Self::DescribeSubnets => "DescribeSubnets",
             Self::DescribeRouteTables => "DescribeRouteTables",
             Self::DescribeSecurityGroups => "DescribeSecurityGroups",
+            Self::GetSecurityGroupsForVpc => "GetSecurityGroupsForVpc",
+            Self::DescribeVpcEndpoints => "DescribeVpcEndpoints",
             Self::DescribeNetworkInterfaces => "DescribeNetworkInterfaces",
             Self::AttachRolePolicy => "AttachRolePolicy",
             Self::UpdateFunctionConfiguration => "UpdateFunctionConfiguration",

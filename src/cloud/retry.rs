@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::{
     Alias, CloudError, Function, Identity, Interface, Listed, Listing, Marker, Operation, Page, Read, Reply,
-    RouteTable, SecurityGroup, Simulated, Subnet, Vpc,
+    RouteTable, SecurityGroup, Simulated, Subnet, Vpc, VpcEndpoint,
 };
 use crate::names::{AccountId, Clock, FunctionKey, PolicyArn, Region, RoleArn, RoleName, Scope, VpcId};
 
@@ -186,6 +186,26 @@ impl Read for Retrying {
     ) -> Reply<'a, Page<SecurityGroup>> {
         let asked = in_scope(Operation::DescribeSecurityGroups, at);
         Box::pin(self.persist(asked, move |read| read.describe_security_groups(at, vpcs, from.clone())))
+    }
+
+    fn groups_for_vpc<'a>(
+        &'a self,
+        at: &'a Scope,
+        vpc: &'a VpcId,
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<SecurityGroup>> {
+        let asked = in_scope(Operation::GetSecurityGroupsForVpc, at);
+        Box::pin(self.persist(asked, move |read| read.groups_for_vpc(at, vpc, from.clone())))
+    }
+
+    fn describe_endpoints<'a>(
+        &'a self,
+        at: &'a Scope,
+        vpcs: &'a [VpcId],
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<VpcEndpoint>> {
+        let asked = in_scope(Operation::DescribeVpcEndpoints, at);
+        Box::pin(self.persist(asked, move |read| read.describe_endpoints(at, vpcs, from.clone())))
     }
 
     fn describe_interfaces<'a>(

@@ -218,7 +218,7 @@ pub struct Subnet {
     pub outpost: bool,
 }
 
-/// A route table, reduced to which subnets it serves and whether it leads to the internet.
+/// A route table, reduced to which subnets it serves and where it leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteTable {
     /// The VPC it belongs to.
@@ -227,8 +227,19 @@ pub struct RouteTable {
     pub subnets: BTreeSet<SubnetId>,
     /// Whether it is the main table of its VPC.
     pub main: bool,
-    /// Whether a route leads to an internet gateway.
-    pub internet_gateway: bool,
+    /// Its routes.
+    pub routes: Vec<Route>,
+}
+
+/// A route: where packets to some addresses go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The addresses: an IPv4 or IPv6 range, or the id of a prefix list.
+    pub destination: String,
+    /// `local`, or the id of a gateway and the like, whose prefix tells what it is (`nat-…`, `igw-…`); a core network's ARN.
+    pub target: String,
+    /// Whether the target is gone, or cannot be reached: AWS's state `blackhole`.
+    pub blackhole: bool,
 }
 
 /// A security group.
@@ -236,14 +247,25 @@ pub struct RouteTable {
 pub struct SecurityGroup {
     /// Its id.
     pub id: SecurityGroupId,
-    /// The VPC it is in.
+    /// The VPC it was made in.
     pub vpc: VpcId,
+    /// The account that owns it; in a shared VPC another one than the VPC's.
+    pub owner: Option<AccountId>,
     /// Its name; unique in its VPC.
     pub name: String,
     /// Its tags.
     pub tags: Tags,
-    /// Whether it has any outbound rule.
-    pub lets_out: bool,
+    /// Whether it has any outbound rule; none where the answer did not tell.
+    pub lets_out: Option<bool>,
+}
+
+/// An endpoint by which a VPC reaches a service without the internet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VpcEndpoint {
+    /// The VPC it is in.
+    pub vpc: VpcId,
+    /// The service: `com.amazonaws.eu-west-1.s3`.
+    pub service: String,
 }
 
 /// A network interface that Lambda made.

@@ -1,7 +1,7 @@
 //! How plans and results look to people and to programs.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Failure;
 use crate::desired::{DesiredState, Pattern, Want};
 use crate::file::Place;
-use crate::live::{Facts, Seen, SubnetFacts, VpcFacts};
+use crate::live::{Facts, Seen, SubnetFacts, VpcFacts, WayOut};
 use crate::names::{AccountId, Digest, FunctionName, NamePattern, Network, Region, Scope};
 use crate::plan::{
     Attach, Behind, Change, Evidence, GuardLimits, Line, NewInterfaces, Outcome, Plan, Reason, State, Verdict, Why,
@@ -129,6 +129,7 @@ pub(super) fn plan(plan: &Plan, desired: &DesiredState, facts: &Facts, guard: &G
             }
             None => lines.iter().for_each(|line| write_line(&mut text, line, facts)),
         }
+        write_network_warnings(&mut text, &lines);
         text.push('\n');
     }
     for pattern in &plan.unmatched {
@@ -147,6 +148,22 @@ pub(super) fn plan(plan: &Plan, desired: &DesiredState, facts: &Facts, guard: &G
     }
     write_held(&mut text, plan, desired, guard);
     text
+}
+
+/// What is doubtful about a network: told once, not for each of its functions.
+fn write_network_warnings(text: &mut String, lines: &[&Line]) {
+    let mut told: BTreeSet<(&str, &str)> = BTreeSet::new();
+    for line in lines {
+        let network = match &line.entry.terms.want {
+            Want::Attached(intent) => intent.name.as_deref().unwrap_or(intent.vpc.as_str()),
+            Want::Detached | Want::Disputed(_) => continue,
+        };
+        for warning in line.comparison.network_warnings.iter() {
+            if told.insert((network, warning)) {
+                let _ = writeln!(text, "  {YELLOW}warning:{YELLOW:#} {}: {}", shown(network), shown(warning));
+            }
+        }
+    }
 }
 
 /// What the daemon would not do of it without a person's agreement.
@@ -297,9 +314,13 @@ fn names(facts: &Facts, scope: &Scope) -> BTreeMap<String, String> {
 
 /// The names of a VPC's subnets and groups by id; of subnets also the zone, and whether they are public.
 pub(super) fn names_in(vpc: &VpcFacts) -> BTreeMap<String, String> {
-    let subnet = |SubnetFacts { subnet, public }: &SubnetFacts| {
+    let subnet = |SubnetFacts { subnet, way }: &SubnetFacts| {
         let name = subnet.tags.get("Name").map(String::as_str).unwrap_or_default();
-        let kind = if *public { "public" } else { "private" };
+        let kind = match way {
+            WayOut::InternetGateway => "public",
+            WayOut::Unseen => "",
+            _ => "private",
+        };
         (subnet.id.to_string(), format!("{name} {} {kind}", subnet.zone).trim().to_owned())
     };
     let groups = vpc.security_groups.iter().map(|group| (group.id.to_string(), group.name.clone()));
@@ -401,7 +422,7 @@ impl<'a> Function<'a> {
             reason: why.map(|why| why.reason),
             message: why.map(ToString::to_string),
             behind: line.comparison.behind.as_ref().filter(|behind| !behind.versions.is_empty()),
-            warnings: line.comparison.warnings.iter().map(|warning| shown(warning)).collect(),
+            warnings: line.comparison.all_warnings().map(|warning| shown(warning)).collect(),
         }
     }
 }

@@ -57,6 +57,10 @@ pub(super) struct Vpc {
     pub region: Option<Field<String>>,
     /// Whether outbound IPv6 is allowed; all its subnets must then be dual-stack.
     pub ipv6: Option<Field<bool>>,
+    /// Whether its functions need a way to the internet: "any" (default; a missing one is a warning), "required" (it blocks)
+    /// or "none" (it is wanted so).
+    #[schemars(extend("enum" = ["any", "required", "none"]))]
+    pub egress: Option<Field<String>>,
 }
 
 /// `[[function]]`

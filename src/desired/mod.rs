@@ -155,6 +155,35 @@ pub struct Intent {
     pub security_groups: Pick<SecurityGroupId>,
     /// Whether outbound IPv6 is allowed.
     pub ipv6: bool,
+    /// Whether its functions need a way to the internet.
+    pub egress: Egress,
+}
+
+/// Whether the functions of a VPC's entry need a way to the internet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Egress {
+    /// Nobody has said: a missing one is a warning.
+    #[default]
+    Any,
+    /// Without one they are not put there.
+    Required,
+    /// They are not to have one.
+    None,
+}
+
+impl Egress {
+    fn parse(text: &str) -> Result<Self, NameError> {
+        match text {
+            "any" => Ok(Self::Any),
+            "required" => Ok(Self::Required),
+            "none" => Ok(Self::None),
+            _ => Err(NameError {
+                expected: "a value of egress",
+                given: text.to_owned(),
+                rule: "write \"any\", \"required\" or \"none\"",
+            }),
+        }
+    }
 }
 
 /// How subnets or groups are picked.

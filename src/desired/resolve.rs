@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::document::{Defaults, Document, Function, Vpc};
 use super::words::{Named, function_name, moment, reason, vpc_name};
-use super::{Accounts, AttachPolicy, Entry, Files, Intent, Pattern, Pick, Terms, Want, pick};
+use super::{Accounts, AttachPolicy, Egress, Entry, Files, Intent, Pattern, Pick, Terms, Want, pick};
 use crate::file::{self, Diagnostic, Field, Reader, Report, Source, Span, nearest};
 use crate::names::{AccountId, FunctionArn, FunctionKey, Once, PolicyName, Region, Scope, Time, VpcId};
 use crate::settings::Mode;
@@ -135,6 +135,7 @@ impl<'a> Resolver<'a> {
             let subnets = pick::subnets(&mut self.reader, &raw.subnets);
             let security_groups = pick::security_groups(&mut self.reader, &raw.security_groups);
             let ipv6 = self.reader.get(&raw.ipv6).copied().unwrap_or_default();
+            let egress = self.reader.parse(&raw.egress, Egress::parse).unwrap_or_default();
             let Some(name) = self.reader.required(&raw.name, field.span(), "name", "name = \"orders\"") else {
                 continue;
             };
@@ -150,7 +151,7 @@ impl<'a> Resolver<'a> {
             }
             let intent = match (id, subnets, security_groups) {
                 (Some(vpc), Some(subnets), Some(security_groups)) => {
-                    Some(Arc::new(Intent { name: Some(text.clone()), vpc, subnets, security_groups, ipv6 }))
+                    Some(Arc::new(Intent { name: Some(text.clone()), vpc, subnets, security_groups, ipv6, egress }))
                 }
                 _ => None,
             };
@@ -318,6 +319,7 @@ impl<'a> Resolver<'a> {
                 subnets: Pick::Default,
                 security_groups: Pick::Default,
                 ipv6: false,
+                egress: Egress::Any,
             });
         }
         if vpcs.partial {

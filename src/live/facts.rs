@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Published, PublishedByName};
+use super::{Published, PublishedByName, WayOut};
 use crate::cloud::{CloudError, Function, Identity, Interface, RouteTable, SecurityGroup, Simulated, Subnet, Vpc};
 use crate::names::{
     AccountId, FunctionKey, FunctionName, Pair, PolicyArn, PolicyName, RoleArn, RoleKey, Scope, Time, VpcId,
@@ -182,50 +182,57 @@ pub struct VpcFacts {
     pub vpc: Vpc,
     /// Its subnets.
     pub subnets: Vec<SubnetFacts>,
-    /// Its security groups.
+    /// The security groups that can be used in it.
     pub security_groups: Vec<SecurityGroup>,
     /// The pairs that Lambda has made an interface for.
     pub interfaces: Seen<BTreeSet<Pair>>,
+    /// The services that it reaches by endpoints; read only where a subnet of it leads nowhere.
+    pub endpoints: Seen<BTreeSet<String>>,
 }
 
-/// A subnet and whether it leads to the internet.
+/// A subnet and where it leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubnetFacts {
     /// The subnet itself.
     pub subnet: Subnet,
-    /// Whether its route table has a route to an internet gateway.
-    pub public: bool,
+    /// Where packets to the internet go.
+    pub way: WayOut,
 }
 
 impl VpcFacts {
     /// Puts together what EC2 answered in five lists. Without the last one a VPC is still good enough to decide on.
-    pub fn assemble(
-        vpc: Vpc,
-        subnets: &[Subnet],
-        tables: &[RouteTable],
-        groups: &[SecurityGroup],
-        interfaces: &Result<Vec<Interface>, CloudError>,
-    ) -> Self {
+    pub(super) fn assemble(vpc: Vpc, lists: &Listings) -> Self {
+        let Listings { subnets, tables, groups, interfaces } = lists;
         let tables: Vec<&RouteTable> = tables.iter().filter(|table| table.vpc == vpc.id).collect();
         let main = tables.iter().find(|table| table.main);
-        let public = |subnet: &Subnet| {
+        // In a VPC that another account shares no table is seen, and what cannot be seen is not private.
+        let way = |subnet: &Subnet| {
             let own = tables.iter().find(|table| table.subnets.contains(&subnet.id));
-            own.or(main).is_some_and(|table| table.internet_gateway)
+            own.or(main).map_or(WayOut::Unseen, |table| WayOut::of(&table.routes))
         };
         Self {
             subnets: subnets
                 .iter()
                 .filter(|subnet| subnet.vpc == vpc.id)
-                .map(|subnet| SubnetFacts { public: public(subnet), subnet: subnet.clone() })
+                .map(|subnet| SubnetFacts { way: way(subnet), subnet: subnet.clone() })
                 .collect(),
             security_groups: groups.iter().filter(|group| group.vpc == vpc.id).cloned().collect(),
             interfaces: match interfaces {
                 Ok(all) => Seen::Present(all.iter().filter(|it| it.vpc == vpc.id).map(|it| it.pair.clone()).collect()),
                 Err(error) => Seen::Unknown(error.clone().into()),
             },
+            endpoints: Seen::Unknown(Fault::Unread),
             vpc,
         }
     }
+}
+
+/// What EC2 answered about some VPCs, in lists.
+pub(super) struct Listings {
+    pub subnets: Vec<Subnet>,
+    pub tables: Vec<RouteTable>,
+    pub groups: Vec<SecurityGroup>,
+    pub interfaces: Result<Vec<Interface>, CloudError>,
 }
 
 /// What was known of a function still holds as long as its revision is the same, which changes with each update, at its end

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::look::seen;
+use super::networks::vpcs;
 use super::pages::all_pages;
 use super::roles::roles;
-use super::survey::{identity, vpcs};
-use super::{Fault, FunctionNeeds, Needs, OldFacts, RoleFacts, ScopeFacts, Seen, Simulate, Surveyed};
+use super::survey::identity;
+use super::{Fault, FunctionNeeds, GroupNeeds, Needs, OldFacts, RoleFacts, ScopeFacts, Seen, Simulate, Surveyed};
 use crate::cloud::{Function, Listed, Listing, Operation, Read};
 use crate::names::{FunctionName, PolicyName, RoleKey, Scope, Time};
 
@@ -63,7 +64,7 @@ fn needs(functions: &BTreeMap<FunctionName, Seen<Function>>) -> Needs {
         let Seen::Present(function) = function else { continue };
         if function.network.is_attached() && function.excluded.is_none() {
             needs.functions.insert(name.clone(), Some(of_role.clone()));
-            needs.vpcs.extend(function.vpc.clone());
+            needs.vpcs.extend(function.vpc.clone().map(|vpc| (vpc, GroupNeeds::default())));
         }
     }
     needs

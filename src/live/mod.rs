@@ -7,13 +7,17 @@ mod facts;
 mod fleet;
 mod kept;
 mod look;
+mod networks;
 mod pages;
 mod published;
 mod roles;
 mod survey;
+mod way_out;
 
+use facts::Listings;
 pub use facts::{Asked, Facts, Fault, Old, OldFacts, RoleFacts, ScopeFacts, Seen, Simulation, SubnetFacts, VpcFacts};
 pub use fleet::fleet;
 pub use look::{Looked, RoleNeeds, look};
 pub use published::{Published, PublishedByName};
-pub use survey::{FunctionNeeds, Needs, Simulate, Surveyed, survey};
+pub use survey::{FunctionNeeds, GroupNeeds, Needs, Simulate, Surveyed, survey};
+pub use way_out::{Leads, WayOut};

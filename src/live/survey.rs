@@ -9,15 +9,15 @@ use futures_util::stream;
 
 use super::kept::Kept;
 use super::look::{AT_ONCE, seen};
-use super::pages::{Pages, all_pages};
+use super::networks::vpcs;
+use super::pages::Pages;
 use super::published::Versions;
 use super::roles::roles;
-use super::{Facts, Fault, OldFacts, PublishedByName, RoleFacts, ScopeFacts, Seen, VpcFacts};
-use crate::cloud::{CloudError, Function, Identity, Listed, Listing, Operation, Read, Vpc};
-use crate::names::{AccountId, Clock, FunctionKey, FunctionName, NamePattern, PolicyName, RoleKey, Scope, Time, VpcId};
-
-/// How many values a filter gets: below the 200 that EC2 is known to take.
-const FILTER_VALUES: usize = 100;
+use super::{Facts, Fault, OldFacts, PublishedByName, RoleFacts, ScopeFacts, Seen};
+use crate::cloud::{CloudError, Function, Identity, Listed, Listing, Operation, Read, SecurityGroup};
+use crate::names::{
+    AccountId, Clock, FunctionKey, FunctionName, NamePattern, PolicyName, RoleKey, Scope, SecurityGroupId, Time, VpcId,
+};
 
 /// What the file asks about one scope.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,8 +26,8 @@ pub struct Needs {
     pub functions: BTreeMap<FunctionName, Option<FunctionNeeds>>,
     /// The patterns that mean further functions, and what must be known of the roles of these.
     pub patterns: Vec<(NamePattern, Option<FunctionNeeds>)>,
-    /// The VPCs that functions shall be in.
-    pub vpcs: BTreeSet<VpcId>,
+    /// The VPCs that functions shall be in, and what must be known of their security groups.
+    pub vpcs: BTreeMap<VpcId, GroupNeeds>,
     /// Whether published versions matter as well.
     pub listing: Listing,
     /// How many pages of the scope's listing had to be read before, at least.
@@ -57,6 +57,28 @@ impl Needs {
             Some(needs) => needs.as_ref(),
             None => self.patterns.iter().find(|(pattern, _)| pattern.fits(name))?.1.as_ref(),
         }
+    }
+}
+
+/// What the file asks for among the security groups of a VPC.
+///
+/// Most are the VPC's own, which one call tells for a hundred VPCs. Those of other VPCs that are associated, and those that
+/// the owner of a shared VPC shares, cost a call for each VPC: they are read only where the own ones do not answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupNeeds {
+    /// Groups by id.
+    pub ids: BTreeSet<SecurityGroupId>,
+    /// Groups by name.
+    pub names: BTreeSet<String>,
+    /// Whether groups are asked for by tags, which any group may have.
+    pub tags: bool,
+}
+
+impl GroupNeeds {
+    pub(super) fn are_met_by(&self, groups: &[SecurityGroup]) -> bool {
+        !self.tags
+            && self.ids.iter().all(|id| groups.iter().any(|group| group.id == *id))
+            && self.names.iter().all(|name| groups.iter().any(|group| group.name == *name))
     }
 }
 
@@ -140,7 +162,7 @@ fn unread(scope: &Scope, needs: &Needs, identity: Seen<Identity>, fault: &Fault,
     let facts = ScopeFacts {
         identity,
         functions: needs.functions.keys().map(|name| (name.clone(), Seen::Unknown(fault.clone()))).collect(),
-        vpcs: needs.vpcs.iter().map(|id| (id.clone(), Seen::Unknown(fault.clone()))).collect(),
+        vpcs: needs.vpcs.keys().map(|id| (id.clone(), Seen::Unknown(fault.clone()))).collect(),
         pages: needs.pages,
         listed: Seen::Unknown(fault.clone()),
         published: unpublished(needs, fault.clone()),
@@ -304,52 +326,4 @@ async fn list(
         }
     }
     Ok(Ended::GivenUp(pages.read))
-}
-
-pub(super) async fn vpcs(cloud: &dyn Read, scope: &Scope, wanted: &BTreeSet<VpcId>) -> BTreeMap<VpcId, Seen<VpcFacts>> {
-    let wanted: Vec<VpcId> = wanted.iter().cloned().collect();
-    let chunks = wanted.chunks(FILTER_VALUES).map(|chunk| async move {
-        let found = networks(cloud, scope, chunk).await;
-        let one = |id: &VpcId| {
-            let facts = match &found {
-                Ok(found) => found.get(id).map_or(Seen::Absent, |facts| Seen::Present(facts.clone())),
-                Err(error) => Seen::Unknown(error.clone().into()),
-            };
-            (id.clone(), facts)
-        };
-        chunk.iter().map(one).collect::<Vec<_>>()
-    });
-    futures_util::future::join_all(chunks).await.into_iter().flatten().collect()
-}
-
-async fn networks(cloud: &dyn Read, scope: &Scope, ids: &[VpcId]) -> Result<BTreeMap<VpcId, VpcFacts>, CloudError> {
-    let (mut vpcs, mut subnets, mut tables, mut groups) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    all_pages(Operation::DescribeVpcs, |from| cloud.describe_vpcs(scope, ids, from), |vpc| vpcs.push(vpc)).await?;
-    all_pages(
-        Operation::DescribeSubnets,
-        |from| cloud.describe_subnets(scope, ids, from),
-        |subnet| subnets.push(subnet),
-    )
-    .await?;
-    all_pages(
-        Operation::DescribeRouteTables,
-        |from| cloud.describe_route_tables(scope, ids, from),
-        |table| tables.push(table),
-    )
-    .await?;
-    all_pages(
-        Operation::DescribeSecurityGroups,
-        |from| cloud.describe_security_groups(scope, ids, from),
-        |group| groups.push(group),
-    )
-    .await?;
-    let mut interfaces = Vec::new();
-    let listed = all_pages(
-        Operation::DescribeNetworkInterfaces,
-        |from| cloud.describe_interfaces(scope, ids, from),
-        |interface| interfaces.push(interface),
-    );
-    let interfaces = listed.await.map(|()| interfaces);
-    let assemble = |vpc: Vpc| (vpc.id.clone(), VpcFacts::assemble(vpc, &subnets, &tables, &groups, &interfaces));
-    Ok(vpcs.into_iter().map(assemble).collect())
 }

@@ -4,19 +4,20 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::egress;
 use super::reason::{Reason, Why};
 use crate::cloud::SecurityGroup;
 use crate::desired::{Intent, Pick};
-use crate::live::{SubnetFacts, VpcFacts};
+use crate::live::{SubnetFacts, VpcFacts, WayOut};
 use crate::names::{AccountId, Network, Pair, Scope, SecurityGroupId, SubnetId};
 
 /// An intent, bound: the exact configuration, and what is doubtful about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bound {
     /// What to set.
     pub network: Arc<Network>,
     /// Sentences for people.
-    pub warnings: Vec<String>,
+    pub warnings: Arc<[String]>,
 }
 
 /// What the file's words mean at one moment. Thousands of functions share an intent, so it is bound once.
@@ -70,22 +71,22 @@ const REFUSED_ZONES: &[&str] = &["use1-az3"];
 /// Binds an intent of an account against a VPC as it is.
 pub fn bind(intent: &Intent, facts: &VpcFacts, account: &AccountId) -> Result<Bound, Why> {
     let shared = facts.vpc.owner.as_ref().filter(|owner| *owner != account);
-    bind_own(intent, facts).map_err(|why| match (shared, why.reason) {
+    bind_own(intent, facts, account).map_err(|why| match (shared, why.reason) {
         (Some(owner), Reason::SubnetNotFound | Reason::NoUsableSubnet | Reason::SecurityGroupNotFound) => {
-            let hint = format!("the VPC is shared by account {owner}, whose names and tags cannot be seen: give ids");
+            let hint = format!("the VPC is shared by account {owner}, whose names and tags cannot be seen: give ids of subnets, and of groups of your own or that are shared with you");
             Why::new(why.reason, format!("{}; {hint}", why.detail))
         }
         _ => why,
     })
 }
 
-fn bind_own(intent: &Intent, facts: &VpcFacts) -> Result<Bound, Why> {
+fn bind_own(intent: &Intent, facts: &VpcFacts, account: &AccountId) -> Result<Bound, Why> {
     if facts.vpc.dedicated {
         return Err(Why::new(Reason::DedicatedTenancy, facts.vpc.id.to_string()));
     }
     let mut warnings = Vec::new();
     let subnets = subnets(intent, facts, &mut warnings)?;
-    let groups = security_groups(intent, facts, &mut warnings)?;
+    let groups = security_groups(intent, (facts, account), &mut warnings)?;
     if let Some(single) = subnets.iter().find(|subnet| intent.ipv6 && !subnet.subnet.ipv6) {
         return Err(Why::new(Reason::NotDualStack, format!("{} has no IPv6 range", single.subnet.id)));
     }
@@ -105,7 +106,7 @@ fn bind_own(intent: &Intent, facts: &VpcFacts) -> Result<Bound, Why> {
         let detail = format!("the entry means {} security groups", network.security_groups.len());
         return Err(Why::new(Reason::TooManySecurityGroups, detail));
     }
-    Ok(Bound { network: Arc::new(network), warnings })
+    Ok(Bound { network: Arc::new(network), warnings: warnings.into() })
 }
 
 fn subnets<'a>(intent: &Intent, facts: &'a VpcFacts, warnings: &mut Vec<String>) -> Result<Vec<&'a SubnetFacts>, Why> {
@@ -113,14 +114,8 @@ fn subnets<'a>(intent: &Intent, facts: &'a VpcFacts, warnings: &mut Vec<String>)
     let (lost, usable): (Vec<&SubnetFacts>, Vec<&SubnetFacts>) = available.partition(|subnet| unfit(subnet).is_some());
     let picked: Vec<&SubnetFacts> = match &intent.subnets {
         Pick::Default => {
-            let private: Vec<&SubnetFacts> = usable.iter().copied().filter(|subnet| !subnet.public).collect();
-            leave_out(lost.iter().filter(|subnet| !subnet.public), warnings);
-            if private.is_empty() && !usable.is_empty() {
-                warnings.push(format!("{} has no private subnet: all its subnets are used", intent.vpc));
-                usable
-            } else {
-                private
-            }
+            leave_out(lost.iter().filter(|subnet| subnet.way != WayOut::InternetGateway), warnings);
+            egress::default_choice(intent, usable, warnings)
         }
         Pick::Ids(ids) => each(ids, |id: &SubnetId| {
             let found = facts.subnets.iter().find(|subnet| subnet.subnet.id == *id);
@@ -156,12 +151,7 @@ fn subnets<'a>(intent: &Intent, facts: &'a VpcFacts, warnings: &mut Vec<String>)
         let detail = format!("{}: {}{left_out}", intent.vpc, in_words(&intent.subnets));
         return Err(Why::new(Reason::NoUsableSubnet, detail));
     }
-    if !matches!(intent.subnets, Pick::Default)
-        && let Some(public) = picked.iter().find(|subnet| subnet.public)
-    {
-        let text = format!("{} is a public subnet, which gives a function no way to the internet", public.subnet.id);
-        warnings.push(text);
-    }
+    egress::check(intent, facts, &picked, warnings)?;
     Ok(picked)
 }
 
@@ -208,7 +198,7 @@ fn is_at_the_edge(zone: &str) -> bool {
 
 fn security_groups<'a>(
     intent: &Intent,
-    facts: &'a VpcFacts,
+    (facts, account): (&'a VpcFacts, &AccountId),
     warnings: &mut Vec<String>,
 ) -> Result<Vec<&'a SecurityGroup>, Why> {
     let groups = &facts.security_groups;
@@ -217,7 +207,13 @@ fn security_groups<'a>(
         groups.iter().find(|group| group.name == name).ok_or_else(none)
     };
     let picked: Vec<&SecurityGroup> = match &intent.security_groups {
-        Pick::Default => vec![named("default")?],
+        Pick::Default => match facts.vpc.owner.as_ref().filter(|owner| *owner != account) {
+            None => vec![named("default")?],
+            Some(_) => {
+                let detail = "the default group of a shared VPC is its owner's, and cannot be used".to_owned();
+                return Err(Why::new(Reason::SecurityGroupNotFound, detail));
+            }
+        },
         Pick::Ids(ids) => each(ids, |id: &SecurityGroupId| {
             let none = || Why::new(Reason::SecurityGroupNotFound, format!("{} has no group {id}", intent.vpc));
             groups.iter().find(|group| group.id == *id).ok_or_else(none)
@@ -231,7 +227,7 @@ fn security_groups<'a>(
         let detail = format!("{}: {}", intent.vpc, in_words(&intent.security_groups));
         return Err(Why::new(Reason::SecurityGroupNotFound, detail));
     }
-    if picked.iter().all(|group| !group.lets_out) {
+    if picked.iter().all(|group| group.lets_out == Some(false)) {
         let names: Vec<&str> = picked.iter().map(|group| group.name.as_str()).collect();
         warnings.push(format!("no group lets anything out ({}): the function can reach nothing", names.join(", ")));
     }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bind::Bound;
 use super::reason::{Outcome, Reason, Why};
 use super::rollout::new_pairs;
-use super::{Behind, Limits, World, behind, preflight};
+use super::{Behind, Limits, World, behind, egress, preflight};
 use crate::cloud::{Exclusion, Function, Simulated, State};
 use crate::desired::{AttachPolicy, Entry, Intent, Want};
 use crate::live::{Fault, RoleFacts, Seen};
@@ -102,8 +103,10 @@ impl Cause {
 pub struct Comparison {
     /// The result.
     pub verdict: Verdict,
-    /// What is doubtful, in sentences.
+    /// What is doubtful about this function, in sentences.
     pub warnings: Vec<String>,
+    /// What is doubtful about the network that its entry means, and so about that of all functions of the entry.
+    pub network_warnings: Arc<[String]>,
     /// The pairs of the network to come for which no interface is known to be there.
     pub new_pairs: Arc<[Pair]>,
     /// The published versions that no change reaches; none if it is not known which there are, or where they should run.
@@ -130,29 +133,40 @@ impl Verdict {
 
 impl Comparison {
     fn stuck(outcome: Outcome) -> Self {
-        Self { verdict: Verdict::Stuck(outcome), warnings: Vec::new(), new_pairs: Arc::default(), behind: None }
+        Self {
+            verdict: Verdict::Stuck(outcome),
+            warnings: Vec::new(),
+            network_warnings: Arc::default(),
+            new_pairs: Arc::default(),
+            behind: None,
+        }
+    }
+
+    /// All that is doubtful.
+    pub fn all_warnings(&self) -> impl Iterator<Item = &String> {
+        self.network_warnings.iter().chain(&self.warnings)
     }
 }
 
 /// Compares what the file says of a function with what AWS said.
 pub fn compare(w: &World<'_>, entry: &Entry) -> Comparison {
-    let (function, to, mut warnings) = match wanted(w, entry) {
+    let (function, Bound { network: to, warnings: network_warnings }) = match wanted(w, entry) {
         Ok(wanted) => wanted,
         Err(outcome) => return Comparison::stuck(outcome),
     };
     let behind = behind::behind(w, &entry.key, &to);
-    warnings.extend(w.aged(entry, function));
+    let mut warnings = w.aged(entry, function);
     match differing(w, entry, function, to, &mut warnings) {
         Ok((verdict, new_pairs)) => {
             warnings.extend(behind.iter().filter_map(Behind::warning));
-            Comparison { verdict, warnings, new_pairs, behind }
+            Comparison { verdict, warnings, network_warnings, new_pairs, behind }
         }
         Err(outcome) => Comparison { behind, ..Comparison::stuck(outcome) },
     }
 }
 
-/// The function as it is, the network that the entry means now, and what is doubtful about that.
-fn wanted<'a>(w: &World<'a>, entry: &Entry) -> Result<(&'a Function, Arc<Network>, Vec<String>), Outcome> {
+/// The function as it is, and the network that the entry means now.
+fn wanted<'a>(w: &World<'a>, entry: &Entry) -> Result<(&'a Function, Bound), Outcome> {
     if let Want::Disputed(patterns) = &entry.terms.want {
         let all: Vec<String> = patterns.iter().map(|pattern| format!("`{pattern}`")).collect();
         return Err(Outcome::blocked(Reason::AmbiguousPattern, all.join(" and ")));
@@ -163,8 +177,7 @@ fn wanted<'a>(w: &World<'a>, entry: &Entry) -> Result<(&'a Function, Arc<Network
         seen => known(seen, || Why::new(Reason::FunctionNotFound, entry.key.to_string()))?,
     };
     manageable(entry, function)?;
-    let (to, warnings) = target(w, entry)?;
-    Ok((function, to, warnings))
+    Ok((function, target(w, entry)?))
 }
 
 /// What differs, and the pairs that need new interfaces.
@@ -190,6 +203,9 @@ fn differing(
     {
         let doubts = preflight::check(vpc, &new_pairs).map_err(|why| Outcome::Blocked { why, until: None })?;
         warnings.extend(doubts);
+    }
+    if attaching {
+        warnings.extend(egress::loss(w, entry, function, &to));
     }
     let attach_if_refused = attach_if_refused.into_iter().filter(|attach| policy_allowed(w, attach)).collect();
     let cause = w.memory.cause(&w.desired.digest, entry, &function.network, &to);
@@ -259,13 +275,12 @@ fn manageable(entry: &Entry, function: &Function) -> Result<(), Outcome> {
 }
 
 /// The network that the entry means now.
-fn target(w: &World<'_>, entry: &Entry) -> Result<(Arc<Network>, Vec<String>), Outcome> {
-    let Want::Attached(intent) = &entry.terms.want else { return Ok((Arc::default(), Vec::new())) };
+fn target(w: &World<'_>, entry: &Entry) -> Result<Bound, Outcome> {
+    let Want::Attached(intent) = &entry.terms.want else { return Ok(Bound::default()) };
     let vpc = known(w.vpc(&entry.key.scope, &intent.vpc), || {
         Why::new(Reason::VpcNotFound, format!("{} in {}", intent.vpc, entry.key.scope))
     })?;
-    let bound = w.bound.bind(intent, vpc, &entry.key.scope).map_err(|why| Outcome::Blocked { why, until: None })?;
-    Ok((bound.network, bound.warnings))
+    w.bound.bind(intent, vpc, &entry.key.scope).map_err(|why| Outcome::Blocked { why, until: None })
 }
 
 /// What each VPC entry of a scope means now; none where that cannot be told.
@@ -275,7 +290,7 @@ pub fn targets(w: &World<'_>, scope: &Scope) -> BTreeMap<Arc<Intent>, Option<Arc
         if let Want::Attached(intent) = &entry.terms.want
             && !targets.contains_key(intent)
         {
-            targets.insert(Arc::clone(intent), target(w, entry).ok().map(|(network, _)| network));
+            targets.insert(Arc::clone(intent), target(w, entry).ok().map(|bound| bound.network));
         }
     }
     targets

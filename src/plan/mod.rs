@@ -25,6 +25,7 @@ mod behind;
 mod bind;
 mod change;
 mod decide;
+mod egress;
 mod guard;
 mod memory;
 mod patterns;

@@ -103,6 +103,7 @@ reasons! {
     TooManySecurityGroups, Blocked, Invalid, "Lambda takes at most 5 security groups; name fewer.";
     ZoneRefused, Blocked, Invalid, "Lambda does not work in the availability zone of this subnet; name subnets in other zones.";
     SubnetUnfit, Blocked, Invalid, "Lambda does not take a subnet of this kind; name other ones.";
+    NoWayOut, Blocked, Invalid, "The entry says egress = \"required\", and not all of its subnets lead to the internet; name others, or give these a route to a NAT gateway.";
     NoFreeAddress, Blocked, Quota, "A subnet has no free address for the network interface that Lambda would have to make; free some, or name other subnets.";
     DedicatedTenancy, Blocked, Invalid, "Lambda cannot use a VPC with dedicated tenancy; choose another VPC.";
     NotDualStack, Blocked, Invalid, "ipv6 = true needs an IPv6 range in every subnet; leave it out, or name dual-stack subnets.";

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lambda_vpc_controller::cloud::{
     Alias, CloudError, Function, Identity, Interface, Listed, Listing, Marker, Page, Read, Reply, RouteTable,
-    SecurityGroup, Simulated, Subnet, Vpc,
+    SecurityGroup, Simulated, Subnet, Vpc, VpcEndpoint,
 };
 use lambda_vpc_controller::names::{AccountId, FunctionKey, PolicyArn, Region, RoleArn, RoleName, Scope, VpcId};
 use lambda_vpc_controller::simulator::Door;
@@ -94,6 +94,24 @@ impl Read for Between {
         from: Option<Marker>,
     ) -> Reply<'a, Page<SecurityGroup>> {
         self.door.describe_security_groups(at, vpcs, from)
+    }
+
+    fn groups_for_vpc<'a>(
+        &'a self,
+        at: &'a Scope,
+        vpc: &'a VpcId,
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<SecurityGroup>> {
+        self.door.groups_for_vpc(at, vpc, from)
+    }
+
+    fn describe_endpoints<'a>(
+        &'a self,
+        at: &'a Scope,
+        vpcs: &'a [VpcId],
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<VpcEndpoint>> {
+        self.door.describe_endpoints(at, vpcs, from)
     }
 
     fn describe_interfaces<'a>(

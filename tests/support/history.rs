@@ -360,6 +360,11 @@ impl History {
         self.why(name).detail
     }
 
+    /// What is doubtful about a function.
+    pub(crate) fn doubts(&self, name: &str) -> String {
+        self.controller.board().get(&key(name)).expect("nothing is known of it").warnings.join("; ")
+    }
+
     /// The id of the plan as whoever runs `plan` now sees it.
     pub(crate) fn plan_id(&self) -> Digest {
         self.controller.plan(self.clock.now()).unwrap().id

@@ -10,8 +10,8 @@ use aws_sdk_lambda::types as lambda;
 
 use super::malformed;
 use crate::cloud::{
-    Alias, CloudError, Exclusion, Failure, Function, Interface, Life, Listed, Operation, Overruler, RouteTable,
-    SecurityGroup, Simulated, State, Subnet, Tags, Update, Vpc,
+    Alias, CloudError, Exclusion, Failure, Function, Interface, Life, Listed, Operation, Overruler, Route, RouteTable,
+    SecurityGroup, Simulated, State, Subnet, Tags, Update, Vpc, VpcEndpoint,
 };
 use crate::names::{
     AccountId, AliasName, FunctionName, NameError, Network, Pair, RevisionId, RoleArn, SecurityGroupId, SubnetId, Time,
@@ -185,7 +185,7 @@ fn vpc_id(operation: Operation, text: Option<&str>) -> Result<VpcId, CloudError>
 pub(super) fn vpc(operation: Operation, from: &ec2::Vpc) -> Result<Vpc, CloudError> {
     Ok(Vpc {
         id: vpc_id(operation, from.vpc_id())?,
-        owner: from.owner_id().and_then(|id| AccountId::parse(id).ok()),
+        owner: owner(from.owner_id()),
         tags: tags(from.tags()),
         dedicated: from.instance_tenancy().is_some_and(|tenancy| tenancy.as_str() == "dedicated"),
     })
@@ -215,13 +215,38 @@ fn is_associated(range: &ec2::SubnetIpv6CidrBlockAssociation) -> bool {
 pub(super) fn route_table(operation: Operation, from: &ec2::RouteTable) -> Result<RouteTable, CloudError> {
     let named = from.associations().iter().filter_map(|association| association.subnet_id());
     let subnets: Result<BTreeSet<SubnetId>, NameError> = named.map(SubnetId::parse).collect();
-    let to_internet = |route: &ec2::Route| route.gateway_id().is_some_and(|id| id.starts_with("igw-"));
     Ok(RouteTable {
         vpc: vpc_id(operation, from.vpc_id())?,
         subnets: subnets.map_err(wrong(operation))?,
         main: from.associations().iter().any(|association| association.main().unwrap_or_default()),
-        internet_gateway: from.routes().iter().any(to_internet),
+        routes: from.routes().iter().map(route).collect(),
     })
+}
+
+/// EC2 has a member for each kind of target and of destination, of which a route has one; a route to an instance names its
+/// interface as well.
+fn route(from: &ec2::Route) -> Route {
+    let destinations =
+        [from.destination_cidr_block(), from.destination_ipv6_cidr_block(), from.destination_prefix_list_id()];
+    let targets = [
+        from.gateway_id(),
+        from.nat_gateway_id(),
+        from.transit_gateway_id(),
+        from.vpc_peering_connection_id(),
+        from.network_interface_id(),
+        from.instance_id(),
+        from.egress_only_internet_gateway_id(),
+        from.core_network_arn(),
+        from.carrier_gateway_id(),
+        from.local_gateway_id(),
+    ];
+    let first =
+        |of: &[Option<&str>]| of.iter().flatten().find(|id| !id.is_empty()).copied().unwrap_or_default().to_owned();
+    Route {
+        destination: first(&destinations),
+        target: first(&targets),
+        blackhole: from.state() == Some(&ec2::RouteState::Blackhole),
+    }
 }
 
 pub(super) fn interface(operation: Operation, from: &ec2::NetworkInterface) -> Result<Interface, CloudError> {
@@ -237,10 +262,34 @@ pub(super) fn security_group(operation: Operation, from: &ec2::SecurityGroup) ->
     Ok(SecurityGroup {
         id: SecurityGroupId::parse(from.group_id().unwrap_or_default()).map_err(wrong(operation))?,
         vpc: vpc_id(operation, from.vpc_id())?,
+        owner: owner(from.owner_id()),
         name: from.group_name().unwrap_or_default().to_owned(),
         tags: tags(from.tags()),
-        lets_out: !from.ip_permissions_egress().is_empty(),
+        lets_out: Some(!from.ip_permissions_egress().is_empty()),
     })
+}
+
+pub(super) fn group_for_vpc(
+    operation: Operation,
+    from: &ec2::SecurityGroupForVpc,
+) -> Result<SecurityGroup, CloudError> {
+    Ok(SecurityGroup {
+        id: SecurityGroupId::parse(from.group_id().unwrap_or_default()).map_err(wrong(operation))?,
+        vpc: vpc_id(operation, from.primary_vpc_id())?,
+        owner: owner(from.owner_id()),
+        name: from.group_name().unwrap_or_default().to_owned(),
+        tags: tags(from.tags()),
+        lets_out: None,
+    })
+}
+
+fn owner(id: Option<&str>) -> Option<AccountId> {
+    id.and_then(|id| AccountId::parse(id).ok())
+}
+
+pub(super) fn endpoint(operation: Operation, from: &ec2::VpcEndpoint) -> Result<VpcEndpoint, CloudError> {
+    let service = from.service_name().unwrap_or_default().to_owned();
+    Ok(VpcEndpoint { vpc: vpc_id(operation, from.vpc_id())?, service })
 }
 
 #[cfg(test)]

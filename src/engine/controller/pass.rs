@@ -64,13 +64,14 @@ impl Controller {
         };
         let digest = world.desired.digest.clone();
         let (was_in, goes_into) = (world.facts.vpc_of(&key).cloned(), entry.terms.want.vpc().cloned());
-        let plan::Comparison { verdict, warnings, .. } = plan::compare(world, entry);
+        let comparison = plan::compare(world, entry);
+        let warnings = comparison.all_warnings().cloned().collect();
         let decision = match fault {
-            Some(fault) => Decision::Rest(plan::unread(world, entry, &verdict, fault)),
-            None => plan::decide(world, entry, &verdict),
+            Some(fault) => Decision::Rest(plan::unread(world, entry, &comparison.verdict, fault)),
+            None => plan::decide(world, entry, &comparison.verdict),
         };
         self.board.doubts(&key, warnings);
-        let change = match verdict {
+        let change = match comparison.verdict {
             Verdict::Differs(change) => Some(Arc::new(change)),
             Verdict::InSync | Verdict::Stuck(_) => None,
         };

@@ -1,17 +1,17 @@
 //! Sweeps: what is to be found out, and which functions need a pass after one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Controller;
 use crate::cloud::Listing;
-use crate::desired::{AttachPolicy, Entry, Pattern, Terms, Want};
+use crate::desired::{AttachPolicy, Entry, Intent, Pattern, Pick, Terms, Want};
 use crate::engine::backoff;
 use crate::engine::event::{Effect, Notice};
 use crate::engine::queue::Rank;
-use crate::live::{Fault, FunctionNeeds, Needs, RoleNeeds, Seen, Simulate, Surveyed};
-use crate::names::{AccountId, FunctionKey, RoleKey, Scope, Time};
+use crate::live::{Fault, FunctionNeeds, GroupNeeds, Needs, RoleNeeds, Seen, Simulate, Surveyed};
+use crate::names::{AccountId, FunctionKey, RoleKey, Scope, Time, VpcId};
 use crate::plan::{self, Outcome, Pace, Reason, Verdict, Why};
 
 /// The facts of a role are read again with the next look when they are older than this.
@@ -77,15 +77,14 @@ impl Controller {
     /// What a sweep of this scope has to find out.
     pub(super) fn needs(&self, scope: &Scope) -> Needs {
         let mut needs = Needs::default();
+        let mut seen = HashSet::new();
         for entry in self.desired.iter().flat_map(|desired| &desired.entries).filter(|e| e.key.scope == *scope) {
             needs.functions.insert(entry.key.name.clone(), function_needs(&entry.terms));
-            if let Some(vpc) = entry.terms.want.vpc().filter(|vpc| !needs.vpcs.contains(*vpc)) {
-                needs.vpcs.insert(vpc.clone());
-            }
+            group_needs(&entry.terms.want, &mut needs.vpcs, &mut seen);
         }
         for pattern in self.desired.iter().flat_map(|desired| &desired.patterns).filter(|it| it.scope == *scope) {
             needs.patterns.push((pattern.name.clone(), function_needs(&pattern.terms)));
-            needs.vpcs.extend(pattern.terms.want.vpc().cloned());
+            group_needs(&pattern.terms.want, &mut needs.vpcs, &mut seen);
         }
         let here = self.facts.roles.iter().filter(|((of, _), _)| of == scope);
         let known = here.filter_map(|((_, key), role)| match role {
@@ -228,19 +227,19 @@ impl Controller {
     /// published versions run another network than the file says.
     fn select(&mut self, entry: &Arc<Entry>, now: Time, effects: &mut Vec<Effect>) -> usize {
         let Some(world) = self.world(now) else { return 0 };
-        let plan::Comparison { verdict, warnings, behind, .. } = plan::compare(&world, entry);
-        let behind = behind.map_or(0, |behind| behind.versions.len());
+        let comparison = plan::compare(&world, entry);
+        let behind = comparison.behind.as_ref().map_or(0, |behind| behind.versions.len());
         let unfinished = match self.cadence.resync {
             Some(_) => plan::may_be_unfinished(&world, &entry.key),
             // A person who waits for a plan is not kept waiting for what may be a deploy of a moment ago.
             None => plan::is_unfinished(&world, &entry.key),
         };
-        self.board.doubts(&entry.key, warnings);
+        self.board.doubts(&entry.key, comparison.all_warnings().cloned().collect());
         if self.queue.is_processing(&entry.key) {
             self.queue.add(entry.key.clone(), Rank::Routine);
             return behind;
         }
-        match verdict {
+        match comparison.verdict {
             Verdict::Stuck(outcome) => self.conclude(&entry.key, outcome, None, None, now, effects),
             Verdict::InSync if unfinished => self.queue.add(entry.key.clone(), Rank::Routine),
             Verdict::InSync => self.conclude(&entry.key, Outcome::InSync, None, None, now, effects),
@@ -270,6 +269,22 @@ impl Controller {
         if (reason.of_scope() || reason == Reason::Unread) && !lately {
             sweep.want(now);
         }
+    }
+}
+
+/// What must be known of the VPC that is wanted. Thousands of functions share an intent.
+fn group_needs(want: &Want, vpcs: &mut BTreeMap<VpcId, GroupNeeds>, seen: &mut HashSet<*const Intent>) {
+    let Want::Attached(intent) = want else { return };
+    if !seen.insert(Arc::as_ptr(intent)) {
+        return;
+    }
+    let needs = vpcs.entry(intent.vpc.clone()).or_default();
+    match &intent.security_groups {
+        // The default group is always the VPC's own.
+        Pick::Default => {}
+        Pick::Ids(ids) => needs.ids.extend(ids.iter().cloned()),
+        Pick::Names(names) => needs.names.extend(names.iter().cloned()),
+        Pick::Tags(_) => needs.tags = true,
     }
 }
 

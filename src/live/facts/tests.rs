@@ -42,8 +42,8 @@ fn there(revision: &str) -> Seen<Function> {
 
 fn vpc(dedicated: bool) -> Seen<VpcFacts> {
     let vpc = Vpc { id: vpc_id(), owner: None, tags: BTreeMap::new(), dedicated };
-    let interfaces = Seen::Unknown(Fault::Unread);
-    Seen::Present(VpcFacts { vpc, subnets: Vec::new(), security_groups: Vec::new(), interfaces })
+    let (interfaces, endpoints) = (Seen::Unknown(Fault::Unread), Seen::Unknown(Fault::Unread));
+    Seen::Present(VpcFacts { vpc, subnets: Vec::new(), security_groups: Vec::new(), interfaces, endpoints })
 }
 
 /// A sweep that began at some second and took two, and found this.

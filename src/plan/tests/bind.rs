@@ -6,12 +6,12 @@ use crate::desired::Want;
 /// Binds an entry with these selectors against the VPC after something was done to it. Each warning must have its part,
 /// and there must be no other.
 #[track_caller]
-fn check(selectors: &str, done: impl FnOnce(&mut VpcFacts), expected: &str, warnings: &[&str]) {
+pub(super) fn check(selectors: &str, done: impl FnOnce(&mut VpcFacts), expected: &str, warnings: &[&str]) {
     let mut vpc = vpc();
     done(&mut vpc);
     let (found, warned) = match super::bind(&intent(selectors), &vpc, &account()) {
         Ok(Bound { network, warnings }) => (in_words(&network), warnings),
-        Err(why) => (format!("{:?}", why.reason), Vec::new()),
+        Err(why) => (format!("{:?}", why.reason), Arc::default()),
     };
     assert_eq!(found, expected, "{selectors}");
     assert_eq!(warned.len(), warnings.len(), "{warned:?}");
@@ -36,7 +36,7 @@ fn intent(selectors: &str) -> Arc<crate::desired::Intent> {
 fn as_is(_: &mut VpcFacts) {}
 
 fn only_public(vpc: &mut VpcFacts) {
-    vpc.subnets.iter_mut().for_each(|subnet| subnet.public = true);
+    vpc.subnets.iter_mut().for_each(|subnet| subnet.way = WayOut::InternetGateway);
 }
 
 fn unavailable_a(vpc: &mut VpcFacts) {
@@ -57,15 +57,21 @@ fn with_nothing_said_the_private_subnets_and_the_default_group_are_meant() {
 #[test]
 fn a_vpc_without_private_subnets_gives_all_it_has_with_a_warning() {
     let all = "subnet-a,subnet-b,subnet-public/sg-default";
-    check("", only_public, all, &["no private subnet"]);
+    check("", only_public, all, &["no private subnet", "no way to the internet"]);
     let two = |vpc: &mut VpcFacts| {
         only_public(vpc);
         unavailable_a(vpc);
     };
-    check("", two, "subnet-b,subnet-public/sg-default", &["no private subnet"]);
+    check("", two, "subnet-b,subnet-public/sg-default", &["no private subnet", "no way to the internet"]);
     // A private subnet that cannot be used now is still one: but there is no other way to go on than the public ones.
-    let private_gone = |vpc: &mut VpcFacts| vpc.subnets.iter_mut().for_each(|s| s.subnet.available = s.public);
-    check("", private_gone, "subnet-public/sg-default", &["no private subnet", "one availability zone"]);
+    let private_gone =
+        |vpc: &mut VpcFacts| vpc.subnets.iter_mut().for_each(|s| s.subnet.available = s.way == WayOut::InternetGateway);
+    check(
+        "",
+        private_gone,
+        "subnet-public/sg-default",
+        &["no private subnet", "no way to the internet", "one availability zone"],
+    );
 }
 
 #[test]
@@ -121,9 +127,19 @@ fn an_unavailable_subnet_is_refused_by_id_and_name_and_passed_over_by_tag() {
 #[test]
 fn a_public_subnet_that_is_named_gives_a_warning() {
     let both = "subnet-a,subnet-public/sg-default";
-    check("subnets = { ids = ['subnet-a', 'subnet-public'] }", as_is, both, &["subnet-public is a public subnet"]);
-    check("subnets = { names = ['a', 'public'] }", as_is, both, &["subnet-public is a public subnet"]);
-    let warnings = &["subnet-public is a public subnet", "one availability zone"];
+    check(
+        "subnets = { ids = ['subnet-a', 'subnet-public'] }",
+        as_is,
+        both,
+        &["subnet-public leads to an internet gateway (it is a public subnet)"],
+    );
+    check(
+        "subnets = { names = ['a', 'public'] }",
+        as_is,
+        both,
+        &["subnet-public leads to an internet gateway (it is a public subnet)"],
+    );
+    let warnings = &["subnet-public leads to an internet gateway (it is a public subnet)", "one availability zone"];
     check("subnets = { tags = { tier = 'public' } }", as_is, "subnet-public/sg-default", warnings);
 }
 
@@ -164,7 +180,7 @@ fn the_default_group_must_be_there_if_no_other_is_named() {
 
 #[test]
 fn groups_that_let_nothing_out_give_a_warning_unless_one_of_them_does() {
-    let closed = |vpc: &mut VpcFacts| vpc.security_groups[0].lets_out = false;
+    let closed = |vpc: &mut VpcFacts| vpc.security_groups[0].lets_out = Some(false);
     check("", closed, HOME, &["no group lets anything out (default)"]);
     let both = "security_groups = { names = ['default', 'lambda'] }";
     check(both, closed, "subnet-a,subnet-b/sg-default,sg-lambda", &[]);
@@ -244,7 +260,7 @@ fn in_a_vpc_that_another_account_shares_what_is_not_found_by_name_has_a_hint() {
 
 #[test]
 fn ipv6_needs_a_range_in_every_subnet_that_is_used() {
-    let dual = |vpc: &mut VpcFacts| vpc.subnets.iter_mut().for_each(|s| s.subnet.ipv6 = !s.public);
+    let dual = |vpc: &mut VpcFacts| vpc.subnets.iter_mut().for_each(|s| s.subnet.ipv6 = s.way == WayOut::Nat);
     let half = |vpc: &mut VpcFacts| vpc.subnets[0].subnet.ipv6 = true;
     check("ipv6 = true", dual, "subnet-a,subnet-b/sg-default+ipv6", &[]);
     check("ipv6 = true", half, "NotDualStack", &[]);

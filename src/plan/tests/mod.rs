@@ -9,6 +9,7 @@ mod bind;
 mod change;
 mod conclude;
 mod decide;
+mod egress;
 mod guard;
 mod looks;
 mod others;
@@ -33,7 +34,7 @@ use crate::cloud::{
 };
 use crate::desired::Accounts;
 use crate::file::Source;
-use crate::live::{Asked, Fault, OldFacts, RoleFacts, ScopeFacts, Seen, SubnetFacts, VpcFacts};
+use crate::live::{Asked, Fault, OldFacts, RoleFacts, ScopeFacts, Seen, SubnetFacts, VpcFacts, WayOut};
 use crate::names::{AccountId, FunctionName, Region, Scope, SecurityGroupId, SubnetId};
 
 const ACCOUNT: &str = "123456789012";
@@ -299,6 +300,7 @@ fn vpc() -> VpcFacts {
         subnets: vec![subnet("a", false), subnet("b", false), subnet("public", true)],
         security_groups: vec![group("default"), group("lambda")],
         interfaces: Seen::Present(home().pairs().collect()),
+        endpoints: Seen::Unknown(Fault::Unread),
     }
 }
 
@@ -316,7 +318,7 @@ fn subnet(name: &str, public: bool) -> SubnetFacts {
         ipv6: false,
         outpost: false,
     };
-    SubnetFacts { subnet, public }
+    SubnetFacts { subnet, way: if public { WayOut::InternetGateway } else { WayOut::Nat } }
 }
 
 /// `sg-NAME`, named NAME, with the tag `for`.
@@ -326,7 +328,8 @@ fn group(name: &str) -> SecurityGroup {
         vpc: vpc_id("vpc-1"),
         name: name.to_owned(),
         tags: tags(&[("for", name)]),
-        lets_out: true,
+        lets_out: Some(true),
+        owner: None,
     }
 }
 

@@ -58,7 +58,9 @@ fn world(dice: &mut Dice<'_>) -> Scene {
     }
     for subnet in &mut scene.vpc().subnets {
         subnet.subnet.available = !dice.rarely();
-        subnet.public = dice.rarely() != subnet.public;
+        if dice.rarely() {
+            subnet.way = dice.one_of(&[WayOut::Nowhere, WayOut::InternetGateway, WayOut::Blackhole, WayOut::Unseen]);
+        }
     }
     if dice.rarely() {
         let gone = dice.one_of(&[Seen::Absent, Seen::Unknown(Fault::Unread)]);

@@ -12,7 +12,7 @@ use super::function::{out_of_addresses, out_of_interfaces};
 use super::quotas::{CREATE_INTERFACE, Taken};
 use super::{Aws, AwsError, Interface, Quotas, Regional, VpcConfig};
 use crate::cloud::{Failure, Service};
-use crate::names::{FunctionKey, Pair, RoleArn, Scope, SecurityGroupId, SubnetId, Time};
+use crate::names::{AccountId, FunctionKey, Pair, RoleArn, Scope, SecurityGroupId, SubnetId, Time};
 
 /// The `VpcConfig` of a request. An omitted member keeps its value, an empty list clears it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -104,7 +104,12 @@ fn invalid(message: impl Into<String>) -> AwsError {
 
 impl Regional {
     /// The network that a request means for a function that has `current`, checked against what is there.
-    fn resolve(&self, request: &VpcConfigRequest, current: &VpcConfig) -> Result<VpcConfig, AwsError> {
+    fn resolve(
+        &self,
+        request: &VpcConfigRequest,
+        current: &VpcConfig,
+        account: &AccountId,
+    ) -> Result<VpcConfig, AwsError> {
         let given = |ids: &Option<Vec<String>>, kept: Vec<String>| once(ids.clone().unwrap_or(kept));
         let subnets = given(&request.subnet_ids, current.subnets.iter().map(ToString::to_string).collect());
         let groups =
@@ -124,7 +129,7 @@ impl Regional {
             self.add_subnet(&mut config, id)?;
         }
         for id in &groups {
-            self.add_group(&mut config, id)?;
+            self.add_group(&mut config, id, account)?;
         }
         Ok(config)
     }
@@ -151,14 +156,14 @@ impl Regional {
         Ok(())
     }
 
-    fn add_group(&self, config: &mut VpcConfig, id: &str) -> Result<(), AwsError> {
+    fn add_group(&self, config: &mut VpcConfig, id: &str, account: &AccountId) -> Result<(), AwsError> {
         let Some(group) = SecurityGroupId::parse(id).ok().and_then(|id| self.security_groups.get(&id)) else {
             return Err(invalid(format!(
                 "Error occurred while DescribeSecurityGroups. EC2 Error Code: InvalidGroup.NotFound. \
                  EC2 Error Message: The security group '{id}' does not exist"
             )));
         };
-        if config.vpc.as_ref() != Some(&group.vpc) {
+        if config.vpc.as_ref().is_none_or(|vpc| !group.is_usable(account, vpc)) {
             return Err(invalid("Security Groups are required to be in the same VPC"));
         }
         config.security_groups.push(group.id.clone());
@@ -248,7 +253,7 @@ impl Aws {
         now: Time,
     ) -> Result<VpcConfig, AwsError> {
         let current = current.cloned().unwrap_or_default();
-        self.regional(&key.scope, Service::Lambda, now)?.resolve(request, &current)
+        self.regional(&key.scope, Service::Lambda, now)?.resolve(request, &current, &key.scope.account)
     }
 
     /// Lambda tries the role by calling EC2 with it, so that any policy which allows it will do.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::describe::{Property, Resource, describe};
 use super::{Aws, AwsError, Describe, Regional};
-use crate::cloud::{Page, Service, Tags};
+use crate::cloud::{Page, Route, Service, Tags};
 use crate::names::{AccountId, FunctionKey, Scope, SecurityGroupId, SubnetId, Time, VpcId};
 
 /// A VPC.
@@ -71,18 +71,28 @@ pub struct RouteTable {
 }
 
 impl RouteTable {
-    fn targets(&self, wanted: fn(&str) -> bool) -> Vec<String> {
-        self.routes.iter().map(|route| route.target.clone()).filter(|target| wanted(target)).collect()
+    fn targets(&self, kind: &str) -> Vec<String> {
+        let wanted = self.routes.iter().filter(|route| target_kind(&route.target) == kind);
+        wanted.map(|route| route.target.clone()).collect()
     }
 }
 
-/// A route: where packets for some addresses go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// The addresses, as an IPv4 range.
-    pub destination: String,
-    /// `local`, or the id of an internet gateway (`igw-…`) or a NAT gateway (`nat-…`).
-    pub target: String,
+/// The member of a route that EC2 gives a target in.
+pub fn target_kind(target: &str) -> &'static str {
+    match target.split_once('-').map_or(target, |(prefix, _)| prefix) {
+        "nat" => "natGatewayId",
+        "tgw" => "transitGatewayId",
+        "pcx" => "vpcPeeringConnectionId",
+        "eni" => "networkInterfaceId",
+        "i" => "instanceId",
+        "eigw" => "egressOnlyInternetGatewayId",
+        _ => "gatewayId",
+    }
+}
+
+/// The state of a route.
+pub fn state(route: &Route) -> &'static str {
+    if route.blackhole { "blackhole" } else { "active" }
 }
 
 /// A security group.
@@ -102,6 +112,35 @@ pub struct SecurityGroup {
     pub tags: Tags,
     /// Whether its outbound rules let everything out; otherwise it has none.
     pub lets_out: bool,
+    /// The other VPCs that it is associated with.
+    pub associated: BTreeSet<VpcId>,
+    /// Whether its owner shares it with those who share the VPC.
+    pub shared: bool,
+}
+
+impl SecurityGroup {
+    /// Whether an account can use it in a VPC.
+    pub(super) fn is_usable(&self, account: &AccountId, vpc: &VpcId) -> bool {
+        let own = self.vpc == *vpc && (self.owner == *account || self.shared);
+        own || self.associated.contains(vpc)
+    }
+}
+
+/// An endpoint for a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its id, `vpce-…`.
+    pub id: String,
+    /// The VPC it is in.
+    pub vpc: VpcId,
+    /// The account that owns it.
+    pub owner: AccountId,
+    /// The service: `com.amazonaws.eu-west-1.s3`.
+    pub service: String,
+    /// Whether it is a route to the service and no interface.
+    pub gateway: bool,
+    /// Its tags.
+    pub tags: Tags,
 }
 
 /// A network interface that Lambda made. All functions with the same subnet and groups share it.
@@ -209,8 +248,12 @@ impl Resource for RouteTable {
         ("owner-id", |it| vec![it.owner.to_string()]),
         ("association.main", |it| vec![it.main.to_string()]),
         ("association.subnet-id", |it| it.subnets.iter().map(ToString::to_string).collect()),
-        ("route.gateway-id", |it| it.targets(|target| !target.starts_with("nat-"))),
-        ("route.nat-gateway-id", |it| it.targets(|target| target.starts_with("nat-"))),
+        ("route.gateway-id", |it| it.targets("gatewayId")),
+        ("route.instance-id", |it| it.targets("instanceId")),
+        ("route.nat-gateway-id", |it| it.targets("natGatewayId")),
+        ("route.transit-gateway-id", |it| it.targets("transitGatewayId")),
+        ("route.vpc-peering-connection-id", |it| it.targets("vpcPeeringConnectionId")),
+        ("route.state", |it| it.routes.iter().map(|route| state(route).to_owned()).collect()),
         ("route.destination-cidr-block", |it| it.routes.iter().map(|route| route.destination.clone()).collect()),
     ];
     const NOUN: &'static str = "routeTable ID";
@@ -239,6 +282,26 @@ impl Resource for SecurityGroup {
 
     fn id(&self) -> &str {
         self.id.as_str()
+    }
+    fn tags(&self) -> &Tags {
+        &self.tags
+    }
+}
+
+impl Resource for Endpoint {
+    const PROPERTIES: &'static [Property<Self>] = &[
+        ("vpc-endpoint-id", |it| vec![it.id.clone()]),
+        ("vpc-id", |it| vec![it.vpc.to_string()]),
+        ("service-name", |it| vec![it.service.clone()]),
+        ("vpc-endpoint-state", |_| vec!["available".to_owned()]),
+        ("vpc-endpoint-type", |it| vec![if it.gateway { "Gateway" } else { "Interface" }.to_owned()]),
+    ];
+    const NOUN: &'static str = "Vpc Endpoint Id";
+    const NOT_FOUND: &'static str = "InvalidVpcEndpointId.NotFound";
+    const LARGEST_PAGE: u64 = 1000;
+
+    fn id(&self) -> &str {
+        &self.id
     }
     fn tags(&self) -> &Tags {
         &self.tags
@@ -307,6 +370,33 @@ impl Aws {
         describe(self.ec2(at, now)?.security_groups.values(), request, most)
     }
 
+    /// The security groups that can be used in a VPC. Filters that this model knows are those of a listing of groups.
+    pub fn get_security_groups_for_vpc(
+        &mut self,
+        at: &Scope,
+        vpc: &str,
+        request: &Describe,
+        now: Time,
+    ) -> Result<Page<SecurityGroup>, AwsError> {
+        let most = self.quotas.ec2_page;
+        let region = self.ec2(at, now)?;
+        let not_found = || AwsError::new(400, "InvalidVpcID.NotFound", format!("The vpc ID '{vpc}' does not exist"));
+        let id = VpcId::parse(vpc).ok().filter(|id| region.vpcs.contains_key(id)).ok_or_else(not_found)?;
+        let usable = region.security_groups.values().filter(|group| group.is_usable(&at.account, &id));
+        describe(usable, request, most)
+    }
+
+    /// The endpoints for services of a region.
+    pub fn describe_vpc_endpoints(
+        &mut self,
+        at: &Scope,
+        request: &Describe,
+        now: Time,
+    ) -> Result<Page<Endpoint>, AwsError> {
+        let most = self.quotas.ec2_page;
+        describe(self.ec2(at, now)?.endpoints.values(), request, most)
+    }
+
     /// The network interfaces of a region; all of them are Lambda's.
     pub fn describe_network_interfaces(
         &mut self,
@@ -340,6 +430,12 @@ impl Aws {
     /// Adds a route table.
     pub fn add_route_table(&mut self, at: &Scope, table: RouteTable) -> Result<(), AwsError> {
         self.ec2(at, Time::default())?.route_tables.insert(table.id.clone(), table);
+        Ok(())
+    }
+
+    /// Adds an endpoint.
+    pub fn add_endpoint(&mut self, at: &Scope, endpoint: Endpoint) -> Result<(), AwsError> {
+        self.ec2(at, Time::default())?.endpoints.insert(endpoint.id.clone(), endpoint);
         Ok(())
     }
 

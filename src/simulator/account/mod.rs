@@ -28,7 +28,7 @@ use std::time::Duration;
 
 pub use attachment::VpcConfigRequest;
 pub use describe::{Describe, Filter};
-pub use ec2::{Interface, Route, RouteTable, SecurityGroup, Subnet, Vpc};
+pub use ec2::{Endpoint, Interface, RouteTable, SecurityGroup, Subnet, Vpc, state, target_kind};
 pub use error::AwsError;
 pub use function::{Configuration, Function, VpcConfig};
 pub use iam::{Attachment, Overruler, Role, SimulatedAction, Summary};
@@ -154,6 +154,7 @@ struct Regional {
     subnets: BTreeMap<SubnetId, Subnet>,
     route_tables: BTreeMap<String, RouteTable>,
     security_groups: BTreeMap<SecurityGroupId, SecurityGroup>,
+    endpoints: BTreeMap<String, Endpoint>,
     interfaces: BTreeMap<Pair, Interface>,
 }
 

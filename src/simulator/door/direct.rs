@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Change, Door, Incoming, Target};
 use crate::cloud::{
     Alias, Class, CloudError, Function, Identity, Interface, Listed, Listing, Marker, Operation, Overruler, Page, Read,
-    Receipt, Reply, RouteTable, SecurityGroup, Simulated, Subnet, Vpc, Write,
+    Receipt, Reply, RouteTable, SecurityGroup, Simulated, Subnet, Vpc, VpcEndpoint, Write,
 };
 use crate::names::{
     AccountId, FunctionKey, Network, Pair, PolicyArn, Region, RevisionId, RoleArn, RoleName, Scope, Time, VpcId,
@@ -238,10 +238,10 @@ impl Read for Door {
         Box::pin(async move {
             let list: (_, List<account::RouteTable>) = (Operation::DescribeRouteTables, Aws::describe_route_tables);
             self.of_vpcs(list, at, (vpcs, from, PAGE_OF_ROUTE_TABLES), |it| RouteTable {
-                internet_gateway: it.routes.iter().any(|route| route.target.starts_with("igw-")),
                 vpc: it.vpc,
                 subnets: it.subnets,
                 main: it.main,
+                routes: it.routes,
             })
         })
     }
@@ -255,13 +255,38 @@ impl Read for Door {
         Box::pin(async move {
             let list: (_, List<account::SecurityGroup>) =
                 (Operation::DescribeSecurityGroups, Aws::describe_security_groups);
-            self.of_vpcs(list, at, (vpcs, from, PAGE), |it| SecurityGroup {
-                id: it.id,
-                vpc: it.vpc,
-                name: it.name,
-                tags: it.tags,
-                lets_out: it.lets_out,
+            self.of_vpcs(list, at, (vpcs, from, PAGE), |it| {
+                let lets_out = Some(it.lets_out);
+                SecurityGroup { lets_out, ..group(it) }
             })
+        })
+    }
+
+    fn groups_for_vpc<'a>(
+        &'a self,
+        at: &'a Scope,
+        vpc: &'a VpcId,
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<SecurityGroup>> {
+        Box::pin(async move {
+            let next_token = from.map(|marker| marker.0);
+            let request = Describe { max_results: Some(PAGE), next_token, ..Describe::default() };
+            let page = self.direct(Operation::GetSecurityGroupsForVpc, at, |aws, now| {
+                aws.get_security_groups_for_vpc(at, vpc.as_str(), &request, now)
+            })?;
+            Ok(Page { items: page.items.into_iter().map(group).collect(), next: page.next })
+        })
+    }
+
+    fn describe_endpoints<'a>(
+        &'a self,
+        at: &'a Scope,
+        vpcs: &'a [VpcId],
+        from: Option<Marker>,
+    ) -> Reply<'a, Page<VpcEndpoint>> {
+        Box::pin(async move {
+            let list: (_, List<account::Endpoint>) = (Operation::DescribeVpcEndpoints, Aws::describe_vpc_endpoints);
+            self.of_vpcs(list, at, (vpcs, from, PAGE), |it| VpcEndpoint { vpc: it.vpc, service: it.service })
         })
     }
 
@@ -313,6 +338,11 @@ impl Write for Door {
             })
         })
     }
+}
+
+/// A security group without its rules.
+fn group(it: account::SecurityGroup) -> SecurityGroup {
+    SecurityGroup { id: it.id, vpc: it.vpc, owner: Some(it.owner), name: it.name, tags: it.tags, lets_out: None }
 }
 
 /// A function, reduced to what the controller looks at.

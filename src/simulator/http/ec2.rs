@@ -3,9 +3,9 @@
 use super::form::Form;
 use super::xml::Xml;
 use super::{Session, invalid_action};
-use crate::cloud::{Page, Tags};
+use crate::cloud::{Page, Route, Tags};
 use crate::simulator::account::{
-    AwsError, Describe, Interface, Route, RouteTable, SecurityGroup, Subnet, Vpc, partition,
+    AwsError, Describe, Endpoint, Interface, RouteTable, SecurityGroup, Subnet, Vpc, partition, state, target_kind,
 };
 
 /// The namespace of EC2's answers; it holds the version of the API.
@@ -35,6 +35,19 @@ pub(super) fn handle(session: &Session<'_>, form: &Form) -> Result<String, AwsEr
             let page =
                 session.read("DescribeSecurityGroups", |aws, now| aws.describe_security_groups(at, &request, now))?;
             Ok(answer(session, "DescribeSecurityGroups", "securityGroupInfo", page, write_security_group))
+        }
+        Some("GetSecurityGroupsForVpc") => {
+            // The one listing that asks about a single resource, of another kind than it gives.
+            let (vpc, request) = (form.required("VpcId")?, describe(&form.without("VpcId"), "none")?);
+            let page = session
+                .read("GetSecurityGroupsForVpc", |aws, now| aws.get_security_groups_for_vpc(at, vpc, &request, now))?;
+            Ok(answer(session, "GetSecurityGroupsForVpc", "securityGroupForVpcSet", page, write_group_for_vpc))
+        }
+        Some("DescribeVpcEndpoints") => {
+            let request = describe(form, "VpcEndpointId")?;
+            let page =
+                session.read("DescribeVpcEndpoints", |aws, now| aws.describe_vpc_endpoints(at, &request, now))?;
+            Ok(answer(session, "DescribeVpcEndpoints", "vpcEndpointSet", page, write_endpoint))
         }
         Some("DescribeNetworkInterfaces") => {
             let request = describe(form, "NetworkInterfaceId")?;
@@ -135,10 +148,9 @@ fn write_route_table(xml: &mut Xml, it: RouteTable) {
 }
 
 fn write_route(xml: &mut Xml, it: &Route) {
-    let target = if it.target.starts_with("nat-") { "natGatewayId" } else { "gatewayId" };
     let origin = if it.target == "local" { "CreateRouteTable" } else { "CreateRoute" };
-    xml.text("destinationCidrBlock", &it.destination).text(target, &it.target);
-    xml.text("state", "active").text("origin", origin);
+    xml.text("destinationCidrBlock", &it.destination).text(target_kind(&it.target), &it.target);
+    xml.text("state", state(it)).text("origin", origin);
 }
 
 fn write_security_group(xml: &mut Xml, it: SecurityGroup) {
@@ -150,6 +162,19 @@ fn write_security_group(xml: &mut Xml, it: SecurityGroup) {
             xml.text("cidrIp", range);
         });
     });
+    write_tags(xml, &it.tags);
+}
+
+fn write_group_for_vpc(xml: &mut Xml, it: SecurityGroup) {
+    xml.text("groupId", &it.id).text("groupName", &it.name).text("description", &it.description);
+    xml.text("primaryVpcId", &it.vpc).text("ownerId", &it.owner);
+    write_tags(xml, &it.tags);
+}
+
+fn write_endpoint(xml: &mut Xml, it: Endpoint) {
+    let kind = if it.gateway { "Gateway" } else { "Interface" };
+    xml.text("vpcEndpointId", &it.id).text("vpcEndpointType", kind).text("vpcId", &it.vpc);
+    xml.text("serviceName", &it.service).text("state", "available").text("ownerId", &it.owner);
     write_tags(xml, &it.tags);
 }
 

@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{
-    DeclaredFunction, DeclaredMeddler, DeclaredPolicy, DeclaredRole, DeclaredRoute, DeclaredSecurityGroup,
-    DeclaredSubnet, DeclaredVersion, DeclaredVpc, Problem, World, WorldError, seconds,
+    DeclaredEndpoint, DeclaredFunction, DeclaredMeddler, DeclaredPolicy, DeclaredRole, DeclaredRoute,
+    DeclaredSecurityGroup, DeclaredSubnet, DeclaredVersion, DeclaredVpc, DefaultRoute, Problem, World, WorldError,
+    seconds,
 };
-use crate::cloud::{Alias, Exclusion, Failure, State, Tags};
+use crate::cloud::{Alias, Exclusion, Failure, Route, State, Tags};
 use crate::names::{
     AccountId, AliasName, Digest, FunctionKey, FunctionName, PolicyArn, PolicyName, Region, RoleArn, RoleKey, RoleName,
     Scope, SecurityGroupId, SubnetId, Time, Version, VpcId, milliseconds,
 };
 use crate::simulator::account::{
-    Aws, Configuration, Meddler, Meddling, Policy, Role, Route, RouteTable, SecurityGroup, Subnet, Vpc,
+    Aws, Configuration, Endpoint, Meddler, Meddling, Policy, Role, RouteTable, SecurityGroup, Subnet, Vpc,
     VpcConfigRequest, partition,
 };
 use crate::simulator::faults::Faults;
@@ -48,6 +49,9 @@ impl World {
         builder.route_tables().map_err(tell("route tables".to_owned()))?;
         for it in &self.security_groups {
             builder.security_group(it).map_err(tell(format!("security_group `{}`", it.id)))?;
+        }
+        for it in &self.endpoints {
+            builder.endpoint(it).map_err(tell(format!("endpoint `{}`", it.service)))?;
         }
         for it in &self.policies {
             builder.policy(it).map_err(tell(format!("policy `{}`", it.name)))?;
@@ -91,15 +95,31 @@ struct Place {
     owner: AccountId,
     /// The first two numbers of its addresses.
     prefix: String,
-    default: bool,
-    public: BTreeSet<SubnetId>,
-    private: BTreeSet<SubnetId>,
+    /// Where its main table leads.
+    way: DefaultRoute,
+    subnets: BTreeMap<SubnetId, DefaultRoute>,
 }
 
 impl Place {
     /// The tags that are seen: none in a VPC that another account shares.
     fn shown(&self, tags: Tags) -> Tags {
         if self.owner == self.at.account { tags } else { Tags::new() }
+    }
+}
+
+impl DefaultRoute {
+    /// The prefix of the id that stands in the route.
+    fn prefix(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Nat | Self::Blackhole => Some("nat"),
+            Self::TransitGateway => Some("tgw"),
+            Self::VirtualGateway => Some("vgw"),
+            Self::Firewall => Some("vpce"),
+            Self::Appliance => Some("eni"),
+            Self::Peering => Some("pcx"),
+            Self::InternetGateway => Some("igw"),
+        }
     }
 }
 
@@ -121,9 +141,12 @@ impl Builder {
             at: at.clone(),
             owner: owner.clone(),
             prefix,
-            default: it.default,
-            public: BTreeSet::new(),
-            private: BTreeSet::new(),
+            way: it.default_route.unwrap_or(if it.default {
+                DefaultRoute::InternetGateway
+            } else {
+                DefaultRoute::None
+            }),
+            subnets: BTreeMap::new(),
         };
         let tags = place.shown(tags(it.name.as_ref(), &it.tags));
         if self.vpcs.insert(id.clone(), place).is_some() {
@@ -140,6 +163,8 @@ impl Builder {
                 description: "default VPC security group".to_owned(),
                 tags: Tags::new(),
                 lets_out: true,
+                associated: BTreeSet::new(),
+                shared: false,
             },
         )?;
         self.aws.add_vpc(&at, Vpc { id, owner, cidr, tags, dedicated: it.dedicated, default: it.default })?;
@@ -156,11 +181,15 @@ impl Builder {
     fn subnet(&mut self, it: &DeclaredSubnet) -> Result<(), Problem> {
         let id = SubnetId::parse(&it.id)?;
         let (vpc, place) = self.place(&it.vpc)?;
-        let number = place.public.len() + place.private.len();
+        let number = place.subnets.len();
         let cidr = it.cidr.clone().unwrap_or_else(|| format!("{}.{}.0/24", place.prefix, number % 256));
         let zone = zone_letter(it.zone.as_deref(), &place.at.region, number)?;
-        let side = if it.public { &mut place.public } else { &mut place.private };
-        side.insert(id.clone());
+        let way = it.default_route.unwrap_or(match (it.public, place.way) {
+            (true, _) => DefaultRoute::InternetGateway,
+            (false, DefaultRoute::InternetGateway) => DefaultRoute::None,
+            (false, way) => way,
+        });
+        place.subnets.insert(id.clone(), way);
         let at = place.at.clone();
         let subnet = Subnet {
             id,
@@ -173,33 +202,35 @@ impl Builder {
             free_addresses: it.free_addresses.unwrap_or(FRESH),
             ipv6: it.ipv6,
             state: it.state.clone().unwrap_or_else(|| "available".to_owned()),
-            public_addresses: it.public,
+            public_addresses: way == DefaultRoute::InternetGateway,
         };
         self.aws.add_subnet(&at, subnet)?;
         Ok(())
     }
 
-    /// Each VPC has a main table for the subnets of its usual kind, which name no table, and one for the others, which
-    /// do. A default VPC is usually public, any other private.
+    /// Each VPC has a main table for the subnets that say nothing of where they lead, and one for each other way. Of a VPC
+    /// that another account shares no table is seen.
     fn route_tables(&mut self) -> Result<(), Problem> {
-        for (vpc, place) in &self.vpcs {
-            let others = if place.default { &place.private } else { &place.public };
-            for (main, public) in [(true, place.default), (false, !place.default)] {
-                if !main && others.is_empty() {
-                    continue;
-                }
-                let kind = if public { "igw" } else { "nat" };
-                let range = format!("{}.0.0/16", place.prefix);
+        for (vpc, place) in self.vpcs.iter().filter(|(_, place)| place.owner == place.at.account) {
+            let mut by_way: BTreeMap<DefaultRoute, BTreeSet<SubnetId>> = BTreeMap::from([(place.way, BTreeSet::new())]);
+            for (subnet, way) in &place.subnets {
+                by_way.entry(*way).or_default().insert(subnet.clone());
+            }
+            for (way, subnets) in by_way {
+                let main = way == place.way;
+                let local = (format!("{}.0.0/16", place.prefix), "local".to_owned(), false);
+                let target = way.prefix().map(|prefix| derived(prefix, vpc.as_str()));
+                let default = target.map(|target| ("0.0.0.0/0".to_owned(), target, way == DefaultRoute::Blackhole));
+                let routes = std::iter::once(local).chain(default);
                 let table = RouteTable {
-                    id: derived("rtb", &format!("{vpc} {kind}")),
+                    id: derived("rtb", &format!("{vpc} {way:?}")),
                     vpc: vpc.clone(),
                     owner: place.owner.clone(),
                     main,
-                    subnets: if main { BTreeSet::new() } else { others.clone() },
-                    routes: vec![
-                        Route { destination: range, target: "local".to_owned() },
-                        Route { destination: "0.0.0.0/0".to_owned(), target: derived(kind, vpc.as_str()) },
-                    ],
+                    subnets: if main { BTreeSet::new() } else { subnets },
+                    routes: routes
+                        .map(|(destination, target, blackhole)| Route { destination, target, blackhole })
+                        .collect(),
                     tags: Tags::new(),
                 };
                 self.aws.add_route_table(&place.at, table)?;
@@ -212,16 +243,35 @@ impl Builder {
         let id = SecurityGroupId::parse(&it.id)?;
         let (vpc, place) = self.place(&it.vpc)?;
         let at = place.at.clone();
+        let owner = if it.shared { &place.owner } else { &at.account };
         let group = SecurityGroup {
             id,
             vpc,
-            owner: place.owner.clone(),
+            owner: owner.clone(),
             name: it.name.clone().unwrap_or_else(|| it.id.clone()),
             description: it.description.clone(),
-            tags: place.shown(it.tags.clone()),
+            tags: if it.shared { place.shown(it.tags.clone()) } else { it.tags.clone() },
             lets_out: it.lets_out.unwrap_or(true),
+            associated: it.associated.iter().map(|id| VpcId::parse(id)).collect::<Result<_, _>>()?,
+            shared: it.shared,
         };
         self.aws.add_security_group(&at, group)?;
+        Ok(())
+    }
+
+    fn endpoint(&mut self, it: &DeclaredEndpoint) -> Result<(), Problem> {
+        let (vpc, place) = self.place(&it.vpc)?;
+        let at = place.at.clone();
+        let endpoint = Endpoint {
+            id: derived("vpce", &format!("{vpc} {}", it.service)),
+            vpc,
+            owner: place.owner.clone(),
+            service: format!("com.amazonaws.{}.{}", at.region, it.service),
+            // The two services that have no interface, or need none.
+            gateway: matches!(it.service.as_str(), "s3" | "dynamodb"),
+            tags: Tags::new(),
+        };
+        self.aws.add_endpoint(&at, endpoint)?;
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! Worlds to begin with: a small one to try things in, and one as large as wanted.
 
-use super::{DeclaredFunction, DeclaredRole, DeclaredSecurityGroup, DeclaredSubnet, DeclaredVpc, World, WorldError};
+use super::{
+    DeclaredFunction, DeclaredRole, DeclaredSecurityGroup, DeclaredSubnet, DeclaredVpc, DefaultRoute, World, WorldError,
+};
 
 /// The demo's declarations, which are an example of the format too.
 const DEMO: &str = include_str!("demo.toml");
@@ -55,7 +57,8 @@ fn vpc_id(vpc: usize) -> String {
 }
 
 fn fleet_vpc(vpc: usize) -> DeclaredVpc {
-    DeclaredVpc { id: vpc_id(vpc), name: Some(format!("fleet-{vpc:03}")), ..DeclaredVpc::default() }
+    let name = Some(format!("fleet-{vpc:03}"));
+    DeclaredVpc { id: vpc_id(vpc), name, default_route: Some(DefaultRoute::Nat), ..DeclaredVpc::default() }
 }
 
 fn fleet_subnet(vpc: usize, number: usize) -> DeclaredSubnet {

@@ -55,6 +55,9 @@ pub struct World {
     /// Their security groups, besides the default ones.
     #[serde(default, rename = "security_group")]
     pub security_groups: Vec<DeclaredSecurityGroup>,
+    /// Endpoints for services.
+    #[serde(default, rename = "endpoint")]
+    pub endpoints: Vec<DeclaredEndpoint>,
     /// Managed policies of customers.
     #[serde(default, rename = "policy")]
     pub policies: Vec<DeclaredPolicy>,
@@ -112,6 +115,34 @@ pub struct DeclaredVpc {
     pub dedicated: bool,
     /// Whether it is the region's default VPC, whose main route table leads to the internet.
     pub default: bool,
+    /// Where its subnets lead that do not say so themselves: `"nat"`, `"transit-gateway"`, `"virtual-gateway"`,
+    /// `"firewall"`, `"appliance"`, `"peering"`, `"internet-gateway"`, `"blackhole"` or `"none"`, as in a fresh VPC.
+    pub default_route: Option<DefaultRoute>,
+}
+
+/// Where a subnet leads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DefaultRoute {
+    /// Nowhere: its table has no default route.
+    #[default]
+    None,
+    /// To a NAT gateway.
+    Nat,
+    /// To a transit gateway.
+    TransitGateway,
+    /// To a virtual private gateway.
+    VirtualGateway,
+    /// To a firewall's endpoint.
+    Firewall,
+    /// To a network interface of an instance.
+    Appliance,
+    /// To a peered VPC.
+    Peering,
+    /// To an internet gateway.
+    InternetGateway,
+    /// To a NAT gateway that is gone.
+    Blackhole,
 }
 
 /// A subnet.
@@ -132,8 +163,10 @@ pub struct DeclaredSubnet {
     pub cidr: Option<String>,
     /// How many addresses are free; 251 if left out, as in a fresh /24.
     pub free_addresses: Option<u32>,
-    /// Whether a route leads to an internet gateway.
+    /// Whether it leads to an internet gateway: short for that default route.
     pub public: bool,
+    /// Where it leads; as its VPC says if left out.
+    pub default_route: Option<DefaultRoute>,
     /// Whether it also has an IPv6 range.
     pub ipv6: bool,
     /// Its state; `available` if left out.
@@ -156,6 +189,21 @@ pub struct DeclaredSecurityGroup {
     pub tags: BTreeMap<String, String>,
     /// Whether its outbound rules let everything out (they do if left out) or it has none.
     pub lets_out: Option<bool>,
+    /// Other VPCs that it is associated with.
+    pub associated: Vec<String>,
+    /// Whether it belongs to the owner of a shared VPC, who shares it as well; in a shared VPC, groups are else the
+    /// account's own, but for the default one.
+    pub shared: bool,
+}
+
+/// An endpoint by which a VPC reaches a service without the internet.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeclaredEndpoint {
+    /// The id of its VPC.
+    pub vpc: String,
+    /// The service, without what all names begin with: `s3`, `secretsmanager`.
+    pub service: String,
 }
 
 /// A managed policy of a customer's.
