@@ -156,9 +156,10 @@ impl Row {
         match operation {
             Operation::AttachRolePolicy => self.attach,
             Operation::UpdateFunctionConfiguration => self.update,
-            Operation::SimulatePrincipalPolicy | Operation::DescribeNetworkInterfaces | Operation::ListAliases => {
-                self.helpful
-            }
+            Operation::SimulatePrincipalPolicy
+            | Operation::DescribeVpcEndpoints
+            | Operation::DescribeNetworkInterfaces
+            | Operation::ListAliases => self.helpful,
             // A role of which that is not known is read by itself.
             Operation::ListEntitiesForPolicy => match self.needed {
                 // What nobody knows is not tried again within the fault's time.
@@ -230,6 +231,14 @@ impl Trial {
             world += "[[function]]\nname = 'published'\nrole = 'legacy-role'\nversions = [{ version = 1, \
                       subnets = ['subnet-0a1a1a1a1a1a1a1a1'], security_groups = ['sg-0e5e5e5e5e5e5e5e5'] }]\n";
             file += "[[function]]\nname = 'published'\nvpc = 'none'\n";
+        }
+        // Groups of other VPCs are read where some are picked by tags, endpoints where a subnet leads nowhere.
+        if operation == Operation::GetSecurityGroupsForVpc {
+            world = world.replace("name = \"lambda\"\n", "name = \"lambda\"\ntags = { app = \"orders\" }\n");
+            file = file.replace("[[function]]", "security_groups = { tags = { app = 'orders' } }\n[[function]]");
+        }
+        if operation == Operation::DescribeVpcEndpoints {
+            world = world.replace("default_route = \"nat\"", "default_route = \"none\"");
         }
         let served = Served::world(&World::parse(&world, "world").unwrap());
         served.clock.pass(Duration::from_secs(24 * 3600));
