@@ -16,7 +16,7 @@ use crate::names::{AccountId, FunctionKey, Pair, RoleArn, Scope, SecurityGroupId
 
 /// The `VpcConfig` of a request. An omitted member keeps its value, an empty list clears it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct VpcConfigRequest {
     /// The subnets.
     pub subnet_ids: Option<Vec<String>>,
@@ -216,7 +216,7 @@ impl Aws {
         let config = self.existing_network(key, request, current, now)?;
         if config.vpc.is_some() {
             self.check_zones(key, &config)?;
-            self.check_role(role, now)?;
+            self.check_role(&key.scope, role, now)?;
             self.check_room(key, &config)?;
         }
         Ok(config)
@@ -257,9 +257,12 @@ impl Aws {
     }
 
     /// Lambda tries the role by calling EC2 with it, so that any policy which allows it will do.
-    fn check_role(&self, role: &RoleArn, now: Time) -> Result<(), AwsError> {
+    fn check_role(&self, at: &Scope, role: &RoleArn, now: Time) -> Result<(), AwsError> {
+        let (account, region) = (&role.key().account, &at.region);
+        let interface =
+            format!("arn:{}:ec2:{region}:{account}:network-interface/eni-0a1b2c3d4e5f60718", role.partition());
         for action in NEEDED {
-            if !self.role_may(role.key(), &format!("ec2:{action}"), now) {
+            if !self.role_may(role.key(), &format!("ec2:{action}"), &interface, now) {
                 return Err(invalid(format!(
                     "The provided execution role does not have permissions to call {action} on EC2"
                 )));

@@ -29,6 +29,19 @@ pub struct Role {
     pub inline_vpc_access: bool,
     /// What denies everything, whatever is attached.
     pub overruled: Option<Overruler>,
+    /// Who may become it; whoever asks, where nobody has said.
+    pub trust: Option<Trust>,
+}
+
+/// Who may become a role.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// Accounts by id, or users, roles and sessions by ARN, in which `*` stands for any text.
+    pub principals: Vec<String>,
+    /// What the caller must know.
+    pub external_id: Option<String>,
+    /// Whether the session may have tags (`sts:TagSession`).
+    pub tags: bool,
 }
 
 /// What stands above the policies of a role.
@@ -46,7 +59,16 @@ impl Role {
     /// A role without any right.
     pub fn new(name: RoleName, path: &str, id: String, created: Time) -> Self {
         let path = path.to_owned();
-        Self { name, path, id, created, attached: BTreeMap::new(), inline_vpc_access: false, overruled: None }
+        Self {
+            name,
+            path,
+            id,
+            created,
+            attached: BTreeMap::new(),
+            inline_vpc_access: false,
+            overruled: None,
+            trust: None,
+        }
     }
 }
 
@@ -64,6 +86,8 @@ pub struct Attachment {
 pub struct SimulatedAction {
     /// The action.
     pub action: String,
+    /// The resource, `*` where none was asked about.
+    pub resource: String,
     /// Whether it is allowed; the other answer is an implicit denial.
     pub allowed: bool,
     /// What denies it whatever is attached, if the simulation sees such a thing.
@@ -82,17 +106,18 @@ pub struct Summary {
 }
 
 impl Account {
-    /// The actions that a policy allows; `None` if there is no such policy here.
-    fn allows(&self, policy: &PolicyArn, action: &str) -> Option<bool> {
+    /// Whether a policy allows an action on a resource; `None` if there is no such policy here. AWS's own are about all of
+    /// them.
+    fn allows(&self, policy: &PolicyArn, action: &str, resource: &str) -> Option<bool> {
         let of_aws = policy.as_str().strip_prefix(&format!("arn:{}:iam::aws:policy/", self.partition));
         match of_aws {
             Some(path) => aws_managed(path).map(|actions| actions.iter().any(|pattern| matches(pattern, action))),
-            None => self.policies.get(policy).map(|policy| policy.allows(action)),
+            None => self.policies.get(policy).map(|policy| policy.allows(action, resource)),
         }
     }
 
     fn knows(&self, policy: &PolicyArn) -> bool {
-        self.allows(policy, "").is_some()
+        self.allows(policy, "", "").is_some()
     }
 
     fn role(&mut self, name: &str) -> Result<&mut Role, AwsError> {
@@ -128,19 +153,19 @@ impl Aws {
         format!("arn:{partition}:iam::{account}:role{}{}", role.path, role.name)
     }
 
-    /// Whether Lambda finds that a role may do this.
-    pub(super) fn role_may(&self, key: &RoleKey, action: &str, now: Time) -> bool {
+    /// Whether Lambda finds that a role may do this to a resource.
+    pub(super) fn role_may(&self, key: &RoleKey, action: &str, resource: &str, now: Time) -> bool {
         self.role(key).is_some_and(|role| role.overruled.is_none())
-            && self.policies_allow(key, action, now, self.timings.propagation)
+            && self.policies_allow(key, (action, resource), now, self.timings.propagation)
     }
 
     /// Whether a policy of the role's allows this, counting what was attached at least `delay` ago.
-    fn policies_allow(&self, key: &RoleKey, action: &str, now: Time, delay: Duration) -> bool {
+    fn policies_allow(&self, key: &RoleKey, (action, resource): (&str, &str), now: Time, delay: Duration) -> bool {
         let Some(account) = self.accounts.get(&key.account) else { return false };
         let Some(role) = account.roles.get(&key.name) else { return false };
         let effective = role.attached.iter().filter(|(_, since)| **since + delay <= now);
         (role.inline_vpc_access && matches(INLINE, action))
-            || effective.into_iter().any(|(policy, _)| account.allows(policy, action) == Some(true))
+            || effective.into_iter().any(|(policy, _)| account.allows(policy, action, resource) == Some(true))
     }
 
     /// One page of the managed policies of a role.
@@ -259,7 +284,7 @@ impl Aws {
     pub fn simulate_principal_policy(
         &mut self,
         role: &str,
-        actions: &[String],
+        (actions, resources): (&[String], &[String]),
         caller: &AccountId,
         now: Time,
     ) -> Result<Vec<SimulatedAction>, AwsError> {
@@ -272,12 +297,21 @@ impl Aws {
             return Err(AwsError::new(400, "InvalidInput", "The list of actions is empty."));
         }
         let overruled_by = found.overruled.filter(|overruler| *overruler != Overruler::Scoped);
-        let simulated = |action: &String| SimulatedAction {
+        // Without a resource, all of them are meant: a policy about some does not allow that.
+        let all = ["*".to_owned()];
+        let resources = if resources.is_empty() { &all[..] } else { resources };
+        let simulated = |(action, resource): (&String, &String)| SimulatedAction {
             action: action.clone(),
-            allowed: overruled_by.is_none() && self.policies_allow(arn.key(), action, now, self.timings.iam_reads),
+            resource: resource.clone(),
+            allowed: overruled_by.is_none()
+                && self.policies_allow(arn.key(), (action, resource), now, self.timings.iam_reads),
             overruled_by,
         };
-        Ok(actions.iter().map(simulated).collect())
+        Ok(actions
+            .iter()
+            .flat_map(|action| resources.iter().map(move |resource| (action, resource)))
+            .map(simulated)
+            .collect())
     }
 
     /// A role's unique id.

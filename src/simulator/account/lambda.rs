@@ -9,9 +9,9 @@ use super::{Aws, AwsError, Configuration, Due, Function, VpcConfig, VpcConfigReq
 use crate::cloud::{Life, Service, State, Update};
 use crate::names::{FunctionKey, FunctionName, RoleArn, Scope, Time};
 
-/// The members of an update that this model knows. What is left out stays as it is.
+/// The members of an update that this model knows; others are refused. What is left out stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct UpdateFunctionConfiguration {
     /// The revision that the caller believes to be the latest; unchecked if left out.
     pub revision_id: Option<String>,

@@ -31,7 +31,7 @@ pub use describe::{Describe, Filter};
 pub use ec2::{Endpoint, Interface, RouteTable, SecurityGroup, Subnet, Vpc, state, target_kind};
 pub use error::AwsError;
 pub use function::{Configuration, Function, VpcConfig};
-pub use iam::{Attachment, Overruler, Role, SimulatedAction, Summary};
+pub use iam::{Attachment, Overruler, Role, SimulatedAction, Summary, Trust};
 pub use lambda::{CreateFunction, Environment, UpdateFunctionConfiguration};
 pub use meddler::{Meddler, Meddling};
 pub use permissions::{Goal, IdentityPolicy};
@@ -297,11 +297,16 @@ pub(super) fn uuid(digits: &str) -> String {
 
 /// The partition that a region belongs to.
 pub(super) fn partition(region: &Region) -> &'static str {
-    match region.as_str() {
-        text if text.starts_with("cn-") => "aws-cn",
-        text if text.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    }
+    const PREFIXES: [(&str, &str); 7] = [
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("eusc-", "aws-eusc"),
+        ("us-iso-", "aws-iso"),
+        ("us-isob-", "aws-iso-b"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("us-isof-", "aws-iso-f"),
+    ];
+    PREFIXES.iter().find(|(prefix, _)| region.as_str().starts_with(prefix)).map_or("aws", |(_, partition)| partition)
 }
 
 /// The ARN of a function, of which the errors speak.

@@ -1,6 +1,6 @@
-//! Managed policies, reduced to the actions that they allow.
+//! Managed policies, reduced to the actions that they allow, and on which resources.
 //!
-//! Resources, conditions and denials are left out: this controller asks whether a role may make network interfaces,
+//! Conditions and denials are left out: this controller asks whether a role may make network interfaces,
 //! and a role that is overruled from outside is marked as such.
 
 use crate::names::PolicyArn;
@@ -12,12 +12,17 @@ pub struct Policy {
     pub arn: PolicyArn,
     /// The actions that it allows; `*` stands for any text.
     pub actions: Vec<String>,
+    /// The resources that it allows them on, by ARN; `*` stands for any text. Actions that EC2 knows no resource for (those
+    /// that describe) are allowed on all.
+    pub resources: Vec<String>,
 }
 
 impl Policy {
-    /// Whether the policy allows this action.
-    pub(super) fn allows(&self, action: &str) -> bool {
+    /// Whether the policy allows this action on a resource.
+    pub(super) fn allows(&self, action: &str, resource: &str) -> bool {
+        let of_all = action.starts_with("ec2:Describe");
         self.actions.iter().any(|pattern| matches(pattern, action))
+            && (of_all || self.resources.iter().any(|pattern| crate::names::fits(pattern, resource)))
     }
 }
 

@@ -180,12 +180,13 @@ impl Read for Door {
         })
     }
 
-    fn simulate<'a>(&'a self, role: &'a RoleArn, _region: &'a Region, actions: &'a [&'a str]) -> Reply<'a, Simulated> {
+    fn simulate<'a>(&'a self, role: &'a RoleArn, region: &'a Region, actions: &'a [&'a str]) -> Reply<'a, Simulated> {
         Box::pin(async move {
             let actions: Vec<String> = actions.iter().map(ToString::to_string).collect();
             let account = &role.key().account;
+            let interfaces = [format!("arn:{}:ec2:{region}:{account}:network-interface/*", role.partition())];
             let answers = self.direct(Operation::SimulatePrincipalPolicy, role, |aws, now| {
-                aws.simulate_principal_policy(role.as_str(), &actions, account, now)
+                aws.simulate_principal_policy(role.as_str(), (&actions, &interfaces), account, now)
             })?;
             let overruled = answers.iter().find_map(|answer| answer.overruled_by);
             Ok(match overruled {

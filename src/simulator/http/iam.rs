@@ -129,14 +129,15 @@ fn get_account_summary(session: &Session<'_>) -> Result<String, AwsError> {
 
 fn simulate_principal_policy(session: &Session<'_>, form: &Form) -> Result<String, AwsError> {
     let role = form.required("PolicySourceArn")?;
-    let actions = form.list("ActionNames.member");
+    let (actions, resources) = (form.list("ActionNames.member"), form.list("ResourceArns.member"));
     let answers = session.read_of("SimulatePrincipalPolicy", role, |aws, now| {
-        aws.simulate_principal_policy(role, &actions, &session.at.account, now)
+        aws.simulate_principal_policy(role, (&actions, &resources), &session.at.account, now)
     })?;
     Ok(answer(session, "SimulatePrincipalPolicy", |xml| {
         xml.list("EvaluationResults", "member", answers, |xml, answer| {
             let decision = if answer.allowed { "allowed" } else { "implicitDeny" };
-            xml.text("EvalActionName", answer.action).text("EvalResourceName", "*").text("EvalDecision", decision);
+            xml.text("EvalActionName", answer.action).text("EvalResourceName", answer.resource);
+            xml.text("EvalDecision", decision);
             xml.text("MatchedStatements", "").text("MissingContextValues", "");
             let detail = match answer.overruled_by {
                 Some(Overruler::Boundary) => ("PermissionsBoundaryDecisionDetail", "AllowedByPermissionsBoundary"),

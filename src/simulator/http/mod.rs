@@ -198,7 +198,7 @@ fn dispatch(
     request_id: &str,
 ) -> (Result<Answer, AwsError>, Delivery) {
     let Credential { key, region, service } = credential;
-    let caller = match door.with(|aws, now| aws.caller(&key, service, now)) {
+    let caller = match door.with(|aws, now| aws.caller(&key, &region, service, now)) {
         Ok(caller) => caller,
         Err(error) => return (Err(error), Delivery::Whole),
     };

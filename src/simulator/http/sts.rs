@@ -28,6 +28,9 @@ fn assume_role(session: &Session<'_>, form: &Form) -> Result<String, AwsError> {
         role_arn: form.required("RoleArn")?.to_owned(),
         session_name: form.required("RoleSessionName")?.to_owned(),
         duration: form.number("DurationSeconds")?,
+        external_id: form.text("ExternalId").map(str::to_owned),
+        tagged: form.text("Tags.member.1.Key").is_some(),
+        transitive: form.text("TransitiveTagKeys.member.1").is_some(),
     };
     let given =
         session.read_of("AssumeRole", &request.role_arn, |aws, now| aws.assume_role(&session.caller, &request, now))?;

@@ -14,7 +14,7 @@ use crate::names::{
     Scope, SecurityGroupId, SubnetId, Time, Version, VpcId, milliseconds,
 };
 use crate::simulator::account::{
-    Aws, Configuration, Endpoint, Meddler, Meddling, Policy, Role, RouteTable, SecurityGroup, Subnet, Vpc,
+    Aws, Configuration, Endpoint, Meddler, Meddling, Policy, Role, RouteTable, SecurityGroup, Subnet, Trust, Vpc,
     VpcConfigRequest, partition,
 };
 use crate::simulator::faults::Faults;
@@ -279,7 +279,11 @@ impl Builder {
         let at = self.scope(it.account.as_ref(), None)?;
         let path = checked_path(it.path.as_deref())?;
         let arn = format!("arn:{}:iam::{}:policy{path}{}", partition(&at.region), at.account, it.name);
-        let policy = Policy { arn: PolicyArn::parse(&arn)?, actions: it.actions.clone() };
+        let policy = Policy {
+            arn: PolicyArn::parse(&arn)?,
+            actions: it.actions.clone(),
+            resources: it.resources.clone().unwrap_or_else(|| vec!["*".to_owned()]),
+        };
         self.aws.add_policy(&at.account, policy)?;
         Ok(())
     }
@@ -291,6 +295,12 @@ impl Builder {
         let mut role = Role::new(name.clone(), checked_path(it.path.as_deref())?, id, self.made);
         role.inline_vpc_access = it.inline_vpc_access;
         role.overruled = it.overruled;
+        let (external_id, tags) = (it.external_id.clone(), it.tag_session);
+        role.trust = match &it.trusts {
+            Some(principals) => Some(Trust { principals: principals.clone(), external_id, tags }),
+            None if external_id.is_some() => Some(Trust { principals: vec!["*".to_owned()], external_id, tags }),
+            None => None,
+        };
         let arn = RoleArn::parse(&self.aws.role_arn(&at.account, &role))?;
         if self.aws.role(arn.key()).is_some() {
             return Err(Problem("this role is declared twice".to_owned()));

@@ -218,6 +218,8 @@ pub struct DeclaredPolicy {
     pub account: Option<String>,
     /// The actions that it allows, with `*` for any text.
     pub actions: Vec<String>,
+    /// The ARNs of the resources that it allows them on, with `*` for any text; all if left out.
+    pub resources: Option<Vec<String>>,
 }
 
 /// A role.
@@ -237,6 +239,12 @@ pub struct DeclaredRole {
     /// What denies everything, whatever is attached: `"boundary"`, `"organisation"` (or `true`) or `"scoped"`.
     #[serde(deserialize_with = "overruler::deserialize")]
     pub overruled: Option<Overruler>,
+    /// Who may become it: account ids, or ARNs with `*` for any text; whoever asks if left out.
+    pub trusts: Option<Vec<String>>,
+    /// The external id that those must know.
+    pub external_id: Option<String>,
+    /// Whether those may tag the session, as those must whose own session has tags that go on.
+    pub tag_session: bool,
 }
 
 /// A function.

@@ -78,7 +78,7 @@ fn iam_shows_an_attachment_only_after_a_while_and_repeats_it_without_a_sign() {
         let now = stage.now;
         let attached = stage.aws.list_attached_role_policies(&account, "billing-role", None, None, now).unwrap();
         let holders = stage.aws.list_roles_for_policy(&account, VPC_ACCESS, None, None, now).unwrap();
-        let simulated = stage.aws.simulate_principal_policy(arn, &actions, &account, now).unwrap();
+        let simulated = stage.aws.simulate_principal_policy(arn, (&actions, &[]), &account, now).unwrap();
         let holds = holders.items.iter().any(|holder| holder.role.as_str() == "billing-role");
         (attached.items.len(), holds, simulated[0].allowed)
     };
@@ -156,7 +156,7 @@ fn who_overrules_a_role_decides_what_a_simulation_says_and_lambda_refuses_either
         let arn = "arn:aws:iam::123456789012:role/orders/orders-role";
         let actions = ["ec2:CreateNetworkInterface".to_owned()];
         let account = stage.at.account.clone();
-        let answers = stage.aws.simulate_principal_policy(arn, &actions, &account, stage.now).unwrap();
+        let answers = stage.aws.simulate_principal_policy(arn, (&actions, &[]), &account, stage.now).unwrap();
         assert_eq!((answers[0].allowed, answers[0].overruled_by), (allowed, by), "{overruled:?}");
     }
 }

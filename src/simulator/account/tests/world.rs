@@ -65,6 +65,9 @@ fn a_vpc_that_another_account_shares_shows_its_owner_and_no_tags() {
     let mut world = World::demo().unwrap();
     for (owner, tagged) in [(None, true), (Some("123456789012"), true), (Some("210987654321"), false)] {
         world.vpcs[0].owner = owner.map(str::to_owned);
+        world.security_groups[0].shared = true;
+        let legacy = world.functions.iter_mut().find(|it| it.name == "legacy-report").unwrap();
+        legacy.security_groups = vec![world.security_groups[0].id.clone()];
         world.security_groups[0].tags.insert("team".to_owned(), "orders".to_owned());
         let mut stage = Stage::of(&world);
         let (at, now, all) = (stage.at.clone(), stage.now, Describe::default());
