@@ -383,20 +383,39 @@ fn what_an_entry_waited_for_is_nothing_to_wait_for_once_it_is_edited() {
 #[test]
 fn a_simulation_that_fails_in_passing_is_asked_for_again() {
     let bare = DeclaredRole { policies: Vec::new(), ..role("r") };
-    let mut world = world(vec![bare], &[("f".to_owned(), "r")]);
-    // The network is right, so that no refusal of Lambda's shows what is missing.
-    world.functions[0].subnets = ["a", "b", "c"].map(|zone| subnet(zone).to_owned()).into();
-    world.functions[0].security_groups = vec!["sg-0e5e5e5e5e5e5e5e5".to_owned()];
+    let world = world(vec![bare], &[("f".to_owned(), "r")]);
+    // It is only observed, so that no refusal of Lambda's shows what is missing.
+    let observed = orders(&["f"]).replace("name = 'f'", "name = 'f'\nmode = 'observe'");
     for (fault, expected) in [(Misbehaviour::Throttled(None), 1), (Misbehaviour::Reset, 1), (Misbehaviour::Denied, 0)] {
         let mut history = History::of(world.clone(), daemon());
         let fault = Fault::always(fault).on("SimulatePrincipalPolicy").times(2);
         history.door.with(|aws, _| aws.faults.add(fault));
-        history.load(&orders(&["f"]));
+        history.load(&observed);
         history.pass(30 * MINUTE);
-        let attached = history.accepted().iter().filter(|call| call.starts_with("Attach")).count();
-        assert_eq!(attached, expected);
-        assert_eq!(history.outcome("f"), Outcome::InSync);
+        let plan = history.controller.plan(history.clock.now()).unwrap();
+        let change = plan.lines[0].change().unwrap();
+        assert_eq!(change.attach.len(), expected, "{change:?}");
+        assert_eq!(change.attach_if_refused.len(), 1 - expected, "only trying tells");
     }
+}
+
+#[test]
+fn a_role_whose_function_is_in_its_vpc_gets_nothing_until_lambda_refuses_it() {
+    let bare = DeclaredRole { policies: Vec::new(), ..role("r") };
+    let mut world = world(vec![bare], &[("f".to_owned(), "r"), ("g".to_owned(), "r")]);
+    for function in &mut world.functions {
+        function.subnets = ["a", "b", "c"].map(|zone| subnet(zone).to_owned()).into();
+        function.security_groups = vec!["sg-0e5e5e5e5e5e5e5e5".to_owned()];
+    }
+    let mut history = History::of(world, daemon());
+    history.load(&orders(&["f", "g"]));
+    history.pass(2 * 60 * MINUTE);
+    assert_eq!(history.calls(), [""; 0], "a simulation says that the right is missing, but both are there");
+    assert_eq!((history.outcome("f"), history.outcome("g")), (Outcome::InSync, Outcome::InSync));
+    let always = orders(&["f", "g"]).replace("name = 'g'", "name = 'g'\nattach_policy = 'always'");
+    history.load(&always);
+    history.pass(10 * MINUTE);
+    assert_eq!(history.calls(), ["AttachRolePolicy r"], "which wants the policy itself");
 }
 
 fn subnet(zone: &str) -> &'static str {

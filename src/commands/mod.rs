@@ -86,9 +86,9 @@ enum Command {
     /// Write the desired state that describes a live fleet. Changes nothing in AWS, and overwrites no file.
     ///
     /// Every function that is in a VPC is listed with its network, by ids; a plan on the result is empty. Where the role
-    /// lacks a right or cannot be read, the entry leaves it as it is (`attach_policy = "never"`). What cannot be managed or
-    /// understood is not listed, and so left alone: comments tell of it. Exit code: 0; 1 if nothing was written, or if
-    /// something could not be read and is therefore missing or left as it is.
+    /// cannot be read, the entry leaves it as it is (`attach_policy = "never"`). What cannot be managed or understood is not
+    /// listed, and so left alone: comments tell of it. Exit code: 0; 1 if nothing was written, or if something could not be
+    /// read and is therefore missing or left as it is.
     Import(ImportArgs),
     /// Ask a running daemon how the fleet stands, or why one function is as it is.
     ///

@@ -9,10 +9,10 @@ use super::look::seen;
 use super::networks::vpcs;
 use super::pages::all_pages;
 use super::roles::roles;
-use super::survey::identity;
+use super::survey::{identity, vpcs};
 use super::{Fault, FunctionNeeds, GroupNeeds, Needs, OldFacts, RoleFacts, ScopeFacts, Seen, Simulate, Surveyed};
 use crate::cloud::{Function, Listed, Listing, Operation, Read};
-use crate::names::{FunctionName, PolicyName, RoleKey, Scope, Time};
+use crate::names::{FunctionName, PolicyName, Scope, Time};
 
 /// Looks at the functions of a scope that are picked, as a sweep would for entries that name them.
 ///
@@ -37,9 +37,8 @@ pub async fn fleet(
     );
     listed.await?;
     let needs = needs(&functions);
-    let (mut roles, vpcs) =
+    let (roles, vpcs) =
         futures_util::join!(roles(cloud, scope, &needs, &functions, now), vpcs(cloud, scope, &needs.vpcs),);
-    doubt_unsimulated(&functions, &mut roles);
     let facts = ScopeFacts {
         identity: Seen::Present(identity),
         functions,
@@ -68,19 +67,4 @@ fn needs(functions: &BTreeMap<FunctionName, Seen<Function>>) -> Needs {
         }
     }
     needs
-}
-
-/// A role without the policy whose rights could not be simulated just now: a later look might find them missing.
-fn doubt_unsimulated(
-    functions: &BTreeMap<FunctionName, Seen<Function>>,
-    roles: &mut BTreeMap<RoleKey, Seen<RoleFacts>>,
-) {
-    for function in functions.values() {
-        let Seen::Present(function) = function else { continue };
-        let Some(role) = roles.get_mut(function.role.key()) else { continue };
-        let policy = PolicyName::vpc_access().for_role(&function.role);
-        if matches!(role, Seen::Present(facts) if facts.simulation.is_none() && facts.has(&policy) != Some(true)) {
-            *role = Seen::Unknown(Fault::Unread);
-        }
-    }
 }

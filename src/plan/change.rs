@@ -10,7 +10,7 @@ use super::bind::Bound;
 use super::reason::{Outcome, Reason, Why};
 use super::rollout::new_pairs;
 use super::{Behind, Limits, World, behind, egress, preflight};
-use crate::cloud::{Exclusion, Function, Simulated, State};
+use crate::cloud::{Exclusion, Function, Simulated, State, Class, Update};
 use crate::desired::{AttachPolicy, Entry, Intent, Want};
 use crate::live::{Fault, RoleFacts, Seen};
 use crate::names::{FunctionKey, Network, Pair, PolicyArn, RoleArn, Scope, SecurityGroupId, SubnetId};
@@ -190,7 +190,10 @@ fn differing(
 ) -> Result<(Verdict, Arc<[Pair]>), Outcome> {
     let attaching = function.network != to;
     let (attach, attach_if_refused) = match to.is_attached() {
-        true => policies(w, entry, function, warnings).map_err(|outcome| without_policies(outcome, function, &to))?,
+        true => {
+            let place = if attaching { Place::Elsewhere } else { Place::of(function) };
+            policies(w, entry, function, place, warnings).map_err(|outcome| without_policies(outcome, function, &to))?
+        }
         false => (Vec::new(), Vec::new()),
     };
     if !attaching && attach.is_empty() {
@@ -298,11 +301,33 @@ pub fn targets(w: &World<'_>, scope: &Scope) -> BTreeMap<Arc<Intent>, Option<Arc
 
 type Attaches = (Vec<Attach>, Vec<Attach>);
 
+/// What a function that is to be in a VPC shows of its role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// It is not there yet: its role has to make interfaces.
+    Elsewhere,
+    /// It is there, and works: its role suffices, whatever a simulation says of it.
+    There,
+    /// It is there, but Lambda gave its last update up for its role's sake.
+    Refused,
+}
+
+impl Place {
+    /// Of a function that is where it shall be.
+    fn of(function: &Function) -> Self {
+        match function.life.as_ref().map(|life| &life.update) {
+            Some(Update::Failed(failure)) if failure.class() == Class::RoleDenied => Self::Refused,
+            _ => Self::There,
+        }
+    }
+}
+
 /// The policies that the role has to get, and those that it gets if Lambda refuses without them.
 fn policies(
     w: &World<'_>,
     entry: &Entry,
     function: &Function,
+    place: Place,
     warnings: &mut Vec<String>,
 ) -> Result<Attaches, Outcome> {
     let role = w.role(&entry.key.scope, function.role.key());
@@ -327,6 +352,7 @@ fn policies(
     let refused = w.memory.shown_to_lack_right(&entry.key, w.now);
     Ok(match (entry.terms.attach_policy, said) {
         (AttachPolicy::Always, _) => (attach(Evidence::Demanded), Vec::new()),
+        _ if place == Place::There => Attaches::default(),
         (AttachPolicy::WhenNeeded, _) if refused => (attach(Evidence::Refused), Vec::new()),
         (AttachPolicy::WhenNeeded, Some(Simulated::Missing)) => (attach(Evidence::Simulated), Vec::new()),
         (AttachPolicy::WhenNeeded, Some(Simulated::Allowed)) => (Vec::new(), attach(Evidence::Doubted)),

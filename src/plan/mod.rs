@@ -12,13 +12,15 @@
 //!
 //! | live network | desired | role | result |
 //! |---|---|---|---|
-//! | as desired | attached | has the right | in sync |
-//! | as desired | attached | lacks the right | attach the policy |
+//! | as desired | attached | any, unless Lambda gave the last update up for it | in sync: the role has made the interfaces |
+//! | as desired | attached | lacks the right, and Lambda gave the last update up for it | attach the policy |
 //! | other or none | attached | has the right | set the network |
 //! | other or none | attached | lacks the right | attach the policy, then set the network |
 //! | other or none | attached | not known to have it | set the network; attach the policy if Lambda refuses |
 //! | none | detached | any | in sync |
 //! | any | detached | any | set no network, if the settings allow it; the policy stays |
+//!
+//! `attach_policy = "always"` attaches a policy that is not on the role in any of these that are attached.
 
 mod ages;
 mod behind;

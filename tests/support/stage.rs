@@ -41,8 +41,6 @@ pub(crate) struct Stage {
     ahead: i64,
     /// Whether a listing now and then lacks the last subnet of each VPC.
     pub(crate) flickers: bool,
-    /// Whether IAM lets the controller simulate what a role may do.
-    pub(crate) simulates: bool,
     /// Whether the controller has come to its end.
     pub(crate) stopped: bool,
     /// What must never happen, and has happened.
@@ -77,7 +75,6 @@ impl Stage {
             in_hand: BTreeSet::new(),
             ahead: 0,
             flickers: false,
-            simulates: true,
             stopped: false,
             broken: Vec::new(),
         }

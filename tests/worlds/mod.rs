@@ -62,7 +62,6 @@ fn play(throws: &[u8]) -> Result<(), String> {
     let begun = clock.now();
     let mut stage = Stage::new(door, clock, limits, RESYNC, history.seed);
     stage.flickers = history.flickers;
-    stage.simulates = !history.no_simulation;
     let mut file = history.file.clone();
     stage.load(desired(&file));
     for (minute, deed) in &history.deeds {

@@ -86,7 +86,6 @@ fn attached(stage: &Stage, entry: &Entry, intent: &Intent, function: &Function, 
 /// How it stands with the policy of a role.
 struct Policies {
     attach: AttachPolicy,
-    simulates: bool,
     observed: bool,
     missing: bool,
     full: bool,
@@ -99,7 +98,6 @@ impl Policies {
         let quota = stage.door.with(|aws, _| aws.quotas.policies_per_role);
         Self {
             attach: entry.terms.attach_policy,
-            simulates: stage.simulates,
             observed: entry.terms.mode == Mode::Observe,
             missing: !role.attached.contains_key(&PolicyName::vpc_access().for_role(arn)),
             full: role.attached.len() >= quota,
@@ -114,21 +112,10 @@ impl Policies {
     }
 
     fn where_the_network_is_right(&self) -> Reasons {
-        let wanted = match self.attach {
-            AttachPolicy::Never => false,
-            AttachPolicy::Always => self.missing,
-            AttachPolicy::WhenNeeded => self.missing && !self.inline,
-        };
-        match (wanted, self.overruled) {
-            (false, None) => vec![None],
-            // Whether it is known to be missing depends on what Lambda refused before.
-            (false, Some(_)) => [None, self.hindrance().filter(|_| self.missing)].into(),
-            (true, Some(_)) if self.attach == AttachPolicy::WhenNeeded => vec![None, self.hindrance()],
-            // Nobody can tell that the role lacks the right until Lambda refuses, which it does at the next update.
-            (true, None) if self.attach == AttachPolicy::WhenNeeded && !self.simulates => {
-                [None, self.hindrance().filter(|_| self.missing)].into()
-            }
-            (true, _) => self.hindrance().map(Some).into_iter().collect(),
+        match self.attach {
+            AttachPolicy::Always if self.missing => self.hindrance().map(Some).into_iter().collect(),
+            // The function is there, so its role suffices.
+            AttachPolicy::Always | AttachPolicy::WhenNeeded | AttachPolicy::Never => vec![None],
         }
     }
 

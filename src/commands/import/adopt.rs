@@ -127,17 +127,13 @@ impl Adopted {
         }
     }
 
-    /// An entry on which a plan is not empty first leaves the role as it is. Where that does not help, there is none.
+    /// An entry on which a plan is stuck first leaves the role as it is. Where that does not help, there is none.
     fn take_back(&mut self, key: &FunctionKey, verdict: &Verdict, facts: &Facts) {
         let Some(doubt) = self.listed.remove(key) else { return };
         let role_may_do = doubt.is_none() && place(facts, key).is_some();
         match verdict {
             Verdict::Stuck(outcome) if role_may_do => {
                 self.listed.insert(key.clone(), Some(role_left(facts, key, Doubt::of(outcome))));
-            }
-            Verdict::Differs(_) if role_may_do => {
-                let lacks = Doubt::known("it may not make network interfaces");
-                self.listed.insert(key.clone(), Some(role_left(facts, key, lacks)));
             }
             Verdict::Stuck(outcome) => {
                 let doubt = Doubt::of(outcome);

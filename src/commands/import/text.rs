@@ -8,7 +8,7 @@ use super::adopt::Doubt;
 use super::naming::named;
 use crate::commands::print;
 use crate::live::{Facts, Seen};
-use crate::names::{FunctionKey, Network, PolicyName, Scope, VpcId};
+use crate::names::{FunctionKey, Network, Scope, VpcId};
 use crate::text::unseen;
 
 /// What a file is written from.
@@ -64,7 +64,7 @@ pub(super) fn write(fleet: &Fleet<'_>) -> String {
         for (key, doubt) in groups.get(&Some(place.clone())).into_iter().flatten() {
             let _ = writeln!(text, "\n[[function]]\nname = \"{}\"\nvpc = {}", key.name, quoted(&name));
             if let Some(doubt) = doubt {
-                write_role_left(&mut text, fleet.facts, key, doubt);
+                write_role_left(&mut text, doubt);
             }
         }
     }
@@ -141,13 +141,12 @@ fn write_ids<'a>(text: &mut String, key: &str, ids: impl Iterator<Item = &'a str
 }
 
 /// The line by which a role is left as it is, the reason, and what would come of it without the line.
-fn write_role_left(text: &mut String, facts: &Facts, key: &FunctionKey, doubt: &Doubt) {
-    let mut why = format!("{}.", one_line(&doubt.text));
-    if let Seen::Present(function) = facts.function(key) {
-        let policy = PolicyName::vpc_access().for_role(&function.role);
-        let _ = write!(why, " Without the next line, a plan may attach {}.", policy.short());
-    }
-    let _ = writeln!(text, "# {why}\nattach_policy = \"never\"");
+fn write_role_left(text: &mut String, doubt: &Doubt) {
+    let why = one_line(&doubt.text);
+    let _ = writeln!(
+        text,
+        "# {why}. Without the next line, a plan waits until the role can be read.\nattach_policy = \"never\""
+    );
 }
 
 fn write_left_out(text: &mut String, fleet: &Fleet<'_>) {

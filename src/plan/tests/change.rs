@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cloud::Simulated;
-use crate::cloud::{Exclusion, Failure};
+use crate::cloud::{Exclusion, Failure, Life, State as FunctionState, Update};
 use crate::live::Simulation;
 
 const NONE_TO_HOME: &str = "set none -> subnet-a,subnet-b/sg-default";
@@ -50,8 +50,32 @@ fn as_desired_with_the_right_is_in_sync() {
 }
 
 #[test]
-fn as_desired_without_the_right_gets_the_policy_alone() {
-    check(ORDERS, home_without(no()), "attach VPCAccess (Simulated)");
+fn as_desired_shows_that_the_role_suffices_whatever_a_simulation_says() {
+    check(ORDERS, home_without(no()), "in sync");
+    let refused_elsewhere = |scene: &mut Scene| {
+        home_without(no())(scene);
+        scene.answer(&set_step(), failed(Class::RoleDenied));
+    };
+    check(ORDERS, refused_elsewhere, "in sync");
+    let idle = |scene: &mut Scene| {
+        home_without(no())(scene);
+        scene.api().life = Some(Box::new(Life { state: FunctionState::Inactive, update: Update::Successful }));
+    };
+    check(ORDERS, idle, "in sync");
+}
+
+#[test]
+fn as_desired_but_given_up_for_the_roles_sake_gets_the_policy_alone() {
+    let given_up = |code: &str, may: Option<Simulated>| {
+        let failure = Failure { code: code.to_owned(), text: "text".to_owned() };
+        move |scene: &mut Scene| {
+            home_without(may)(scene);
+            scene.api().life = Some(Box::new(Life { state: FunctionState::Active, update: Update::Failed(failure) }));
+        }
+    };
+    check(ORDERS, given_up("InsufficientRolePermissions", no()), "attach VPCAccess (Simulated)");
+    check(ORDERS, given_up("InsufficientRolePermissions", yes()), "in sync");
+    check(ORDERS, given_up("SubnetOutOfIPAddresses", no()), "in sync");
 }
 
 #[test]
@@ -343,6 +367,9 @@ fn never_attaches_nothing_and_warns() {
     assert_eq!(warnings(no()), ["role api may not make network interfaces, and attach_policy = \"never\""]);
     assert_eq!(warnings(yes()), [""; 0]);
     assert_eq!(warnings(unsaid()), [""; 0]);
+    let mut there = scene(never);
+    home_without(no())(&mut there);
+    assert_eq!(there.compare().warnings, [""; 0], "it works");
 }
 
 #[test]
@@ -363,7 +390,7 @@ fn the_entry_names_the_policies() {
 #[test]
 fn a_policy_that_is_named_twice_is_attached_once() {
     let twice = format!("{ORDERS}\npolicies = ['service-role/AWSLambdaVPCAccessExecutionRole', '{POLICY}']");
-    check(&twice, home_without(no()), "attach VPCAccess (Simulated)");
+    check(&twice, without(no()), &format!("attach VPCAccess (Simulated); {NONE_TO_HOME}"));
     check(&twice, without(unsaid()), &format!("perhaps VPCAccess (Unknown); {NONE_TO_HOME}"));
 }
 
@@ -405,22 +432,21 @@ fn a_policy_that_this_process_attached_counts_although_the_read_does_not_show_it
     /// The policy was attached at `NOW`; the role was read so many seconds later, and shows nothing.
     fn read_after(time: u64) -> impl FnOnce(&mut Scene) {
         move |scene| {
-            scene.at_home();
             scene.without_policy(no());
             scene.answer(&attach_step(), Answer::Done);
             scene.role().at = NOW + seconds(time);
         }
     }
-    check(ORDERS, read_after(0), "in sync");
-    check(ORDERS, read_after(60), "in sync");
+    let attach = format!("attach VPCAccess (Simulated); {NONE_TO_HOME}");
+    check(ORDERS, read_after(0), NONE_TO_HOME);
+    check(ORDERS, read_after(60), NONE_TO_HOME);
     // By then IAM shows what is there: somebody has detached it.
-    check(ORDERS, read_after(61), "attach VPCAccess (Simulated)");
+    check(ORDERS, read_after(61), &attach);
     let refused = |scene: &mut Scene| {
-        scene.at_home();
         scene.without_policy(no());
         scene.answer(&attach_step(), failed(Class::Throttled));
     };
-    check(ORDERS, refused, "attach VPCAccess (Simulated)");
+    check(ORDERS, refused, &attach);
 }
 
 #[test]
@@ -441,6 +467,9 @@ fn the_cause_is_live_where_entry_and_vpc_are_as_they_were() {
     // The same entry a few lines further down is no edit.
     scene.desired = desired("# a comment\n\nvpc = 'orders'");
     assert_eq!(scene.change().cause, Cause::Live);
+    // Somebody took the policy off, and the entry wants the policy itself.
+    let mut scene = super::scene("vpc = 'orders'\nattach_policy = 'always'");
+    scene.agreed();
     scene.at_home();
     scene.without_policy(no());
     assert_eq!(scene.change().cause, Cause::Live);

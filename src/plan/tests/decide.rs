@@ -198,8 +198,6 @@ fn what_was_agreed_to_is_not_done_once_the_function_has_moved() {
     scene.api().network = network(&["subnet-x"], &["sg-x"]);
     decides(&scene, "waiting NotAdmitted");
     scene.at_home();
-    decides(&scene, "attach VPCAccess to api");
-    scene.role().attached.insert(policy(POLICY));
     decides(&scene, "in sync");
 }
 

@@ -27,6 +27,7 @@ impl Scene {
     }
 }
 
+const ALWAYS: &str = "vpc = 'orders'\nattach_policy = 'always'";
 const TO_HOME: &str = "set none -> subnet-a,subnet-b/sg-default";
 
 #[test]
@@ -111,7 +112,7 @@ fn a_listing_shows_who_sets_back_what_had_come_about() {
 
 #[test]
 fn a_policy_that_is_taken_off_three_times_in_an_hour_is_not_attached_again() {
-    let mut scene = scene(ORDERS);
+    let mut scene = scene(ALWAYS);
     scene.at_home();
     for turn in 1..=3 {
         scene.without_policy(Some(Simulated::Missing));
@@ -131,7 +132,7 @@ fn a_policy_that_is_taken_off_three_times_in_an_hour_is_not_attached_again() {
 
 #[test]
 fn a_read_that_lags_behind_the_attach_is_nobodys_doing() {
-    let mut scene = scene(ORDERS);
+    let mut scene = scene(ALWAYS);
     scene.at_home();
     for _ in 0..4 {
         scene.without_policy(Some(Simulated::Missing));

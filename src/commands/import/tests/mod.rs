@@ -95,7 +95,7 @@ fn function(name: &str, role: &str, subnets: &[&str], groups: &[&str]) -> Declar
     }
 }
 
-/// Two networks in one VPC, one function whose role lacks the right, one outside, one that cannot be managed.
+/// Two networks in one VPC, one function whose role a simulation denies the right, one outside, one that cannot be managed.
 fn small() -> World {
     let both = ["subnet-a", "subnet-b"];
     let provider = "arn:aws:lambda:eu-west-1:123456789012:capacity-provider:p".to_owned();
@@ -161,8 +161,6 @@ vpc = "orders-lambda"
 [[function]]
 name = "worker"
 vpc = "orders-lambda"
-# Role lacking: it may not make network interfaces. Without the next line, a plan may attach AWSLambdaVPCAccessExecutionRole.
-attach_policy = "never"
 
 # Not listed:
 #   provided (123456789012/eu-west-1): it runs on a capacity provider, which has the network: arn:aws:lambda:eu-west-1:123456789012:capacity-provider:p
@@ -259,8 +257,7 @@ fn what_the_plan_would_be_stuck_on_is_told_and_not_listed() {
         let adopted = adopted(&facts, Outside::LeftOut);
         assert_eq!(texts(adopted.listed.keys().map(|key| &key.name)), *listed, "{what}");
         for (key, doubt) in adopted.doubts().filter(|(key, _)| key.name.as_str() != "provided") {
-            let is_other = key.name.as_str() == "worker" && doubt.text.contains("may not make network interfaces");
-            assert!(is_other || doubt.text.contains(reason.sentence()), "{what}: {key} {doubt:?}");
+            assert!(doubt.text.contains(reason.sentence()), "{what}: {key} {doubt:?}");
         }
         let said = adopted.doubts().filter(|(_, doubt)| doubt.text.contains(reason.sentence())).count();
         assert!(said > 0 && adopted.listed.len() + adopted.left_out.len() == 4, "{what}");
