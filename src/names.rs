@@ -17,7 +17,7 @@ pub use mark::Mark;
 pub use network::{Network, Pair};
 pub use once::Once;
 pub use pattern::{NamePattern, fits};
-pub use role::{AwsManaged, PolicyArn, PolicyName, RoleArn, RoleKey};
+pub use role::{AwsManaged, PolicyArn, PolicyName, RoleArn, RoleKey, RolePattern};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::Digest as _;

@@ -3,15 +3,15 @@
 //!
 //! What can be said by conditions is AWS's: the policies that may be attached (`iam:PolicyARN`) and the VPCs that a
 //! function may be attached to (`lambda:VpcIds`), which is missing from a request that takes a function out of its VPC.
-//! What cannot be said: an update of a function's configuration may carry other settings beside its VPC, and no condition
-//! looks at those.
+//! The roles that may get a policy are the resources of that statement. What cannot be said: an update of a function's
+//! configuration may carry other settings beside its VPC, and no condition looks at those but at layers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::cloud::Operation;
-use crate::names::{AccountId, PolicyName, RoleArn};
+use crate::names::{AccountId, PolicyName, RoleArn, RolePattern};
 use crate::settings::{Account, Mode, Settings};
 
 /// A policy document of IAM.
@@ -23,13 +23,32 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// The same, where an update that carries layers is refused. Whether AWS takes an update of a function that has layers
+    /// already for one that carries them, it does not say.
+    pub fn refusing_layers(mut self) -> Self {
+        for statement in self.statement.iter_mut().filter(|it| it.action.contains(&UPDATE.to_string())) {
+            statement.condition.entry("Null").or_default().insert("lambda:Layer", vec!["true".to_owned()]);
+        }
+        self
+    }
+
+    /// The same, where this role gets no policy: the one that the controller runs under.
+    pub fn attaching_nothing_to(mut self, role: &RoleArn) -> Self {
+        if self.statement.iter().any(|it| it.action.contains(&ATTACH.to_string())) {
+            let resource = vec![role.as_str().to_owned()];
+            let denied = Statement { resource, ..allow("AttachNothingToItsOwnRole", vec![ATTACH.to_string()]) };
+            self.statement.push(Statement { effect: "Deny", ..denied });
+        }
+        self
+    }
+
     /// How many characters IAM counts of it.
     pub fn size(&self) -> usize {
         serde_json::to_string(self).map_or(0, |text| text.len())
     }
 }
 
-/// A statement of a policy, which allows.
+/// A statement of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Statement {
@@ -93,7 +112,11 @@ fn become_roles(roles: &BTreeSet<&RoleArn>) -> Statement {
 
 /// The policy of the role that the controller assumes in one of the accounts.
 pub fn of_account(settings: &Settings, account: &Account, partition: &str) -> Policy {
-    document(in_account(settings, Place { partition, account: Some(&account.id) }))
+    let policy = document(in_account(settings, Place { partition, account: Some(&account.id) }));
+    match &account.role {
+        Some(role) => policy.attaching_nothing_to(role),
+        None => policy,
+    }
 }
 
 /// The trust policy of that role: who may assume it, and what must be known for it.
@@ -110,6 +133,8 @@ pub fn trust(account: &Account, controller: &RoleArn) -> Policy {
 
 const ASSUME: &str = "sts:AssumeRole";
 const TAG: &str = "sts:TagSession";
+const UPDATE: Operation = Operation::UpdateFunctionConfiguration;
+const ATTACH: Operation = Operation::AttachRolePolicy;
 /// So many roles are written one by one.
 const ONE_BY_ONE: usize = 20;
 /// The most characters of all inline policies of a role; a policy of its own has fewer (IAM's quotas; blanks do not count).
@@ -135,6 +160,8 @@ enum About {
 /// What the right to an operation is about; none where it is not needed.
 fn about(operation: Operation, settings: &Settings) -> Option<About> {
     let writes = settings.mode == Mode::Enforce;
+    let guard = &settings.guard;
+    let attaches = !guard.allowed_policies.is_empty() && guard.allowed_roles.as_ref().is_none_or(|it| !it.is_empty());
     match operation {
         // Nobody needs a right to learn who he is.
         Operation::GetCallerIdentity => None,
@@ -155,7 +182,7 @@ fn about(operation: Operation, settings: &Settings) -> Option<About> {
         Operation::ListAliases => settings.versions.then_some(About::Functions),
         Operation::ListAttachedRolePolicies | Operation::SimulatePrincipalPolicy => Some(About::Roles),
         Operation::UpdateFunctionConfiguration => writes.then_some(About::Network),
-        Operation::AttachRolePolicy => writes.then_some(About::Attachments),
+        Operation::AttachRolePolicy => (writes && attaches).then_some(About::Attachments),
     }
 }
 
@@ -184,7 +211,14 @@ fn statement(about: About, actions: Vec<String>, settings: &Settings, place: Pla
         About::Attachments => {
             let arns = settings.guard.allowed_policies.iter().map(|policy| arn(policy, partition)).collect();
             let condition = BTreeMap::from([("ArnEquals", BTreeMap::from([("iam:PolicyARN", arns)]))]);
-            Statement { resource: roles(), condition, ..allow("AttachAllowedPolicies", actions) }
+            let resource = match &settings.guard.allowed_roles {
+                None => roles(),
+                Some(allowed) => {
+                    let behind = allowed.iter().flat_map(RolePattern::in_arns);
+                    behind.map(|behind| format!("arn:{partition}:iam::{account}:role/{behind}")).collect()
+                }
+            };
+            Statement { resource, condition, ..allow("AttachAllowedPolicies", actions) }
         }
     }
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cloud::Rates;
 use crate::file::{self, Allowed, Reader, Report, Source, Unusable};
-use crate::names::{AccountId, NameError, PolicyName, RoleArn, VpcId};
+use crate::names::{AccountId, NameError, PolicyName, RoleArn, RolePattern, VpcId};
 
 /// Where the settings are looked for when nobody says; it may be missing.
 pub const DEFAULT_PATH: &str = "config/controller.toml";
@@ -123,6 +123,8 @@ pub struct Guard {
     pub allow_detach: bool,
     /// The policies that may be attached.
     pub allowed_policies: Vec<PolicyName>,
+    /// The roles that may get a policy; `None` for any but the controller's own.
+    pub allowed_roles: Option<Vec<RolePattern>>,
     /// The VPCs that functions may be attached to; `None` for any.
     pub allowed_vpcs: Option<Vec<VpcId>>,
     /// The most functions of an account and region that the daemon changes in an hour without a person's agreement.
@@ -270,6 +272,7 @@ impl Settings {
             guard: Guard {
                 allow_detach: false,
                 allowed_policies: vec![PolicyName::vpc_access()],
+                allowed_roles: None,
                 allowed_vpcs: None,
                 max_changes: 50,
                 max_change_percent: 30,

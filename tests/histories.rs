@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lambda_vpc_controller::cloud::Listing;
 use lambda_vpc_controller::engine::{Cadence, Effect, Event, Notice, Signal};
+use lambda_vpc_controller::names::RolePattern;
 use lambda_vpc_controller::plan::{Limits, Outcome, Reason, State, Writable};
 use lambda_vpc_controller::settings::Mode;
 use lambda_vpc_controller::simulator::World;
@@ -242,13 +243,21 @@ fn a_function_that_does_not_exist_blocks_alone() {
 }
 
 #[test]
-fn policies_and_vpcs_that_the_settings_do_not_allow_are_never_used() {
+fn policies_roles_and_vpcs_that_the_settings_do_not_allow_are_never_used() {
     let mut history = History::attended();
     let greedy = "[defaults]\nattach_policy = \"always\"\npolicies = [\"AdministratorAccess\"]";
     history.load(&ORDERS.replace("[defaults]", greedy));
     history.until_rest(MINUTE);
     assert_eq!(history.outcome("orders-api").why().unwrap().reason, Reason::PolicyNotAllowed);
     assert_eq!(history.calls(), Vec::<String>::new());
+
+    let roles = Some(vec![RolePattern::parse("payments-*").unwrap()]);
+    let mut history = History::new(Limits { writable: Writable::Shown, allowed_roles: roles, ..daemon() });
+    history.load(&ORDERS.replace("[defaults]", "[defaults]\nattach_policy = \"always\""));
+    history.until_rest(MINUTE);
+    let lacking = |name: &str| history.outcome(name).why().is_some_and(|why| why.reason == Reason::RoleNotAllowed);
+    assert!(["orders-api", "orders-worker"].into_iter().any(lacking), "{:?}", history.outcome("orders-api"));
+    assert!(!history.calls().iter().any(|call| call.starts_with("AttachRolePolicy")), "{:?}", history.calls());
 
     let other = lambda_vpc_controller::names::VpcId::parse("vpc-0fffffffffffffff0").unwrap();
     let limits = Limits { writable: Writable::Shown, allowed_vpcs: Some([other].into()), ..daemon() };

@@ -8,10 +8,11 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use lambda_vpc_controller::cloud::aws::Deadlines;
 use lambda_vpc_controller::cloud::{Class, Listing, Operation, Rates, Write as _};
-use lambda_vpc_controller::names::{Network, PolicyName, SubnetId};
+use lambda_vpc_controller::names::{Network, PolicyName, RolePattern, SubnetId};
 use lambda_vpc_controller::plan::Limits;
 use lambda_vpc_controller::rights;
 use lambda_vpc_controller::settings::Settings;
+use lambda_vpc_controller::simulator::IdentityPolicy;
 use serde_json::{Value, json};
 
 use crate::served::{PLENTY, Served, rates};
@@ -20,17 +21,17 @@ use crate::support::permitted::{permit, widest};
 use crate::support::program;
 use crate::versions::{self, published};
 
-const ACCOUNTS: &str = "versions = true\nmode = 'enforce'\n[limits]\nget_function_per_second = 10\n\
+pub(crate) const ACCOUNTS: &str = "versions = true\nmode = 'enforce'\n[limits]\nget_function_per_second = 10\n\
     [guard]\nallowed_vpcs = ['vpc-0a1b2c3d4e5f60718', 'vpc-0c0c0c0c0c0c0c0c0']\n\
     allowed_policies = ['service-role/AWSLambdaVPCAccessExecutionRole', 'arn:aws:iam::123456789012:policy/vpc']\n\
     [[account]]\nname = 'hub'\nid = '123456789012'\n\
     [[account]]\nname = 'shop'\nid = '210987654321'\nrole_arn = 'arn:aws:iam::210987654321:role/lambda-vpc'\nexternal_id = 'blue'\n\
     [[account]]\nid = '333333333333'\nrole_arn = 'arn:aws:iam::333333333333:role/lambda-vpc'\n";
 /// A file that changes nothing.
-const DEFAULTS: &str = "resync = '5m'\n";
-const HUB: &str = "arn:aws:iam::123456789012:role/lambda-vpc-controller";
+pub(crate) const DEFAULTS: &str = "resync = '5m'\n";
+pub(crate) const HUB: &str = "arn:aws:iam::123456789012:role/lambda-vpc-controller";
 
-fn iam_policy(settings: &str, arguments: &[&str]) -> Output {
+pub(crate) fn iam_policy(settings: &str, arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("controller.toml");
     std::fs::write(&path, settings).unwrap();
@@ -163,6 +164,51 @@ fn what_iam_takes_for_more_than_one_is_refused_in_the_settings() {
 }
 
 #[test]
+fn the_roles_that_may_get_a_policy_are_the_resources_of_that_statement_alone() {
+    let all = statements("[guard]\nallowed_roles = ['orders-*', '/service-role/', 'team/api']\n", &[]);
+    let role = |behind: &str| format!("arn:aws:iam::*:role/{behind}");
+    let expected = ["orders-*", "*/orders-*", "service-role/*", "team/api"].map(role);
+    assert_eq!(all["AttachAllowedPolicies"]["Resource"], json!(expected));
+    assert_eq!(all["ReadRoles"]["Resource"], json!([role("*")]), "what is read is not narrowed");
+    for nothing in ["allowed_roles = []", "allowed_policies = []"] {
+        let all = statements(&format!("[guard]\n{nothing}\n"), &[]);
+        assert!(
+            !all.contains_key("AttachAllowedPolicies") && all.contains_key("SetTheNetworkOfFunctions"),
+            "{nothing}"
+        );
+    }
+}
+
+#[test]
+fn the_controllers_own_role_is_denied_any_policy_where_it_is_known() {
+    let denied = |role: &str| {
+        json!({
+            "Sid": "AttachNothingToItsOwnRole", "Effect": "Deny", "Action": ["iam:AttachRolePolicy"], "Resource": [role]
+        })
+    };
+    let own = |settings: &str, arguments: &[&str]| statements(settings, arguments).remove("AttachNothingToItsOwnRole");
+    assert_eq!(own(ACCOUNTS, &["--account", "shop"]), Some(denied("arn:aws:iam::210987654321:role/lambda-vpc")));
+    assert_eq!(own(DEFAULTS, &["--own-role", HUB]), Some(denied(HUB)));
+    assert_eq!(own(DEFAULTS, &[]), None);
+    assert_eq!(own("mode = 'observe'\n", &["--own-role", HUB]), None, "it may attach nothing to anybody");
+}
+
+#[test]
+fn updates_that_carry_layers_are_refused_if_that_is_asked_for() {
+    let condition = |settings: &str, arguments: &[&str]| {
+        statements(settings, arguments)["SetTheNetworkOfFunctions"]["Condition"].clone()
+    };
+    let refuse = &["--refuse-layers"];
+    let vpcs =
+        json!({ "StringEquals": { "lambda:VpcIds": ["vpc-0a1b2c3d4e5f60718"] }, "Null": { "lambda:Layer": ["true"] } });
+    assert_eq!(condition("[guard]\nallowed_vpcs = ['vpc-0a1b2c3d4e5f60718']\n", refuse), vpcs);
+    let both = json!({ "Null": { "lambda:Layer": ["true"], "lambda:VpcIds": ["false"] } });
+    assert_eq!(condition(DEFAULTS, refuse), both);
+    assert!(!condition(DEFAULTS, &[]).to_string().contains("lambda:Layer"), "only if it is asked for");
+    assert!(condition(ACCOUNTS, &["--account", "shop", "--refuse-layers"]).to_string().contains("lambda:Layer"));
+}
+
+#[test]
 fn what_is_missing_in_the_settings_is_told() {
     let told = |settings: &str, arguments: &[&str]| {
         let output = iam_policy(settings, arguments);
@@ -230,5 +276,17 @@ fn what_the_settings_forbid_iam_refuses_as_well() {
     let refused = history.door.attach_policy(&function.role, &other).now_or_never().unwrap().unwrap_err();
     assert_eq!(refused.class, Class::AccessDenied);
     let allowed = PolicyName::vpc_access().for_role(&function.role);
-    history.door.attach_policy(&function.role, &allowed).now_or_never().unwrap().unwrap();
+    let attach = || history.door.attach_policy(&function.role, &allowed).now_or_never().unwrap();
+    for (roles, expected) in [("other-*", false), ("orders", false), ("orders-*", true)] {
+        let mut guarded = settings();
+        guarded.guard.allowed_roles = Some(vec![RolePattern::parse(roles).unwrap()]);
+        permit(&history.door, &guarded);
+        assert_eq!(attach().is_ok(), expected, "{roles} {}", function.role.as_str());
+    }
+    permit(&history.door, &settings());
+    attach().unwrap();
+    let own = rights::of_controller(&settings(), "aws").attaching_nothing_to(&function.role);
+    let own = IdentityPolicy::parse(&serde_json::to_string(&own).unwrap()).unwrap();
+    history.door.with(|aws, _| aws.permissions = Some(own));
+    assert_eq!(attach().unwrap_err().class, Class::AccessDenied, "a denial counts for more");
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::error::classify_failure;
 use super::{Class, CloudError};
 use crate::names::{
-    AccountId, AliasName, FunctionName, Network, Pair, Region, RevisionId, RoleArn, SecurityGroupId, SubnetId, Time,
-    Version, VpcId,
+    AccountId, AliasName, FunctionName, Network, Pair, Region, RevisionId, RoleArn, RoleKey, RoleName, SecurityGroupId,
+    SubnetId, Time, Version, VpcId,
 };
 use crate::text::{shown, shown_within};
 
@@ -31,6 +31,15 @@ pub struct Identity {
     pub account: AccountId,
     /// The ARN of the user or role session.
     pub arn: String,
+}
+
+impl Identity {
+    /// The role whose session it is, as in `arn:aws:sts::123456789012:assumed-role/NAME/SESSION`; none of a user.
+    pub fn role(&self) -> Option<RoleKey> {
+        let session = self.arn.splitn(6, ':').nth(5)?.strip_prefix("assumed-role/")?;
+        let name = RoleName::parse(session.split('/').next()?).ok()?;
+        Some(RoleKey { account: self.account.clone(), name })
+    }
 }
 
 /// What a listing of functions is to show.

@@ -4,25 +4,11 @@ use std::process::ExitCode;
 
 use super::print::out_json;
 use super::{Failure, IamPolicyArgs, exit};
-use crate::rights;
+use crate::rights::{self, Policy};
 use crate::settings::{Account, Settings};
 
 pub(super) fn run(settings: &Settings, args: &IamPolicyArgs) -> Result<ExitCode, Failure> {
-    let partition = args.partition.as_str();
-    let policy = match (&args.account, &args.trust) {
-        (None, _) => rights::of_controller(settings, partition),
-        (Some(name), None) => rights::of_account(settings, account(settings, name)?, partition),
-        (Some(name), Some(controller)) => {
-            let account = account(settings, name)?;
-            if account.external_id.is_none() {
-                let name = &account.name;
-                tracing::warn!(
-                    "account {name} has no external_id: whoever can use the controller's role can become this one"
-                );
-            }
-            rights::trust(account, controller)
-        }
-    };
+    let policy = limited(settings, args)?;
     out_json(&policy)?;
     let size = policy.size();
     if size > rights::INLINE {
@@ -37,6 +23,34 @@ pub(super) fn run(settings: &Settings, args: &IamPolicyArgs) -> Result<ExitCode,
         );
     }
     Ok(exit::FINE)
+}
+
+/// The policy that is asked for, with what the flags forbid beyond the settings.
+fn limited(settings: &Settings, args: &IamPolicyArgs) -> Result<Policy, Failure> {
+    let policy = asked_for(settings, args)?;
+    let policy = if args.refuse_layers { policy.refusing_layers() } else { policy };
+    Ok(match &args.own_role {
+        Some(role) => policy.attaching_nothing_to(role),
+        None => policy,
+    })
+}
+
+fn asked_for(settings: &Settings, args: &IamPolicyArgs) -> Result<Policy, Failure> {
+    let partition = args.partition.as_str();
+    Ok(match (&args.account, &args.trust) {
+        (None, _) => rights::of_controller(settings, partition),
+        (Some(name), None) => rights::of_account(settings, account(settings, name)?, partition),
+        (Some(name), Some(controller)) => {
+            let account = account(settings, name)?;
+            if account.external_id.is_none() {
+                let name = &account.name;
+                tracing::warn!(
+                    "account {name} has no external_id: whoever can use the controller's role can become this one"
+                );
+            }
+            rights::trust(account, controller)
+        }
+    })
 }
 
 /// An account of the settings with a role, by its name or id.

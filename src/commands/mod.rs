@@ -264,6 +264,15 @@ struct IamPolicyArgs {
     /// That role's trust policy instead: who may assume it. This is the ARN of the role that the controller runs under.
     #[arg(long, value_name = "ARN", requires = "account", value_parser = RoleArn::parse)]
     trust: Option<RoleArn>,
+    /// The ARN of the role that the controller runs under: a statement denies it any policy, whatever else allows that. The role of
+    /// an account with `role_arn` has that statement anyway.
+    #[arg(long, value_name = "ARN", conflicts_with = "account", value_parser = RoleArn::parse)]
+    own_role: Option<RoleArn>,
+    /// Refuse every update that carries layers (a `Null` condition on `lambda:Layer`), so that nobody who gets hold of the role
+    /// adds one. What it may cost: AWS does not say whether the condition also refuses an update of the VPC alone for a function
+    /// that has layers already. If it does, such a function stays `AccessDenied`: try it with one before the fleet.
+    #[arg(long, conflicts_with = "trust")]
+    refuse_layers: bool,
     /// The partition of AWS that the accounts are in.
     #[arg(long, value_name = "NAME", default_value = "aws", value_parser = PARTITIONS.map(|(name, _)| name))]
     partition: String,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{AccountId, NameError, RoleName, parsed};
+use super::{AccountId, NameError, RoleName, fits, parsed};
 
 /// What identifies a role: its account and its name. Roles are global, so one role serves functions in every region.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -65,6 +65,11 @@ impl RoleArn {
     pub fn as_str(&self) -> &str {
         &self.0.arn
     }
+
+    /// The role's path and name, as they stand behind `role/`.
+    fn path_and_name(&self) -> &str {
+        self.0.arn.split_once(":role/").map_or("", |(_, rest)| rest)
+    }
 }
 
 impl Serialize for RoleArn {
@@ -88,6 +93,42 @@ impl fmt::Debug for RoleArn {
 /// The longest ARN, and what IAM allows in a path.
 fn is_arn(text: &str) -> bool {
     text.len() <= 2048 && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// Roles as a person means several at once: a name, a path that ends with `/`, or a path and a name.
+///
+/// `*` stands for any text and `?` for one character, as IAM takes them in the ARNs of a policy: so that the controller and a
+/// printed policy never differ on which roles are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RolePattern(Box<str>);
+
+impl RolePattern {
+    /// Parses a pattern. IAM's paths have up to 512 characters, its names 64.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let rule = "write a role's name, a path that ends with `/`, or a path and a name: orders-*, service-role/ or \
+                    team/orders-api, with `*` for any text and `?` for one character";
+        let meant = text.strip_prefix('/').unwrap_or(text);
+        let valid = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@_-/*?".contains(&b);
+        match (1..=576).contains(&meant.len()) && meant.bytes().all(valid) && !meant.starts_with('/') {
+            true => Ok(Self(meant.into())),
+            false => Err(NameError { expected: "a pattern of roles", given: text.to_owned(), rule }),
+        }
+    }
+
+    /// What stands behind `role/` in the ARNs of these roles, in IAM's own patterns. A name alone is meant with any path:
+    /// names are used once in an account.
+    pub fn in_arns(&self) -> Vec<String> {
+        match &*self.0 {
+            path if path.ends_with('/') => vec![format!("{path}*")],
+            whole if whole.contains('/') || whole.starts_with('*') => vec![whole.to_owned()],
+            name => vec![name.to_owned(), format!("*/{name}")],
+        }
+    }
+
+    /// Whether a role is meant.
+    pub fn fits(&self, role: &RoleArn) -> bool {
+        self.in_arns().iter().any(|pattern| fits(pattern, role.path_and_name()))
+    }
 }
 
 name!(
@@ -198,6 +239,33 @@ impl fmt::Display for PolicyName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pattern_of_roles_means_names_with_any_path_or_what_is_below_a_path() {
+        for (pattern, role, expected) in [
+            ("orders", "orders", true),
+            ("orders", "team/x/orders", true),
+            ("orders", "orders-api", false),
+            ("orders", "orders/admin", false),
+            ("orders-*", "service-role/orders-api", true),
+            ("orders-*", "service-role/my-orders-api", false),
+            ("*-api", "team/orders-api", true),
+            ("o?ders", "team/orders", true),
+            ("service-role/", "service-role/orders", true),
+            ("/service-role/", "service-role/deep/orders", true),
+            ("service-role/", "service-role", false),
+            ("service-role/", "my/service-role/orders", false),
+            ("team/orders", "team/orders", true),
+            ("team/orders", "x/team/orders", false),
+            ("team/orders", "orders", false),
+        ] {
+            let arn = RoleArn::parse(&format!("arn:aws:iam::123456789012:role/{role}")).unwrap();
+            assert_eq!(RolePattern::parse(pattern).unwrap().fits(&arn), expected, "{pattern} {role}");
+        }
+        for wrong in ["", "/", "//x", "a b", "${aws:username}", "arn:aws:iam::123456789012:role/orders"] {
+            assert!(RolePattern::parse(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_role_with_a_path_is_named_by_its_last_segment_and_keeps_its_partition() {

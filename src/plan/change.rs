@@ -10,7 +10,7 @@ use super::bind::Bound;
 use super::reason::{Outcome, Reason, Why};
 use super::rollout::new_pairs;
 use super::{Behind, Limits, World, behind, egress, preflight};
-use crate::cloud::{Exclusion, Function, Simulated, State, Class, Update};
+use crate::cloud::{Exclusion, Function, Simulated, State, Class, Update, Identity};
 use crate::desired::{AttachPolicy, Entry, Intent, Want};
 use crate::live::{Fault, RoleFacts, Seen};
 use crate::names::{FunctionKey, Network, Pair, PolicyArn, RoleArn, Scope, SecurityGroupId, SubnetId};
@@ -210,7 +210,8 @@ fn differing(
     if attaching {
         warnings.extend(egress::loss(w, entry, function, &to));
     }
-    let attach_if_refused = attach_if_refused.into_iter().filter(|attach| policy_allowed(w, attach)).collect();
+    let attach_if_refused =
+        attach_if_refused.into_iter().filter(|attach| not_allowed(w, &entry.key.scope, attach).is_none()).collect();
     let cause = w.memory.cause(&w.desired.digest, entry, &function.network, &to);
     let network = attaching.then(|| NetworkChange { from: function.network.clone(), to });
     let change = Change { key: entry.key.clone(), cause, attach, attach_if_refused, network };
@@ -399,14 +400,24 @@ fn allowed(w: &World<'_>, entry: &Entry, attach: &[Attach]) -> Result<(), Outcom
     if let Some(why) = refused(w.limits, &entry.terms.want) {
         return Err(Outcome::Blocked { why, until: None });
     }
-    match attach.iter().find(|attach| !policy_allowed(w, attach)) {
-        Some(refused) => Err(Outcome::blocked(Reason::PolicyNotAllowed, refused.policy.to_string())),
+    match attach.iter().find_map(|attach| not_allowed(w, &entry.key.scope, attach)) {
+        Some(why) => Err(Outcome::Blocked { why, until: None }),
         None => Ok(()),
     }
 }
 
-fn policy_allowed(w: &World<'_>, Attach { role, policy, .. }: &Attach) -> bool {
-    w.limits.allowed_policies.iter().any(|allowed| allowed.for_role(role) == *policy)
+/// Why a policy may not be attached to a role, no matter what the file says; none if it may.
+fn not_allowed(w: &World<'_>, scope: &Scope, Attach { role, policy, .. }: &Attach) -> Option<Why> {
+    let Limits { allowed_policies, allowed_roles, own_roles, .. } = w.limits;
+    let of_session = |identity: &Identity| identity.role().as_ref() == Some(role.key());
+    if own_roles.contains(role.key()) || matches!(w.identity(scope), Seen::Present(identity) if of_session(identity)) {
+        return Some(Why::new(Reason::OwnRole, role.as_str()));
+    }
+    if allowed_roles.as_ref().is_some_and(|roles| !roles.iter().any(|allowed| allowed.fits(role))) {
+        return Some(Why::new(Reason::RoleNotAllowed, role.as_str()));
+    }
+    let allowed = allowed_policies.iter().any(|allowed| allowed.for_role(role) == *policy);
+    (!allowed).then(|| Why::new(Reason::PolicyNotAllowed, policy.to_string()))
 }
 
 impl Change {

@@ -59,7 +59,8 @@ use std::time::Duration;
 use crate::desired::{DesiredState, Entry, Pattern};
 use crate::live::{Facts, Seen};
 use crate::names::{
-    Digest, FunctionKey, Network, PolicyArn, PolicyName, RevisionId, RoleArn, Scope, Time, VpcId, WallClock,
+    Digest, FunctionKey, Network, PolicyArn, PolicyName, RevisionId, RoleArn, RoleKey, RolePattern, Scope, Time, VpcId,
+    WallClock,
 };
 use crate::settings::{Mode, Settings};
 
@@ -100,6 +101,10 @@ pub struct Limits {
     pub allow_detach: bool,
     /// The policies that may be attached.
     pub allowed_policies: Vec<PolicyName>,
+    /// The roles that may get a policy; `None` for any but the controller's own.
+    pub allowed_roles: Option<Vec<RolePattern>>,
+    /// The roles that the controller assumes, which never get a policy. The one whose credentials it has is known from AWS.
+    pub own_roles: BTreeSet<RoleKey>,
     /// The VPCs that may be attached to; `None` for any.
     pub allowed_vpcs: Option<BTreeSet<VpcId>>,
     /// How much is changed in an hour without anybody's agreement; none where a person has seen the plan.
@@ -137,6 +142,8 @@ impl Limits {
             writable: Writable::Stated,
             allow_detach: settings.guard.allow_detach,
             allowed_policies: settings.guard.allowed_policies.clone(),
+            allowed_roles: settings.guard.allowed_roles.clone(),
+            own_roles: settings.accounts.iter().filter_map(|it| it.role.as_ref()).map(|it| it.key().clone()).collect(),
             allowed_vpcs: settings.guard.allowed_vpcs.as_ref().map(|vpcs| vpcs.iter().cloned().collect()),
             guard: Some(GuardLimits::of(&settings.guard)),
             admitted: Admitted::All,

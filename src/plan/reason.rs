@@ -94,6 +94,8 @@ reasons! {
     AccountNotStated, Blocked, Invalid, "The daemon writes only into accounts that are stated; add this id as an account to the settings, or as `account` to the file.";
     VpcNotAllowed, Blocked, Invalid, "The settings do not allow this VPC; add it to guard.allowed_vpcs, or correct the file.";
     PolicyNotAllowed, Blocked, Invalid, "The settings do not allow this policy; add it to guard.allowed_policies, or correct the file.";
+    RoleNotAllowed, Blocked, Invalid, "The settings do not allow a policy on this role; add it to guard.allowed_roles, or attach the policy yourself.";
+    OwnRole, Blocked, Invalid, "The function runs with a role of the controller's own, which never gets a policy; give the function another role, or attach the policy yourself.";
     DetachNotAllowed, Blocked, Invalid, "The file wants this function out of its VPC, but the settings do not allow that; set guard.allow_detach = true.";
     VpcNotFound, Blocked, Invalid, "There is no such VPC in this account and region; correct its id, its region or its account.";
     SubnetNotFound, Blocked, Invalid, "A subnet that the file asks for is not in this VPC, or not available; correct the entry.";

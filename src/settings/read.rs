@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{Account, Audit, Mode, Settings, parse_duration, parse_plan_id, parse_resync};
 use crate::cloud::Rates;
 use crate::file::{self, Field, Reader};
-use crate::names::{AccountId, NameError, PolicyName, RoleArn, VpcId};
+use crate::names::{AccountId, NameError, PolicyName, RoleArn, RolePattern, VpcId};
 
 /// The settings file as it is written.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -73,6 +73,9 @@ struct RawGuard {
     allow_detach: Option<Field<bool>>,
     /// The policies that may be attached, by ARN or by the path and name of one that AWS manages.
     allowed_policies: Option<Field<Vec<Field<String>>>>,
+    /// The roles that may get a policy: names, paths that end with `/`, or both, with `*` for any text and `?` for one character.
+    /// Left out: any. The controller's own role never gets one.
+    allowed_roles: Option<Field<Vec<Field<String>>>>,
     /// The VPCs that functions may be attached to. Left out: any.
     allowed_vpcs: Option<Field<Vec<Field<String>>>>,
     /// The most functions of an account and region that the daemon changes in an hour without a person's agreement; ten
@@ -148,6 +151,7 @@ pub(super) fn into(settings: &mut Settings, reader: &mut Reader<'_>) {
         let guard = &mut settings.guard;
         set(&mut guard.allow_detach, reader.get(&raw.allow_detach).copied());
         set(&mut guard.allowed_policies, reader.list(&raw.allowed_policies, exact(PolicyName::parse)));
+        guard.allowed_roles = reader.list(&raw.allowed_roles, RolePattern::parse);
         guard.allowed_vpcs = reader.list(&raw.allowed_vpcs, VpcId::parse);
         set(&mut guard.max_changes, reader.get(&raw.max_changes).copied());
         set(&mut guard.max_change_percent, reader.parse(&raw.max_change_percent, percent));

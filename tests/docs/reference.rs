@@ -156,6 +156,7 @@ fn needs_restart(table: &str, key: &str) -> bool {
         ("limits", "workers") => "workers = 7",
         ("guard", "allow_detach") => "allow_detach = true",
         ("guard", "allowed_policies") => "allowed_policies = [\"ReadOnlyAccess\"]",
+        ("guard", "allowed_roles") => "allowed_roles = [\"orders-*\"]",
         ("guard", "allowed_vpcs") => "allowed_vpcs = [\"vpc-0a1b2c3d4e5f60718\"]",
         ("guard", "max_changes") => "max_changes = 7",
         ("guard", "max_change_percent") => "max_change_percent = 7",

@@ -25,6 +25,7 @@ pub(crate) fn settings_of(limits: &Limits, listing: Listing) -> Settings {
         guard: Guard {
             allow_detach: limits.allow_detach,
             allowed_policies: limits.allowed_policies.clone(),
+            allowed_roles: limits.allowed_roles.clone(),
             allowed_vpcs: limits.allowed_vpcs.clone().map(|vpcs| vpcs.into_iter().collect()),
             ..defaults.guard
         },

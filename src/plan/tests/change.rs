@@ -5,11 +5,11 @@ use crate::cloud::Simulated;
 use crate::cloud::{Exclusion, Failure, Life, State as FunctionState, Update};
 use crate::live::Simulation;
 
-const NONE_TO_HOME: &str = "set none -> subnet-a,subnet-b/sg-default";
+pub(super) const NONE_TO_HOME: &str = "set none -> subnet-a,subnet-b/sg-default";
 
 /// Compares `api`, whose entry has these lines, after something was done to the world.
 #[track_caller]
-fn check(entry: &str, done: impl FnOnce(&mut Scene), expected: &str) {
+pub(super) fn check(entry: &str, done: impl FnOnce(&mut Scene), expected: &str) {
     let mut scene = scene(entry);
     done(&mut scene);
     assert_eq!(compared(&scene.compare().verdict, scene.now), expected, "{entry}");
@@ -17,15 +17,15 @@ fn check(entry: &str, done: impl FnOnce(&mut Scene), expected: &str) {
 
 fn as_is(_: &mut Scene) {}
 
-fn yes() -> Option<Simulated> {
+pub(super) fn yes() -> Option<Simulated> {
     Some(Simulated::Allowed)
 }
 
-fn no() -> Option<Simulated> {
+pub(super) fn no() -> Option<Simulated> {
     Some(Simulated::Missing)
 }
 
-fn unsaid() -> Option<Simulated> {
+pub(super) fn unsaid() -> Option<Simulated> {
     None
 }
 
@@ -392,39 +392,6 @@ fn a_policy_that_is_named_twice_is_attached_once() {
     let twice = format!("{ORDERS}\npolicies = ['service-role/AWSLambdaVPCAccessExecutionRole', '{POLICY}']");
     check(&twice, without(no()), &format!("attach VPCAccess (Simulated); {NONE_TO_HOME}"));
     check(&twice, without(unsaid()), &format!("perhaps VPCAccess (Unknown); {NONE_TO_HOME}"));
-}
-
-#[test]
-fn only_allowed_policies_are_attached() {
-    let none = |may: Option<Simulated>| {
-        move |scene: &mut Scene| {
-            scene.without_policy(may);
-            scene.limits.allowed_policies.clear();
-        }
-    };
-    check(ORDERS, none(no()), "blocked PolicyNotAllowed");
-    // Where nothing shows that it is needed, the network is tried without it.
-    check(ORDERS, none(unsaid()), NONE_TO_HOME);
-    // Where nothing is to be attached, nothing needs to be allowed.
-    check(ORDERS, none(yes()), NONE_TO_HOME);
-    check(ORDERS, |scene| scene.limits.allowed_policies.clear(), NONE_TO_HOME);
-}
-
-#[test]
-fn only_allowed_vpcs_are_attached_to() {
-    let only = |id: &str| {
-        let allowed = Some(BTreeSet::from([vpc_id(id)]));
-        |scene: &mut Scene| scene.limits.allowed_vpcs = allowed
-    };
-    check(ORDERS, only("vpc-2"), "blocked VpcNotAllowed");
-    check(ORDERS, |scene| scene.limits.allowed_vpcs = Some(BTreeSet::new()), "blocked VpcNotAllowed");
-    check(ORDERS, only("vpc-1"), NONE_TO_HOME);
-    // Leaving a VPC is a matter of allow_detach alone.
-    let leaving = |scene: &mut Scene| {
-        scene.at_home();
-        scene.limits.allowed_vpcs = Some(BTreeSet::new());
-    };
-    check("vpc = 'none'", leaving, "set subnet-a,subnet-b/sg-default -> none");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! What comes out is compared as a short text, so that a case is one line that can be read aloud.
 
 mod ages;
+mod allowed;
 mod approvals;
 mod behind;
 mod bind;
@@ -70,6 +71,8 @@ fn scene(entry: &str) -> Scene {
             writable: Writable::Stated,
             allow_detach: true,
             allowed_policies: vec![PolicyName::vpc_access()],
+            allowed_roles: None,
+            own_roles: BTreeSet::new(),
             allowed_vpcs: None,
             guard: None,
             admitted: Admitted::All,

@@ -74,6 +74,13 @@ fn world(dice: &mut Dice<'_>) -> Scene {
         scene.limits.allowed_policies.push(PolicyName::parse(OTHER_POLICY).unwrap());
     }
     if dice.rarely() {
+        let role = dice.one_of(&NAMES);
+        scene.limits.allowed_roles = Some(vec![RolePattern::parse(role).unwrap()]);
+    }
+    if dice.rarely() {
+        scene.limits.own_roles = BTreeSet::from([role_arn(dice.one_of(&NAMES)).key().clone()]);
+    }
+    if dice.rarely() {
         scene.limits.allowed_vpcs = Some(BTreeSet::from([vpc_id(dice.one_of(&["vpc-1", "vpc-2"]))]));
     }
     if dice.rarely() {
@@ -168,6 +175,12 @@ fn fits(scene: &Scene, asked: &FunctionKey, step: &Step) {
             assert_eq!(role, &function.role);
             assert!(!facts.attached.contains(policy), "it is on the role already");
             assert!(scene.limits.allowed_policies.iter().any(|allowed| allowed.for_role(role) == *policy));
+            assert!(scene.limits.allowed_roles.as_ref().is_none_or(|roles| roles.iter().any(|it| it.fits(role))));
+            assert!(!scene.limits.own_roles.contains(role.key()), "the controller widens itself");
+            let Verdict::Differs(change) = compare(&scene.world(), entry).verdict else { panic!("nothing differs") };
+            let works =
+                change.network.is_none() && entry.terms.attach_policy == crate::desired::AttachPolicy::WhenNeeded;
+            assert!(!works, "the function is there, so its role suffices");
             assert_ne!(entry.terms.attach_policy, crate::desired::AttachPolicy::Never);
         }
     }

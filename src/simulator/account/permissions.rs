@@ -1,7 +1,7 @@
 //! What the callers of this world may do, where an identity policy says so.
 //!
-//! Of IAM's language it knows what policies for this controller need: allowing statements, with actions, resources and a
-//! few conditions on single values. A document with anything else is refused, and never half understood.
+//! Of IAM's language it knows what policies for this controller need: statements with actions, resources and a few conditions
+//! on single values. A document with anything else is refused, and never half understood.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::cloud::Service;
 use crate::names::{RoleKey, RoleName, Scope};
 use crate::simulator::faults::Asked;
 
-/// A policy that allows, as IAM writes it in JSON.
+/// A policy, as IAM writes it in JSON.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct IdentityPolicy {
@@ -27,17 +27,17 @@ pub struct IdentityPolicy {
 struct Statement {
     #[serde(rename = "Sid", default)]
     _sid: String,
-    #[serde(rename = "Effect")]
-    _effect: Effect,
+    effect: Effect,
     action: OneOrMore,
     resource: OneOrMore,
     #[serde(default)]
     condition: BTreeMap<Operator, BTreeMap<String, OneOrMore>>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 enum Effect {
     Allow,
+    Deny,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -82,13 +82,23 @@ impl IdentityPolicy {
     }
 
     fn allows(&self, action: &str, resource: &str, keys: &BTreeMap<&str, String>) -> bool {
-        self.statement.iter().any(|statement| {
-            statement.action.each().iter().any(|pattern| matches(pattern, action))
-                && statement.resource.each().iter().any(|pattern| crate::names::fits(pattern, resource))
-                && statement.condition.iter().all(|(operator, tests)| {
-                    tests.iter().all(|(key, values)| operator.holds(keys.get(key.as_str()), values.each()))
-                })
-        })
+        let says = |effect: Effect| {
+            self.statement
+                .iter()
+                .any(|statement| statement.effect == effect && statement.is_about(action, resource, keys))
+        };
+        says(Effect::Allow) && !says(Effect::Deny)
+    }
+}
+
+impl Statement {
+    fn is_about(&self, action: &str, resource: &str, keys: &BTreeMap<&str, String>) -> bool {
+        let Self { _sid, effect: _, action: actions, resource: resources, condition } = self;
+        actions.each().iter().any(|pattern| matches(pattern, action))
+            && resources.each().iter().any(|pattern| crate::names::fits(pattern, resource))
+            && condition.iter().all(|(operator, tests)| {
+                tests.iter().all(|(key, values)| operator.holds(keys.get(key.as_str()), values.each()))
+            })
     }
 }
 
