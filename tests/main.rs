@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod api;
+mod authorization;
 mod bad_days;
 mod bad_reads;
 mod board;
