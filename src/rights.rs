@@ -32,12 +32,18 @@ impl Policy {
         self
     }
 
-    /// The same, where this role gets no policy: the one that the controller runs under.
+    /// The same, where this role gets no policy: one of the controller's own.
     pub fn attaching_nothing_to(mut self, role: &RoleArn) -> Self {
-        if self.statement.iter().any(|it| it.action.contains(&ATTACH.to_string())) {
-            let resource = vec![role.as_str().to_owned()];
-            let denied = Statement { resource, ..allow("AttachNothingToItsOwnRole", vec![ATTACH.to_string()]) };
-            self.statement.push(Statement { effect: "Deny", ..denied });
+        const SID: &str = "AttachNothingToItsOwnRole";
+        let role = role.as_str().to_owned();
+        let attaches = self.statement.iter().any(|it| it.action.contains(&ATTACH.to_string()));
+        match self.statement.iter_mut().find(|it| it.sid == SID) {
+            Some(denied) => denied.resource.push(role),
+            None if attaches => {
+                let denied = Statement { resource: vec![role], ..allow(SID, vec![ATTACH.to_string()]) };
+                self.statement.push(Statement { effect: "Deny", ..denied });
+            }
+            None => {}
         }
         self
     }

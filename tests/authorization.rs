@@ -52,8 +52,11 @@ fn every_policy_that_is_printed_is_one_that_aws_understands() {
         &["--refuse-layers", "--own-role", HUB],
     ];
     all_arguments.extend(partitions.iter().map(|partition| partition.as_slice()));
-    let of_an_account: [&[&str]; 3] =
-        [&["--account", "shop"], &["--account", "shop", "--refuse-layers"], &["--account", "shop", "--trust", HUB]];
+    let of_an_account: [&[&str]; 3] = [
+        &["--account", "shop"],
+        &["--account", "shop", "--refuse-layers", "--own-role", HUB],
+        &["--account", "shop", "--trust", HUB],
+    ];
     let asked =
         all_settings.iter().flat_map(|settings| all_arguments.iter().map(move |arguments| (settings, *arguments)));
     let asked = asked.chain(of_an_account.into_iter().map(|arguments| (&all_settings[1], arguments)));

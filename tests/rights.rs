@@ -189,6 +189,8 @@ fn the_controllers_own_role_is_denied_any_policy_where_it_is_known() {
     let own = |settings: &str, arguments: &[&str]| statements(settings, arguments).remove("AttachNothingToItsOwnRole");
     assert_eq!(own(ACCOUNTS, &["--account", "shop"]), Some(denied("arn:aws:iam::210987654321:role/lambda-vpc")));
     assert_eq!(own(DEFAULTS, &["--own-role", HUB]), Some(denied(HUB)));
+    let both = own(ACCOUNTS, &["--account", "shop", "--own-role", HUB]).unwrap();
+    assert_eq!(both["Resource"], json!(["arn:aws:iam::210987654321:role/lambda-vpc", HUB]), "in one statement");
     assert_eq!(own(DEFAULTS, &[]), None);
     assert_eq!(own("mode = 'observe'\n", &["--own-role", HUB]), None, "it may attach nothing to anybody");
 }

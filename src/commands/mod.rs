@@ -266,7 +266,7 @@ struct IamPolicyArgs {
     trust: Option<RoleArn>,
     /// The ARN of the role that the controller runs under: a statement denies it any policy, whatever else allows that. The role of
     /// an account with `role_arn` has that statement anyway.
-    #[arg(long, value_name = "ARN", conflicts_with = "account", value_parser = RoleArn::parse)]
+    #[arg(long, value_name = "ARN", conflicts_with = "trust", value_parser = RoleArn::parse)]
     own_role: Option<RoleArn>,
     /// Refuse every update that carries layers (a `Null` condition on `lambda:Layer`), so that nobody who gets hold of the role
     /// adds one. What it may cost: AWS does not say whether the condition also refuses an update of the VPC alone for a function

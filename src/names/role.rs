@@ -17,6 +17,13 @@ pub struct RoleKey {
     pub name: RoleName,
 }
 
+impl RoleKey {
+    /// Whether both are one role: IAM does not tell names apart that differ in case alone.
+    pub fn is(&self, other: &Self) -> bool {
+        self.account == other.account && self.name.as_str().eq_ignore_ascii_case(other.name.as_str())
+    }
+}
+
 impl fmt::Display for RoleKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.account, self.name)

@@ -409,8 +409,11 @@ fn allowed(w: &World<'_>, entry: &Entry, attach: &[Attach]) -> Result<(), Outcom
 /// Why a policy may not be attached to a role, no matter what the file says; none if it may.
 fn not_allowed(w: &World<'_>, scope: &Scope, Attach { role, policy, .. }: &Attach) -> Option<Why> {
     let Limits { allowed_policies, allowed_roles, own_roles, .. } = w.limits;
-    let of_session = |identity: &Identity| identity.role().as_ref() == Some(role.key());
-    if own_roles.contains(role.key()) || matches!(w.identity(scope), Seen::Present(identity) if of_session(identity)) {
+    let session = match w.identity(scope) {
+        Seen::Present(identity) => identity.role(),
+        Seen::Absent | Seen::Unknown(_) => None,
+    };
+    if own_roles.iter().chain(&session).any(|own| own.is(role.key())) {
         return Some(Why::new(Reason::OwnRole, role.as_str()));
     }
     if allowed_roles.as_ref().is_some_and(|roles| !roles.iter().any(|allowed| allowed.fits(role))) {

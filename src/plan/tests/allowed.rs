@@ -55,6 +55,11 @@ fn a_role_of_the_controllers_own_never_gets_a_policy() {
     };
     let always = "vpc = 'orders'\nattach_policy = 'always'";
     check(ORDERS, of_session, "blocked OwnRole");
+    let in_other_letters = |scene: &mut Scene| {
+        scene.without_policy(no());
+        session(scene, "API");
+    };
+    check(ORDERS, in_other_letters, "blocked OwnRole");
     check(always, of_session, "blocked OwnRole");
     let allowed_and_assumed = |scene: &mut Scene| {
         scene.without_policy(no());
