@@ -79,17 +79,22 @@ struct Place<'a> {
     account: Option<&'a AccountId>,
 }
 
+/// The account in which the controller acts as itself, if it is known; none where all that it does, it does as somebody else.
+pub fn own_account(settings: &Settings) -> Option<Option<&AccountId>> {
+    let (own, others): (Vec<_>, Vec<_>) = settings.accounts.iter().partition(|account| account.role.is_none());
+    // The credentials belong to one account: where several are stated, all but one are mistaken.
+    let only = || own.first().filter(|_| own.len() == 1).map(|account| &account.id);
+    (!own.is_empty() || others.is_empty()).then(only)
+}
+
 /// The policy of the role that the controller runs under: what it needs in the account of its own credentials, unless the
 /// settings state roles for all accounts, and to become those roles. `partition` is one of [`crate::cloud::PARTITIONS`].
 pub fn of_controller(settings: &Settings, partition: &str) -> Policy {
-    let (own, others): (Vec<_>, Vec<_>) = settings.accounts.iter().partition(|account| account.role.is_none());
     let mut statement = Vec::new();
-    if !own.is_empty() || others.is_empty() {
-        // The credentials belong to one account: where several are stated, all but one are mistaken.
-        let account = own.first().filter(|_| own.len() == 1).map(|account| &account.id);
+    if let Some(account) = own_account(settings) {
         statement = in_account(settings, Place { partition, account });
     }
-    let roles: BTreeSet<_> = others.iter().filter_map(|account| account.role.as_ref()).collect();
+    let roles: BTreeSet<_> = settings.accounts.iter().filter_map(|account| account.role.as_ref()).collect();
     if !roles.is_empty() {
         statement.push(become_roles(&roles));
     }
@@ -122,6 +127,25 @@ pub fn of_account(settings: &Settings, account: &Account, partition: &str) -> Po
     match &account.role {
         Some(role) => policy.attaching_nothing_to(role),
         None => policy,
+    }
+}
+
+impl Policy {
+    /// With the use of the customers' keys of functions, by way of Lambda alone: Lambda reads a function's environment and makes
+    /// its grant anew in the name of whoever updates the function. `account` is whose keys; none for those of any account.
+    pub fn with_keys(mut self, account: Option<&AccountId>, partition: &str) -> Self {
+        let account = account.map_or("*", AccountId::as_str);
+        let resource = vec![format!("arn:{partition}:kms:*:{account}:key/*")];
+        let by_lambda = || ("StringLike", BTreeMap::from([("kms:ViaService", vec!["lambda.*".to_owned()])]));
+        let for_aws = ("Bool", BTreeMap::from([("kms:GrantIsForAWSResource", vec!["true".to_owned()])]));
+        let by_it = |sid, actions: &[&str], condition| {
+            let actions = actions.iter().map(ToString::to_string).collect();
+            Statement { resource: resource.clone(), condition, ..allow(sid, actions) }
+        };
+        let reads = by_it("UseKeysOfFunctions", &["kms:Decrypt", "kms:Encrypt"], BTreeMap::from([by_lambda()]));
+        let grants = by_it("GrantKeysToFunctions", &["kms:CreateGrant"], BTreeMap::from([by_lambda(), for_aws]));
+        self.statement.extend([reads, grants]);
+        self
     }
 }
 
@@ -186,7 +210,9 @@ fn about(operation: Operation, settings: &Settings) -> Option<About> {
         Operation::GetFunctionConfiguration => settings.limits.rates.get_function.is_none().then_some(About::Functions),
         Operation::GetFunction => settings.limits.rates.get_function.map(|_| About::Functions),
         Operation::ListAliases => settings.versions.then_some(About::Functions),
-        Operation::ListAttachedRolePolicies | Operation::SimulatePrincipalPolicy => Some(About::Roles),
+        Operation::ListAttachedRolePolicies | Operation::GetRole | Operation::SimulatePrincipalPolicy => {
+            Some(About::Roles)
+        }
         Operation::UpdateFunctionConfiguration => writes.then_some(About::Network),
         Operation::AttachRolePolicy => (writes && attaches).then_some(About::Attachments),
     }

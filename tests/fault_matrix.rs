@@ -156,6 +156,8 @@ impl Row {
         match operation {
             Operation::AttachRolePolicy => self.attach,
             Operation::UpdateFunctionConfiguration => self.update,
+            // Functions of this region are none of Lambda@Edge's, so nobody asks.
+            Operation::GetRole => Cell::Never,
             Operation::SimulatePrincipalPolicy
             | Operation::DescribeVpcEndpoints
             | Operation::DescribeNetworkInterfaces

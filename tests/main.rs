@@ -21,6 +21,7 @@ mod hostile;
 mod import;
 mod kept;
 mod killed;
+mod kinds;
 mod moto;
 mod networks;
 mod observed;

@@ -128,6 +128,28 @@ fn across_accounts_the_controller_may_become_their_roles_and_they_trust_it_alone
 }
 
 #[test]
+fn the_use_of_customers_keys_is_printed_where_it_is_asked_for_and_by_way_of_lambda_alone() {
+    let by_lambda = json!({ "kms:ViaService": ["lambda.*"] });
+    let keys = |settings: &str, arguments: &[&str]| {
+        let all = statements(settings, &[arguments, &["--kms"]].concat());
+        assert_eq!(all.len(), statements(settings, arguments).len() + 2);
+        assert_eq!(all["UseKeysOfFunctions"]["Condition"], json!({ "StringLike": by_lambda }));
+        assert_eq!(
+            all["GrantKeysToFunctions"]["Condition"],
+            json!({ "StringLike": by_lambda, "Bool": { "kms:GrantIsForAWSResource": ["true"] } })
+        );
+        all["GrantKeysToFunctions"]["Resource"].clone()
+    };
+    assert_eq!(keys(DEFAULTS, &[]), json!(["arn:aws:kms:*:*:key/*"]));
+    assert_eq!(keys(ACCOUNTS, &[]), json!(["arn:aws:kms:*:123456789012:key/*"]));
+    assert_eq!(keys(ACCOUNTS, &["--account", "shop"]), json!(["arn:aws:kms:*:210987654321:key/*"]));
+    assert!(!statements(DEFAULTS, &[]).contains_key("UseKeysOfFunctions"));
+    let members = ACCOUNTS.replace("[[account]]\nname = 'hub'\nid = '123456789012'\n", "");
+    let names: Vec<String> = statements(&members, &["--kms"]).into_keys().collect();
+    assert_eq!(names, ["BecomeTheRolesOfOtherAccounts"], "a hub that acts as others alone uses no key");
+}
+
+#[test]
 fn roles_of_two_hundred_accounts_fit_into_one_policy_where_they_have_one_name() {
     let accounts = |role: fn(usize) -> String| {
         let account = |number: usize| {
@@ -255,8 +277,9 @@ fn every_right_is_used() {
         let actions: Vec<&str> = actions.map(|action| action.as_str().unwrap()).collect();
         assert_eq!(actions.len(), Operation::ALL.len() - 2, "without GetCallerIdentity, and one of two ways to read");
         let idle: Vec<_> = actions.iter().filter(|it| !used.contains(it.split_once(':').unwrap().1)).collect();
-        // Asked of networks that this one is not like: `networks` has those.
-        assert_eq!(idle, [&"ec2:GetSecurityGroupsForVpc", &"ec2:DescribeVpcEndpoints"], "allowed and never used");
+        // Asked of what this account does not have: roles in us-east-1 (`kinds`), and networks of other kinds (`networks`).
+        let seldom = [&"iam:GetRole", &"ec2:GetSecurityGroupsForVpc", &"ec2:DescribeVpcEndpoints"];
+        assert_eq!(idle, seldom, "allowed and never used");
     }
 }
 

@@ -39,6 +39,8 @@ const LAMBDA_PAGE: i32 = 50;
 /// The most that EC2 gives; route tables come in smaller pages.
 const EC2_PAGE: i32 = 1000;
 const ROUTE_TABLE_PAGE: i32 = 100;
+/// Lambda@Edge, as trust policies name it.
+const EDGE: &str = "edgelambda.amazonaws.com";
 /// The most that IAM gives.
 const IAM_PAGE: i32 = 1000;
 
@@ -235,6 +237,18 @@ impl Read for Aws {
             let items = arns.map(|arn| PolicyArn::parse(arn).map_err(|error| malformed(operation, &error.to_string())));
             let next = if answer.is_truncated() { marker(answer.marker()) } else { None };
             Ok(Page { items: items.collect::<Result<_, _>>()?, next })
+        })
+    }
+
+    fn trusts_edge<'a>(&'a self, role: &'a RoleArn) -> Reply<'a, bool> {
+        Box::pin(async move {
+            let operation = Operation::GetRole;
+            let at = home_of(operation, role)?;
+            let request = self.iam(&at).await.get_role().role_name(role.key().name.as_str());
+            let answer = self.call(operation, &at, request.send()).await?;
+            let trusted = answer.role().and_then(|role| role.assume_role_policy_document());
+            // The document comes percent-encoded, which changes nothing about this name.
+            Ok(trusted.is_some_and(|document| document.contains(EDGE)))
         })
     }
 

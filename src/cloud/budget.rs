@@ -53,6 +53,7 @@ impl Family {
             Operation::GetFunction => Some(Self::GetFunction),
             Operation::ListEntitiesForPolicy
             | Operation::ListAttachedRolePolicies
+            | Operation::GetRole
             | Operation::SimulatePrincipalPolicy
             | Operation::AttachRolePolicy => Some(Self::Iam),
             Operation::DescribeVpcs

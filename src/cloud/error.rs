@@ -40,14 +40,30 @@ pub enum Class {
     RoleDenied,
     /// Lambda may not assume the execution role, or IAM has not noticed yet that it may.
     RoleNotAssumable,
-    /// Lambda's grant on the function's KMS key has not spread yet.
+    /// Lambda may not use the function's KMS key for its role, or the grant has not spread yet.
     KmsGrant,
+    /// The controller may not use the function's KMS key, as whoever updates the function has to.
+    KmsDenied,
+    /// The execution role is another one than the grant on the function's KMS key was made for.
+    KmsGrantVoid,
+    /// The function's KMS key is gone, disabled or in another state in which it cannot be used.
+    KmsKey,
+    /// The function mounts a file system, and so cannot leave its VPC.
+    Mounted,
+    /// The function's file system cannot be mounted.
+    FileSystem,
+    /// The function's container image is gone, or cannot be used.
+    Image,
+    /// The function does not start.
+    Startup,
     /// A subnet or security group does not exist, or does not fit the others.
     Network,
     /// A subnet has no free address.
     NoAddress,
     /// The quota of Lambda's network interfaces is used up.
     InterfaceQuota,
+    /// Another quota of Lambda's is used up.
+    ServiceQuota,
     /// The quota of managed policies on a role is used up.
     PolicyQuota,
     /// The role cannot be changed: it belongs to a service.
@@ -270,7 +286,15 @@ const LAMBDA: &[Row] = &[
     (&["AccessDeniedException"], "your function execution role", Class::RoleDenied),
     (&[], "cannot be assumed by Lambda", Class::RoleNotAssumable),
     (&[], "throttled by EC2", Class::Ec2Throttled),
+    (&[], "does not refer to a valid principal", Class::KmsGrantVoid),
     (&[], "KMS key is invalid for CreateGrant", Class::KmsGrant),
+    // The caller; what Lambda does in the role's name says CreateGrant instead.
+    (&[], "is not authorized to perform: kms:", Class::KmsDenied),
+    (&["KMSAccessDeniedException"], "", Class::KmsGrant),
+    (&["KMSDisabledException", "KMSInvalidStateException", "KMSNotFoundException"], "", Class::KmsKey),
+    (&[], "cannot be removed with access point", Class::Mounted),
+    (&["EFSMountConnectivityException", "EFSMountFailureException", "EFSMountTimeoutException"], "", Class::FileSystem),
+    (&["ServiceQuotaExceededException"], "", Class::ServiceQuota),
     (&[], "HyperPlane ENIs", Class::InterfaceQuota),
     (&[], "Error occurred while DescribeSubnets", Class::Network),
     (&[], "Error occurred while DescribeSecurityGroups", Class::Network),
@@ -335,6 +359,15 @@ pub fn classify_failure(code: &str) -> Class {
             Class::Network
         }
         "InvalidRuntime" => Class::Runtime,
+        "KMSKeyAccessDenied" => Class::KmsGrant,
+        "KMSKeyNotFound" | "InvalidStateKMSKey" | "DisabledKMSKey" => Class::KmsKey,
+        "EFSIOError" | "EFSMountConnectivityError" | "EFSMountFailure" | "EFSMountTimeout" => Class::FileSystem,
+        "ImageDeleted" | "ImageAccessDenied" | "InvalidImage" => Class::Image,
+        "VcpuLimitExceeded" | "CapacityProviderScalingLimitExceeded" | "ServiceQuotaExceededException" => {
+            Class::ServiceQuota
+        }
+        "InvalidZipFileException" => Class::Startup,
+        code if code.starts_with("FunctionError") => Class::Startup,
         _ => Class::Invalid,
     }
 }

@@ -50,6 +50,9 @@ pub trait Read: Send + Sync {
     /// The managed policies that are attached to a role (`iam:ListAttachedRolePolicies`).
     fn list_attached_policies<'a>(&'a self, role: &'a RoleArn, from: Option<Marker>) -> Reply<'a, Page<PolicyArn>>;
 
+    /// Whether the trust policy of a role names Lambda@Edge (`iam:GetRole`).
+    fn trusts_edge<'a>(&'a self, role: &'a RoleArn) -> Reply<'a, bool>;
+
     /// Whether a role may do all of these actions to the network interfaces of its account in a region
     /// (`iam:SimulatePrincipalPolicy`).
     fn simulate<'a>(&'a self, role: &'a RoleArn, region: &'a Region, actions: &'a [&'a str]) -> Reply<'a, Simulated>;
@@ -183,6 +186,7 @@ pub enum Operation {
     ListAliases,
     ListEntitiesForPolicy,
     ListAttachedRolePolicies,
+    GetRole,
     SimulatePrincipalPolicy,
     DescribeVpcs,
     DescribeSubnets,
@@ -197,7 +201,7 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::GetCallerIdentity,
         Self::ListFunctions,
         Self::GetFunctionConfiguration,
@@ -205,6 +209,7 @@ impl Operation {
         Self::ListAliases,
         Self::ListEntitiesForPolicy,
         Self::ListAttachedRolePolicies,
+        Self::GetRole,
         Self::SimulatePrincipalPolicy,
         Self::DescribeVpcs,
         Self::DescribeSubnets,
@@ -228,6 +233,7 @@ impl Operation {
             | Self::UpdateFunctionConfiguration => Service::Lambda,
             Self::ListEntitiesForPolicy
             | Self::ListAttachedRolePolicies
+            | Self::GetRole
             | Self::SimulatePrincipalPolicy
             | Self::AttachRolePolicy => Service::Iam,
             Self::DescribeVpcs
@@ -250,6 +256,7 @@ impl Operation {
             Self::ListAliases => "ListAliases",
             Self::ListEntitiesForPolicy => "ListEntitiesForPolicy",
             Self::ListAttachedRolePolicies => "ListAttachedRolePolicies",
+            Self::GetRole => "GetRole",
             Self::SimulatePrincipalPolicy => "SimulatePrincipalPolicy",
             Self::DescribeVpcs => "DescribeVpcs",
             Self::DescribeSubnets => "DescribeSubnets",

@@ -148,6 +148,11 @@ impl Read for Retrying {
         Box::pin(self.persist(asked, move |read| read.list_attached_policies(role, from.clone())))
     }
 
+    fn trusts_edge<'a>(&'a self, role: &'a RoleArn) -> Reply<'a, bool> {
+        let asked = of_account(Operation::GetRole, &role.key().account);
+        Box::pin(self.persist(asked, move |read| read.trusts_edge(role)))
+    }
+
     fn simulate<'a>(&'a self, role: &'a RoleArn, region: &'a Region, actions: &'a [&'a str]) -> Reply<'a, Simulated> {
         let asked = of_account(Operation::SimulatePrincipalPolicy, &role.key().account);
         Box::pin(self.persist(asked, move |read| read.simulate(role, region, actions)))

@@ -92,6 +92,8 @@ pub struct Function {
     pub life: Option<Box<Life>>,
     /// Why this function cannot be managed by its own VPC configuration, if that is so.
     pub excluded: Option<Box<Exclusion>>,
+    /// The ARNs of the access points of EFS or S3 Files that it mounts, for which it has to be in a VPC.
+    pub mounts: Box<[String]>,
 }
 
 /// Where a function stands in its life cycle.

@@ -38,8 +38,18 @@ fn limited(settings: &Settings, args: &IamPolicyArgs) -> Result<Policy, Failure>
 fn asked_for(settings: &Settings, args: &IamPolicyArgs) -> Result<Policy, Failure> {
     let partition = args.partition.as_str();
     Ok(match (&args.account, &args.trust) {
-        (None, _) => rights::of_controller(settings, partition),
-        (Some(name), None) => rights::of_account(settings, account(settings, name)?, partition),
+        (None, _) => {
+            let policy = rights::of_controller(settings, partition);
+            match rights::own_account(settings).filter(|_| args.kms) {
+                Some(account) => policy.with_keys(account, partition),
+                None => policy,
+            }
+        }
+        (Some(name), None) => {
+            let account = account(settings, name)?;
+            let policy = rights::of_account(settings, account, partition);
+            if args.kms { policy.with_keys(Some(&account.id), partition) } else { policy }
+        }
         (Some(name), Some(controller)) => {
             let account = account(settings, name)?;
             if account.external_id.is_none() {

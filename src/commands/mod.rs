@@ -273,6 +273,9 @@ struct IamPolicyArgs {
     /// that has layers already. If it does, such a function stays `AccessDenied`: try it with one before the fleet.
     #[arg(long, conflicts_with = "trust")]
     refuse_layers: bool,
+    /// With the use of customer managed KMS keys, by way of Lambda alone: functions that have one are not updated without.
+    #[arg(long, conflicts_with = "trust")]
+    kms: bool,
     /// The partition of AWS that the accounts are in.
     #[arg(long, value_name = "NAME", default_value = "aws", value_parser = PARTITIONS.map(|(name, _)| name))]
     partition: String,

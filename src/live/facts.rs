@@ -129,6 +129,8 @@ pub struct RoleFacts {
     pub asked: Asked,
     /// Whether a simulation lets it make network interfaces; asked only where the policy is not on it.
     pub simulation: Option<Simulation>,
+    /// Whether Lambda@Edge may assume it; asked only where a function that has it could be one of Lambda@Edge's.
+    pub edge: Option<EdgeTrust>,
     /// When it was read.
     pub at: Time,
 }
@@ -172,6 +174,15 @@ pub struct Simulation {
     /// What it said.
     pub said: Simulated,
     /// When it was asked. An answer is used again only for a while, and only with the same policies on the role.
+    pub at: Time,
+}
+
+/// Whether Lambda@Edge may assume a role, and when that was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EdgeTrust {
+    /// Whether it may; none where the controller may not know.
+    pub trusted: Option<bool>,
+    /// When it was asked. The answer is used again for a while.
     pub at: Time,
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::pages::all_pages;
-use super::{Asked, FunctionNeeds, RoleFacts, Seen, Simulate, Simulation};
+use super::{Asked, EdgeTrust, FunctionNeeds, RoleFacts, Seen, Simulate, Simulation};
 use crate::cloud::{Class, CloudError, Function, Operation, Read, Simulated};
 use crate::names::{FunctionKey, PolicyArn, Region, RoleArn, RoleKey, Time};
 
@@ -43,7 +43,9 @@ pub async fn look(cloud: &dyn Read, key: &FunctionKey, needs: Option<&RoleNeeds>
         (Seen::Present(function), Some(needs)) => {
             let role = &function.role;
             let before = needs.before.as_ref().filter(|(key, _)| key == role.key()).map(|(_, facts)| facts);
-            Some((role.key().clone(), read_role(cloud, (role, &key.scope.region), &needs.function, before, now).await))
+            let facts = read_role(cloud, (role, &key.scope.region), &needs.function, before, now).await;
+            let edge = may_be_of_edge(&key.scope.region, function);
+            Some((role.key().clone(), with_trust(cloud, role, edge, before, facts).await))
         }
         _ => None,
     };
@@ -72,7 +74,7 @@ async fn read_role(
 ) -> Seen<RoleFacts> {
     match attached_policies(cloud, role).await {
         Ok(attached) => {
-            let facts = RoleFacts { attached, asked: Asked::All, simulation: None, at: now };
+            let facts = RoleFacts { attached, asked: Asked::All, simulation: None, edge: None, at: now };
             simulate_where_needed(cloud, (role, region), needs, before, facts).await
         }
         Err(error) => seen(Err(error)),
@@ -109,6 +111,40 @@ pub(super) async fn simulate_where_needed(
     };
     let simulation = said.map(|said| Simulation { said, at: facts.at });
     Seen::Present(RoleFacts { simulation, ..facts })
+}
+
+/// The one region whose functions CloudFront takes for Lambda@Edge (AWS's page on its restrictions).
+const EDGE_REGION: &str = "us-east-1";
+
+/// Whether a function could be one of Lambda@Edge's: CloudFront takes none that is in a VPC.
+pub(super) fn may_be_of_edge(region: &Region, function: &Function) -> bool {
+    region.as_str() == EDGE_REGION && !function.network.is_attached()
+}
+
+/// Adds to what was just read of a role whether Lambda@Edge may assume it, where that is wanted. An earlier answer counts for
+/// as long as a simulation's.
+pub(super) async fn with_trust(
+    cloud: &dyn Read,
+    role: &RoleArn,
+    wanted: bool,
+    before: Option<&RoleFacts>,
+    facts: Seen<RoleFacts>,
+) -> Seen<RoleFacts> {
+    let Seen::Present(facts) = facts else { return facts };
+    let remembered = before.and_then(|before| before.edge);
+    if !wanted || remembered.is_some_and(|edge| facts.at.since(edge.at) < SIMULATION_AGE) {
+        return Seen::Present(RoleFacts { edge: remembered, ..facts });
+    }
+    let trusted = match cloud.trusts_edge(role).await {
+        Ok(trusted) => Some(trusted),
+        Err(error) if error.class == Class::NotFound => return Seen::Absent,
+        Err(error) if error.class.passes() => match remembered {
+            Some(_) => return Seen::Present(RoleFacts { edge: remembered, ..facts }),
+            None => return Seen::Unknown(error.into()),
+        },
+        Err(_) => None,
+    };
+    Seen::Present(RoleFacts { edge: Some(EdgeTrust { trusted, at: facts.at }), ..facts })
 }
 
 async fn attached_policies(cloud: &dyn Read, role: &RoleArn) -> Result<BTreeSet<PolicyArn>, CloudError> {

@@ -15,7 +15,7 @@ mod survey;
 mod way_out;
 
 use facts::Listings;
-pub use facts::{Asked, Facts, Fault, Old, OldFacts, RoleFacts, ScopeFacts, Seen, Simulation, SubnetFacts, VpcFacts};
+pub use facts::{Asked, Facts, Fault, Old, OldFacts, RoleFacts, ScopeFacts, Seen, Simulation, SubnetFacts, VpcFacts, EdgeTrust};
 pub use fleet::fleet;
 pub use look::{Looked, RoleNeeds, look};
 pub use published::{Published, PublishedByName};

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use super::look::{AT_ONCE, simulate_where_needed};
+use super::look::{AT_ONCE, may_be_of_edge, simulate_where_needed, with_trust};
 use super::pages::all_pages;
 use super::{Asked, Fault, FunctionNeeds, Needs, RoleFacts, Seen};
 use crate::cloud::{CloudError, Function, Operation, Read};
 use crate::names::{AccountId, FunctionName, PolicyArn, PolicyName, RoleArn, RoleKey, RoleName, Scope, Time};
 
-/// What must be known of each role.
-type Wanted = BTreeMap<RoleArn, FunctionNeeds>;
+/// What must be known of each role, and whether that is also whether Lambda@Edge may assume it.
+type Wanted = BTreeMap<RoleArn, (FunctionNeeds, bool)>;
 
 /// Reads the roles of these functions, as far as `needs` says that they matter.
 ///
@@ -31,22 +31,27 @@ pub(super) async fn roles(
     for (name, function) in functions {
         let (Seen::Present(function), Some(need)) = (function, needs.of_role(name)) else { continue };
         if function.role.key().account == scope.account {
-            wanted.entry(function.role.clone()).and_modify(|all| *all = all.with(need)).or_insert_with(|| need.clone());
+            let edge = may_be_of_edge(&scope.region, function);
+            wanted
+                .entry(function.role.clone())
+                .and_modify(|(all, any)| (*all, *any) = (all.with(need), *any || edge))
+                .or_insert_with(|| (need.clone(), edge));
         }
     }
-    let policies: BTreeSet<PolicyArn> = wanted.iter().flat_map(|(role, need)| need.policies_of(role)).collect();
+    let policies: BTreeSet<PolicyArn> = wanted.iter().flat_map(|(role, (need, _))| need.policies_of(role)).collect();
     let holders = &holders(cloud, &scope.account, policies).await;
     stream::iter(wanted)
-        .map(|(role, need)| async move {
+        .map(|(role, (need, edge))| async move {
+            let before = needs.roles.get(role.key());
             let facts = match holders.of(&role, &need) {
                 Ok(attached) => {
-                    let facts = RoleFacts { attached, asked: holders.asked.clone(), simulation: None, at: now };
-                    simulate_where_needed(cloud, (&role, &scope.region), &need, needs.roles.get(role.key()), facts)
-                        .await
+                    let facts =
+                        RoleFacts { attached, asked: holders.asked.clone(), simulation: None, edge: None, at: now };
+                    simulate_where_needed(cloud, (&role, &scope.region), &need, before, facts).await
                 }
                 Err(fault) => Seen::Unknown(fault),
             };
-            (role.key().clone(), facts)
+            (role.key().clone(), with_trust(cloud, &role, edge, before, facts).await)
         })
         .buffer_unordered(AT_ONCE)
         .collect()

@@ -156,6 +156,7 @@ pub fn compare(w: &World<'_>, entry: &Entry) -> Comparison {
     };
     let behind = behind::behind(w, &entry.key, &to);
     let mut warnings = w.aged(entry, function);
+    warnings.extend(doubts(function, &to));
     match differing(w, entry, function, to, &mut warnings) {
         Ok((verdict, new_pairs)) => {
             warnings.extend(behind.iter().filter_map(Behind::warning));
@@ -180,6 +181,22 @@ fn wanted<'a>(w: &World<'a>, entry: &Entry) -> Result<(&'a Function, Bound), Out
     Ok((function, target(w, entry)?))
 }
 
+/// What is worth knowing of a function before it is moved, or though it is where it should be.
+fn doubts(function: &Function, to: &Network) -> impl Iterator<Item = String> {
+    let idle = matches!(function.life.as_deref(), Some(life) if life.state == State::Inactive);
+    let idle = idle.then(|| {
+        "Lambda has set it to Inactive, since nobody has called it for weeks: its network interfaces are gone, and the next call \
+         fails while they come back"
+            .to_owned()
+    });
+    let moves = *function.network != *to && !function.mounts.is_empty();
+    let mounts = moves.then(|| {
+        let all = function.mounts.join(" and ");
+        format!("it mounts {all}: the file system needs a mount target there, and the groups have to let it through (port 2049)")
+    });
+    idle.into_iter().chain(mounts)
+}
+
 /// What differs, and the pairs that need new interfaces.
 fn differing(
     w: &World<'_>,
@@ -189,6 +206,10 @@ fn differing(
     warnings: &mut Vec<String>,
 ) -> Result<(Verdict, Arc<[Pair]>), Outcome> {
     let attaching = function.network != to;
+    leavable(function, &to)?;
+    if attaching && to.is_attached() && !function.network.is_attached() {
+        not_of_edge(w, entry, function, warnings)?;
+    }
     let (attach, attach_if_refused) = match to.is_attached() {
         true => {
             let place = if attaching { Place::Elsewhere } else { Place::of(function) };
@@ -276,6 +297,33 @@ fn manageable(entry: &Entry, function: &Function) -> Result<(), Outcome> {
         return Err(Outcome::blocked(Reason::RoleElsewhere, function.role.as_str()));
     }
     Ok(())
+}
+
+/// Lambda lets no function out of its VPC that mounts a file system.
+fn leavable(function: &Function, to: &Network) -> Result<(), Outcome> {
+    match function.mounts.is_empty() || to.is_attached() || !function.network.is_attached() {
+        true => Ok(()),
+        false => Err(Outcome::blocked(Reason::FileSystemMounted, function.mounts.join(" and "))),
+    }
+}
+
+/// No function of Lambda@Edge can be in a VPC: CloudFront would refuse its next version.
+fn not_of_edge(w: &World<'_>, entry: &Entry, function: &Function, warnings: &mut Vec<String>) -> Result<(), Outcome> {
+    let Seen::Present(RoleFacts { edge: Some(edge), .. }) = w.role(&entry.key.scope, function.role.key()) else {
+        return Ok(());
+    };
+    let name = &function.role.key().name;
+    match edge.trusted {
+        Some(true) => Err(Outcome::blocked(Reason::EdgeMaster, format!("role {name} trusts edgelambda.amazonaws.com"))),
+        Some(false) => Ok(()),
+        None => {
+            warnings.push(format!(
+                "whether role {name} is one of Lambda@Edge cannot be read (iam:GetRole); if it is, CloudFront takes no version \
+                 of this function any more"
+            ));
+            Ok(())
+        }
+    }
 }
 
 /// The network that the entry means now.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::change::{incomplete, missing};
 use super::guard;
-use super::memory::{PROPAGATION, waits_for_iam};
+use super::memory::{PROPAGATION, waiting_for_iam, waits_for_iam};
 use super::reason::{Outcome, Reason, Why};
 use super::rollout::turn;
 use super::{Admitted, Answer, Attach, Cause, Change, NetworkChange, Step, Verdict, World, Writable};
@@ -265,7 +265,7 @@ pub fn conclude(w: &World<'_>, step: &Step, answer: &Answer) -> Outcome {
         Step::SetVpc { key, .. } if error.class == Class::NotFound => {
             Outcome::blocked(Reason::FunctionNotFound, key.to_string())
         }
-        Step::SetVpc { .. } => rest(Why::answered(error), error),
+        Step::SetVpc { key, .. } => rest(Why::updating(error, key), error),
     }
 }
 
@@ -293,9 +293,9 @@ fn denied(w: &World<'_>, key: &FunctionKey, error: &CloudError) -> Outcome {
             _ => Outcome::waiting_until(Reason::PolicyNeeded, w.now),
         };
     }
-    let since = [w.memory.last_attach(function.role.key()), w.memory.refused_since(key)].into_iter().flatten().max();
-    match since.is_none_or(|since| w.now.since(since) < PROPAGATION) {
-        true => Outcome::Waiting { why: Why::new(Reason::RolePropagation, error.to_string()), until: None },
+    let (attached, refused) = (w.memory.last_attach(function.role.key()), w.memory.refused_since(key));
+    match attached.max(refused).is_none_or(|since| w.now.since(since) < PROPAGATION) {
+        true => Outcome::Waiting { why: waiting_for_iam(attached, refused, error.to_string()), until: None },
         false if error.class == Class::RoleDenied => {
             let why = Why::answered(error);
             let detail = format!("{}; {}", diagnosis(w.facts.role(&key.scope, function.role.key())), why.detail);

@@ -10,7 +10,7 @@ mod role;
 
 use self::recall::Recalled;
 use self::refusal::{MOMENT, SHORT_COOL_DOWN, refusal};
-pub(super) use self::refusal::{Refusal, waits_for_iam};
+pub(super) use self::refusal::{Refusal, waiting_for_iam, waits_for_iam};
 use self::role::RoleMemory;
 use super::guard::Ledger;
 use super::reason::{Outcome, Reason, Why};
@@ -187,7 +187,7 @@ impl Memory {
             Answer::Failed(error) => {
                 self.probe_ends(key);
                 self.rollouts.refused(key, error, now);
-                if let Some(refusal) = refusal(Why::answered(error), now) {
+                if let Some(refusal) = refusal(Why::updating(error, key), now) {
                     let (to, revision) = (Arc::clone(to), revision.clone());
                     self.function(key).refused = Some(Box::new(Refused { to, revision, refusal }));
                 }
@@ -268,9 +268,9 @@ impl Memory {
             Class::Server | Class::Ec2Throttled => (why, true),
             class @ Class::RoleDenied => {
                 let first = self.refuses(key, class, now);
-                let since = self.last_attach(function.role.key()).map_or(first, |attached| attached.max(first));
-                match now.since(since) < PROPAGATION {
-                    true => (Why::new(Reason::RolePropagation, why.detail), true),
+                let (attached, refused) = (self.last_attach(function.role.key()), Some(first));
+                match attached.max(refused).is_none_or(|since| now.since(since) < PROPAGATION) {
+                    true => (waiting_for_iam(attached, refused, why.detail), true),
                     false => (why, false),
                 }
             }
@@ -331,8 +331,8 @@ impl Memory {
 
     /// It is known how a function stands.
     pub fn concluded(&mut self, entry: &Entry, outcome: &Outcome, now: Time) {
-        let tries_again = matches!(outcome, Outcome::Waiting { why, .. } if why.reason == Reason::RolePropagation);
-        if !tries_again {
+        let is_tried_again = |reason| matches!(reason, Reason::RolePropagation | Reason::RoleRefused);
+        if !matches!(outcome, Outcome::Waiting { why, .. } if is_tried_again(why.reason)) {
             self.probe_ends(&entry.key);
         }
         self.rollouts.concluded(entry, outcome, now);

@@ -53,6 +53,7 @@ reasons! {
     Conflict, Progressing, Conflict, "Lambda answers that another operation on this function is going on (409); the controller tries again, less and less often.";
     FunctionPending, Progressing, Poll, "Lambda is still creating this function or waking it; the controller waits until it is active.";
     RolePropagation, Progressing, Propagation, "The role's new right has not reached Lambda yet; IAM takes up to a few minutes, the controller tries again.";
+    RoleRefused, Progressing, Propagation, "Lambda refuses the function's role or its key, and the controller has attached nothing lately; it tries again for five minutes, since somebody else may just have changed one of the two.";
     PolicyNeeded, Progressing, Propagation, "Lambda refused because the role may not make network interfaces; the controller attaches the policy.";
     RoleBusy, Progressing, Propagation, "The same policy is being attached to this role for another function; the controller waits for that.";
     RoleProbe, Progressing, Turn, "Another function of the same role finds out whether Lambda accepts the role by now; the controller goes on with this one then.";
@@ -68,7 +69,6 @@ reasons! {
     NotAdmitted, Held, Invalid, "This is not what was agreed to; run `plan` again and look at what changed meanwhile.";
     GuardHolding, Held, Turn, "More functions differ than are changed in an hour without a person's agreement; look at `plan`, then approve it: `apply --approve ID`, or put the id into `guard.approved` in the settings.";
     CapacityProvider, Excluded, Invalid, "The function runs on a capacity provider, which decides about its network; remove it from the file.";
-    EdgeReplica, Excluded, Invalid, "This is a replica that Lambda@Edge made; list the function that it was made from instead.";
     // Nothing can be said, since it could not be read, or AWS did not answer.
     Unread, Unknown, Poll, "Nobody has looked at this function yet; the next sweep does.";
     WrongAccount, Unknown, Denied, "The credentials belong to another account; give the controller those of the account that the file names, or correct the id.";
@@ -90,6 +90,9 @@ reasons! {
     FunctionDeleting, Blocked, Quota, "This function is being deleted (state Deleting), and Lambda takes no update of it; take it out of the file.";
     FunctionDeactivated, Blocked, Quota, "This function is deactivated, or being deactivated (state Deactivating or Deactivated), and Lambda takes no update of it; activate it, or take it out of the file.";
     FunctionNotInvocable, Blocked, Quota, "This function is in the state ActiveNonInvocable, in which Lambda takes no update of it; wait until it is Active, or take it out of the file.";
+    EdgeReplica, Blocked, Invalid, "This is a replica that Lambda@Edge made, and no function of Lambda@Edge can be in a VPC; take it out of the file.";
+    EdgeMaster, Blocked, Invalid, "Lambda@Edge may take on this function's role, and no function of Lambda@Edge can be in a VPC; take it out of the file. If it is not one of Lambda@Edge's, take edgelambda.amazonaws.com out of the role's trust policy.";
+    FileSystemMounted, Blocked, Invalid, "The function mounts a file system, for which it has to be in a VPC; take the access point that is named out of its configuration first.";
     CreationFailed, Blocked, Invalid, "The creation of this function failed; delete it and create it again.";
     AccountNotStated, Blocked, Invalid, "The daemon writes only into accounts that are stated; add this id as an account to the settings, or as `account` to the file.";
     VpcNotAllowed, Blocked, Invalid, "The settings do not allow this VPC; add it to guard.allowed_vpcs, or correct the file.";
@@ -120,8 +123,15 @@ reasons! {
     InterfaceQuota, Blocked, Quota, "The quota of Lambda's network interfaces is used up; have it raised, or share subnets and groups.";
     NetworkRefused, Blocked, Invalid, "Lambda refuses these subnets and groups; correct the entry.";
     KmsGrant, Blocked, Denied, "Lambda may not use the function's KMS key; check the key and its policy.";
+    KmsAccessDenied, Blocked, Denied, "The controller may not use this function's KMS key, as whoever updates the function has to; allow it the action that is named (`iam-policy --kms` prints a statement), in the key's policy too if that does not leave it to IAM.";
+    KmsGrantVoid, Blocked, Denied, "The function's role was deleted and made anew, so that Lambda's grant on the function's KMS key is void; set the role again, as the detail says.";
+    KmsKeyUnusable, Blocked, Denied, "The function's KMS key is gone, disabled or about to be deleted; enable it, or give the function another.";
+    FileSystemFailed, Blocked, Quota, "Lambda could not mount the function's file system from there; it needs a mount target in the VPC, and security groups that let NFS (port 2049) through.";
+    ImageUnusable, Blocked, Quota, "The function's container image is gone, or Lambda may not read it; deploy the function again.";
+    StartFailed, Blocked, Quota, "The function does not start, so Lambda gave the update up, and what was before stays in force; see its answer.";
+    ServiceQuota, Blocked, Quota, "A quota of Lambda's is used up; have it raised.";
     Flapping, Blocked, Invalid, "Somebody sets this function or its role back again and again; find out who, and let only one of the two decide. It is tried again after an hour.";
-    RuntimeRetired, Excluded, Invalid, "AWS no longer updates functions on this runtime; move the function to a newer one.";
+    RuntimeRetired, Blocked, Invalid, "AWS no longer updates functions on this runtime; move the function to a newer one.";
     UpdateFailed, Blocked, Quota, "Lambda gave the update up, and what was before stays in force; see its reason.";
     Refused, Blocked, Invalid, "AWS refuses the change; see its answer.";
     NotStored, Blocked, Server, "The change could not be counted first in the record that outlives the process, so it was not made; make the directory that `state` names writable, or take `state` out of the settings.";
@@ -263,36 +273,13 @@ impl Why {
 
     /// What an error of AWS's means, where the step makes no difference.
     pub fn answered(error: &CloudError) -> Self {
-        let reason = match error.class {
-            Class::AccessDenied => match error.denied_by() {
-                Denier::NobodyAllows => Reason::AccessDenied,
-                Denier::Overruler(_) => Reason::AccessOverruled,
-                Denier::Owner => Reason::NotSharedByOwner,
-            },
-            Class::Credentials => Reason::Credentials,
-            Class::NotAssumed => Reason::NotAssumed,
-            Class::Unreachable => Reason::Unreachable,
-            Class::Timeout => Reason::Timeout,
-            Class::Throttled => Reason::Throttled,
-            Class::Ec2Throttled => Reason::Ec2Throttled,
-            Class::Server => Reason::ServerError,
-            Class::Malformed => Reason::Malformed,
-            Class::Busy => Reason::Conflict,
-            Class::StaleRevision => Reason::RevisionConflict,
-            Class::RoleDenied => Reason::RoleDenied,
-            Class::RoleNotAssumable => Reason::RoleNotAssumable,
-            Class::KmsGrant => Reason::KmsGrant,
-            Class::Network => Reason::NetworkRefused,
-            Class::NoAddress => Reason::NoFreeAddress,
-            Class::InterfaceQuota => Reason::InterfaceQuota,
-            Class::PolicyQuota => Reason::PolicyQuota,
-            Class::RoleUnmodifiable => Reason::RoleUnmodifiable,
-            Class::PolicyNotAttachable => Reason::PolicyNotFound,
-            Class::Runtime => Reason::RuntimeRetired,
-            Class::NotFound | Class::Invalid => Reason::Refused,
+        let reason = match (error.class, error.denied_by()) {
+            (Class::AccessDenied, Denier::Overruler(_)) => Reason::AccessOverruled,
+            (Class::AccessDenied, Denier::Owner) => Reason::NotSharedByOwner,
+            (class, _) => meaning(class),
         };
         match error.class {
-            Class::AccessDenied => {
+            Class::AccessDenied | Class::KmsDenied => {
                 let right = error.missing_right();
                 let right = match error.denied_by() {
                     Denier::Overruler(who) => format!("{right}, denied by {who}"),
@@ -307,16 +294,46 @@ impl Why {
     /// What it means that Lambda accepted an update and then gave it up.
     pub fn failed(failure: &Failure) -> Self {
         let reason = match failure.class() {
-            Class::NoAddress => Reason::NoFreeAddress,
-            Class::InterfaceQuota => Reason::InterfaceQuota,
-            Class::Network => Reason::NetworkRefused,
-            Class::RoleDenied => Reason::RoleDenied,
-            Class::Runtime => Reason::RuntimeRetired,
-            Class::Server => Reason::ServerError,
-            Class::Ec2Throttled => Reason::Ec2Throttled,
-            _ => Reason::UpdateFailed,
+            Class::Invalid => Reason::UpdateFailed,
+            class => meaning(class),
         };
         Self::new(reason, failure.to_string())
+    }
+}
+
+/// The reason that a class of error stands for, where nothing else is known.
+fn meaning(class: Class) -> Reason {
+    match class {
+        Class::AccessDenied => Reason::AccessDenied,
+        Class::Credentials => Reason::Credentials,
+        Class::NotAssumed => Reason::NotAssumed,
+        Class::Unreachable => Reason::Unreachable,
+        Class::Timeout => Reason::Timeout,
+        Class::Throttled => Reason::Throttled,
+        Class::Ec2Throttled => Reason::Ec2Throttled,
+        Class::Server => Reason::ServerError,
+        Class::Malformed => Reason::Malformed,
+        Class::Busy => Reason::Conflict,
+        Class::StaleRevision => Reason::RevisionConflict,
+        Class::RoleDenied => Reason::RoleDenied,
+        Class::RoleNotAssumable => Reason::RoleNotAssumable,
+        Class::KmsGrant => Reason::KmsGrant,
+        Class::KmsDenied => Reason::KmsAccessDenied,
+        Class::KmsGrantVoid => Reason::KmsGrantVoid,
+        Class::KmsKey => Reason::KmsKeyUnusable,
+        Class::Mounted => Reason::FileSystemMounted,
+        Class::FileSystem => Reason::FileSystemFailed,
+        Class::Image => Reason::ImageUnusable,
+        Class::Startup => Reason::StartFailed,
+        Class::Network => Reason::NetworkRefused,
+        Class::NoAddress => Reason::NoFreeAddress,
+        Class::InterfaceQuota => Reason::InterfaceQuota,
+        Class::ServiceQuota => Reason::ServiceQuota,
+        Class::PolicyQuota => Reason::PolicyQuota,
+        Class::RoleUnmodifiable => Reason::RoleUnmodifiable,
+        Class::PolicyNotAttachable => Reason::PolicyNotFound,
+        Class::Runtime => Reason::RuntimeRetired,
+        Class::NotFound | Class::Invalid => Reason::Refused,
     }
 }
 

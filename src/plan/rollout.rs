@@ -217,7 +217,9 @@ impl Step {
             Outcome::Retry { .. } | Outcome::Unread { .. } if outcome.rests() => Self::Left,
             Outcome::Retry { .. } | Outcome::Unread { .. } => Self::UnderWay,
             Outcome::Blocked { why, .. } => match why.reason {
-                Reason::FunctionNotFound | Reason::Flapping => Self::Left,
+                // Common to many functions of an entry, and known beforehand: none of them is worth a pause of the others.
+                Reason::FunctionNotFound | Reason::Flapping | Reason::RuntimeRetired => Self::Left,
+                Reason::EdgeMaster | Reason::EdgeReplica | Reason::FileSystemMounted => Self::Left,
                 _ if outcome.state() == State::Excluded => Self::Left,
                 reason if reason.stops_others() => Self::Failed(reason),
                 _ => Self::Troubled,

@@ -61,6 +61,10 @@ impl Read for Between {
         self.door.list_attached_policies(role, from)
     }
 
+    fn trusts_edge<'a>(&'a self, role: &'a RoleArn) -> Reply<'a, bool> {
+        self.door.trusts_edge(role)
+    }
+
     fn simulate<'a>(&'a self, role: &'a RoleArn, region: &'a Region, actions: &'a [&'a str]) -> Reply<'a, Simulated> {
         self.door.simulate(role, region, actions)
     }

@@ -354,6 +354,15 @@ impl History {
         self.why(name).reason
     }
 
+    /// The reasons that were told of a function so far, in their order.
+    pub(crate) fn reasons(&self, name: &str) -> Vec<Reason> {
+        let reason = |notice: &Notice| match notice {
+            Notice::Concluded { key: of, outcome, .. } if *of == key(name) => Some(outcome.why()?.reason),
+            _ => None,
+        };
+        self.notices.iter().filter_map(reason).collect()
+    }
+
     /// What is told of that reason beside its name.
     #[track_caller]
     pub(crate) fn detail(&self, name: &str) -> String {

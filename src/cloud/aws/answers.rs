@@ -36,6 +36,7 @@ macro_rules! function {
             modified: from.last_modified().and_then(moment),
             life: $life,
             excluded: exclusion(from.capacity_provider_config(), from.master_arn()).map(Box::new),
+            mounts: from.file_system_configs().iter().map(|config| config.arn().to_owned()).collect(),
         })
     }};
 }

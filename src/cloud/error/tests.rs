@@ -33,6 +33,18 @@ fn refusals_of_an_update() {
             Class::KmsGrant,
         ),
         (
+            "Lambda was unable to configure access to your environment variables because the KMS key is invalid for \
+             CreateGrant. Please check your KMS key settings. KMS Exception: InvalidArnException KMS Message: ARN does \
+             not refer to a valid principal",
+            Class::KmsGrantVoid,
+        ),
+        ("ARN does not refer to a valid principal", Class::KmsGrantVoid),
+        (
+            "Function VPC configuration cannot be removed with access point \
+             arn:aws:elasticfilesystem:eu-west-1:123456789012:access-point/fsap-1 referenced.",
+            Class::Mounted,
+        ),
+        (
             "Error occurred while DescribeSubnets. EC2 Error Code: InvalidSubnetID.NotFound. EC2 Error Message: \
              The subnet ID 'subnet-1' does not exist",
             Class::Network,
@@ -121,6 +133,20 @@ fn other_answers_of_lambda() {
              CreateNetworkInterface. EC2 Error Code: UnauthorizedOperation.",
             Class::RoleDenied,
         ),
+        (
+            403,
+            "AccessDeniedException",
+            "User: arn:aws:sts::123456789012:assumed-role/lambda-vpc/s is not authorized to perform: kms:CreateGrant on \
+             resource: arn:aws:kms:eu-west-1:123456789012:key/k because no resource-based policy allows the \
+             kms:CreateGrant action",
+            Class::KmsDenied,
+        ),
+        (502, "KMSAccessDeniedException", "x", Class::KmsGrant),
+        (502, "KMSDisabledException", "x", Class::KmsKey),
+        (502, "KMSInvalidStateException", "x", Class::KmsKey),
+        (502, "KMSNotFoundException", "x", Class::KmsKey),
+        (408, "EFSMountTimeoutException", "x", Class::FileSystem),
+        (402, "ServiceQuotaExceededException", "x", Class::ServiceQuota),
         (404, "ResourceNotFoundException", "Function not found: arn:aws:lambda:x", Class::NotFound),
         (404, "CodeSigningConfigNotFoundException", "x", Class::Invalid),
         (400, "InvalidCodeSignatureException", "x", Class::Invalid),
@@ -184,7 +210,7 @@ fn answers_of_ec2_and_sts() {
 fn reason_codes_of_failed_updates_and_those_that_nobody_knows() {
     for (codes, class) in [
         (&["EC2RequestLimitExceeded"][..], Class::Ec2Throttled),
-        (&["InternalError", "InsufficientCapacity"], Class::Server),
+        (&["InternalError", "InsufficientCapacity", "DependencyError"], Class::Server),
         (&["InsufficientRolePermissions"], Class::RoleDenied),
         (&["EniLimitExceeded"], Class::InterfaceQuota),
         (&["SubnetOutOfIPAddresses"], Class::NoAddress),
@@ -193,10 +219,24 @@ fn reason_codes_of_failed_updates_and_those_that_nobody_knows() {
             Class::Network,
         ),
         (&["InvalidRuntime"], Class::Runtime),
+        (&["KMSKeyAccessDenied"], Class::KmsGrant),
+        (&["KMSKeyNotFound", "InvalidStateKMSKey", "DisabledKMSKey"], Class::KmsKey),
+        (&["EFSIOError", "EFSMountConnectivityError", "EFSMountFailure", "EFSMountTimeout"], Class::FileSystem),
+        (&["ImageDeleted", "ImageAccessDenied", "InvalidImage"], Class::Image),
         (
-            &["KMSKeyAccessDenied", "ImageDeleted", "EFSMountFailure", "FunctionError.InitTimeout", "Creating", ""],
-            Class::Invalid,
+            &[
+                "FunctionError",
+                "FunctionError.InitTimeout",
+                "FunctionError.OneThatComesLater",
+                "InvalidZipFileException",
+            ],
+            Class::Startup,
         ),
+        (
+            &["VcpuLimitExceeded", "CapacityProviderScalingLimitExceeded", "ServiceQuotaExceededException"],
+            Class::ServiceQuota,
+        ),
+        (&["IncompatibleAcceleratorInstanceTypes", "Creating", ""], Class::Invalid),
     ] {
         for code in codes {
             assert_eq!(classify_failure(code), class, "{code}");

@@ -37,6 +37,7 @@ fn there(revision: &str) -> Seen<Function> {
         modified: None,
         life: None,
         excluded: None,
+        mounts: Box::default(),
     })
 }
 
@@ -188,8 +189,13 @@ fn a_look_is_newer_than_a_sweep_that_began_before_and_older_than_one_that_began_
 fn a_look_that_fails_takes_nothing_away() {
     let mut facts = after([swept(10, there("a"), vpc(false))]);
     let looks = || Looked { function: unknown(), role: Some((role().key().clone(), unknown())) };
-    let known =
-        Seen::Present(RoleFacts { attached: BTreeSet::new(), asked: Asked::All, simulation: None, at: Time(9_000) });
+    let known = Seen::Present(RoleFacts {
+        attached: BTreeSet::new(),
+        asked: Asked::All,
+        simulation: None,
+        edge: None,
+        at: Time(9_000),
+    });
     facts.roles.insert((scope(), role().key().clone()), known.clone());
     facts.looked(&key("f"), looks(), Time(15_000));
     assert_eq!((facts.function(&key("f")), facts.read_at(&key("f"))), (&there("a"), Some(Time(10_000))));

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::PROPAGATION;
 use crate::cloud::{Class, CloudError};
-use crate::names::Time;
+use crate::names::{FunctionKey, Time};
 use crate::plan::{Outcome, Pace, Reason, Why};
 
 /// How long an update is not tried again that AWS refuses for the function's runtime, unless the function changes.
@@ -39,6 +40,13 @@ pub(in crate::plan) fn waits_for_iam(class: Class) -> bool {
     matches!(class, Class::RoleDenied | Class::RoleNotAssumable | Class::KmsGrant)
 }
 
+/// What is told while Lambda refuses a role that it may yet accept. Only where the controller attached something before that
+/// began, or meanwhile, is there a new right to wait for.
+pub(in crate::plan) fn waiting_for_iam(attached: Option<Time>, refused_since: Option<Time>, detail: String) -> Why {
+    let is_ours = attached.is_some_and(|at| refused_since.is_none_or(|since| since < at + PROPAGATION));
+    Why::new(if is_ours { Reason::RolePropagation } else { Reason::RoleRefused }, detail)
+}
+
 /// Until when the same is not tried again; none where the queue's own backoff is enough.
 pub(super) fn refusal(why: Why, now: Time) -> Option<Refusal> {
     let cool_down = match why.reason.pace() {
@@ -59,6 +67,24 @@ impl Why {
             Class::NotFound => Self::new(Reason::RoleNotFound, error.to_string()),
             Class::Busy => Self::new(Reason::RoleBusy, error.to_string()),
             _ => Self::answered(error),
+        }
+    }
+
+    /// What an error of UpdateFunctionConfiguration means, with what helps this function.
+    pub(in crate::plan) fn updating(error: &CloudError, FunctionKey { scope, name }: &FunctionKey) -> Self {
+        let why = Self::answered(error);
+        match why.reason {
+            // Lambda makes a grant only for a role that it takes for another one (AWS's page on KMS exceptions of Lambda).
+            Reason::KmsGrantVoid => {
+                let set = format!(
+                    "aws lambda update-function-configuration --region {} --function-name {name}",
+                    scope.region
+                );
+                let text =
+                    format!("run `{set} --role ARN` twice, with another role first and its own then; {}", why.detail);
+                Self::new(why.reason, text)
+            }
+            _ => why,
         }
     }
 }

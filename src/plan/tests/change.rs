@@ -293,22 +293,6 @@ fn nothing_is_decided_with_credentials_that_were_not_seen_to_be_of_the_entrys_ac
 }
 
 #[test]
-fn functions_whose_network_is_decided_elsewhere_are_excluded() {
-    let exclusions = [
-        (Exclusion::CapacityProvider("arn:x".to_owned()), "blocked CapacityProvider"),
-        (Exclusion::EdgeReplica("arn:x".to_owned()), "blocked EdgeReplica"),
-    ];
-    for (exclusion, expected) in exclusions {
-        check(ORDERS, |scene| scene.api().excluded = Some(Box::new(exclusion.clone())), expected);
-        check("vpc = 'none'", |scene| scene.api().excluded = Some(Box::new(exclusion.clone())), expected);
-        let mut excluded = scene(ORDERS);
-        excluded.api().excluded = Some(Box::new(exclusion));
-        let Verdict::Stuck(outcome) = excluded.compare().verdict else { panic!("not stuck") };
-        assert_eq!(outcome.state(), State::Excluded);
-    }
-}
-
-#[test]
 fn a_function_whose_creation_failed_is_not_touched() {
     let broken = |scene: &mut Scene| {
         let failure = Failure { code: "InvalidImage".to_owned(), text: "gone".to_owned() };

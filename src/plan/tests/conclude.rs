@@ -3,7 +3,7 @@
 use super::*;
 use crate::cloud::Simulated;
 
-const CLASSES: [Class; 23] = [
+const CLASSES: [Class; 31] = [
     Class::NotFound,
     Class::AccessDenied,
     Class::Credentials,
@@ -19,9 +19,17 @@ const CLASSES: [Class; 23] = [
     Class::RoleDenied,
     Class::RoleNotAssumable,
     Class::KmsGrant,
+    Class::KmsDenied,
+    Class::KmsGrantVoid,
+    Class::KmsKey,
+    Class::Mounted,
+    Class::FileSystem,
+    Class::Image,
+    Class::Startup,
     Class::Network,
     Class::NoAddress,
     Class::InterfaceQuota,
+    Class::ServiceQuota,
     Class::PolicyQuota,
     Class::RoleUnmodifiable,
     Class::PolicyNotAttachable,
@@ -45,12 +53,20 @@ fn expected(class: Class) -> [&'static str; 2] {
         Class::Malformed => ["retry Malformed"; 2],
         Class::Busy => ["waiting RoleBusy", "waiting Conflict"],
         Class::StaleRevision => ["retry RevisionConflict"; 2],
-        Class::RoleDenied => ["blocked RoleDenied", "waiting RolePropagation"],
-        Class::RoleNotAssumable => ["blocked RoleNotAssumable", "waiting RolePropagation"],
-        Class::KmsGrant => ["blocked KmsGrant", "waiting RolePropagation"],
+        Class::RoleDenied => ["blocked RoleDenied", "waiting RoleRefused"],
+        Class::RoleNotAssumable => ["blocked RoleNotAssumable", "waiting RoleRefused"],
+        Class::KmsGrant => ["blocked KmsGrant", "waiting RoleRefused"],
+        Class::KmsDenied => ["blocked KmsAccessDenied"; 2],
+        Class::KmsGrantVoid => ["blocked KmsGrantVoid"; 2],
+        Class::KmsKey => ["blocked KmsKeyUnusable"; 2],
+        Class::Mounted => ["blocked FileSystemMounted"; 2],
+        Class::FileSystem => ["blocked FileSystemFailed"; 2],
+        Class::Image => ["blocked ImageUnusable"; 2],
+        Class::Startup => ["blocked StartFailed"; 2],
         Class::Network => ["blocked NetworkRefused"; 2],
         Class::NoAddress => ["blocked NoFreeAddress"; 2],
         Class::InterfaceQuota => ["blocked InterfaceQuota"; 2],
+        Class::ServiceQuota => ["blocked ServiceQuota"; 2],
         Class::PolicyQuota => ["blocked PolicyQuota"; 2],
         Class::RoleUnmodifiable => ["blocked RoleUnmodifiable"; 2],
         Class::PolicyNotAttachable => ["blocked PolicyNotFound"; 2],
@@ -164,8 +180,8 @@ fn without_an_attach_of_ours_the_window_begins_at_the_first_refusal() {
         (Class::KmsGrant, "KmsGrant"),
     ] {
         let mut scene = scene(ORDERS);
-        refused_at(&mut scene, class, 1000, "waiting RolePropagation");
-        refused_at(&mut scene, class, 1299, "waiting RolePropagation");
+        refused_at(&mut scene, class, 1000, "waiting RoleRefused");
+        refused_at(&mut scene, class, 1299, "waiting RoleRefused");
         refused_at(&mut scene, class, 1300, &format!("blocked {reason}"));
         let outcome = scene.answer(&set_step(), failed(class));
         let diagnosed = outcome.why().unwrap().detail.contains("simulation");
@@ -176,9 +192,9 @@ fn without_an_attach_of_ours_the_window_begins_at_the_first_refusal() {
 #[test]
 fn another_attach_or_another_kind_of_refusal_begins_another_window() {
     let mut scene = scene(ORDERS);
-    refused_at(&mut scene, Class::RoleNotAssumable, 0, "waiting RolePropagation");
-    refused_at(&mut scene, Class::RoleDenied, 290, "waiting RolePropagation");
-    refused_at(&mut scene, Class::RoleDenied, 400, "waiting RolePropagation");
+    refused_at(&mut scene, Class::RoleNotAssumable, 0, "waiting RoleRefused");
+    refused_at(&mut scene, Class::RoleDenied, 290, "waiting RoleRefused");
+    refused_at(&mut scene, Class::RoleDenied, 400, "waiting RoleRefused");
     scene.answer(&attach_step(), Answer::Done);
     refused_at(&mut scene, Class::RoleDenied, 650, "waiting RolePropagation");
     refused_at(&mut scene, Class::RoleDenied, 700, "blocked RoleDenied");
@@ -187,12 +203,12 @@ fn another_attach_or_another_kind_of_refusal_begins_another_window() {
 #[test]
 fn a_success_ends_the_window() {
     let mut scene = scene(ORDERS);
-    refused_at(&mut scene, Class::RoleDenied, 0, "waiting RolePropagation");
+    refused_at(&mut scene, Class::RoleDenied, 0, "waiting RoleRefused");
     scene.answer(&set_step(), Answer::Done);
     assert!(!scene.memory.shown_to_lack_right(&key("api"), scene.now));
-    refused_at(&mut scene, Class::RoleDenied, 1000, "waiting RolePropagation");
+    refused_at(&mut scene, Class::RoleDenied, 1000, "waiting RoleRefused");
     scene.agreed();
-    refused_at(&mut scene, Class::RoleDenied, 5000, "waiting RolePropagation");
+    refused_at(&mut scene, Class::RoleDenied, 5000, "waiting RoleRefused");
 }
 
 /// A refusal where the policy is not on the role and nothing has been attached, and what is decided next.
@@ -221,15 +237,15 @@ fn a_refusal_without_the_policy_is_reported_where_none_may_be_attached() {
     refused_without_policy(never, Class::RoleDenied, "blocked PolicyMissing", again);
     // With the policy on the role it is a matter of time, then of something that overrules it.
     let mut scene = scene(never);
-    refused_at(&mut scene, Class::RoleDenied, 0, "waiting RolePropagation");
+    refused_at(&mut scene, Class::RoleDenied, 0, "waiting RoleRefused");
     refused_at(&mut scene, Class::RoleDenied, 300, "blocked RoleDenied");
 }
 
 #[test]
 fn a_role_that_lambda_cannot_assume_is_not_helped_by_a_policy() {
     let again = "set none -> subnet-a,subnet-b/sg-default";
-    refused_without_policy(ORDERS, Class::RoleNotAssumable, "waiting RolePropagation", again);
-    refused_without_policy(ORDERS, Class::KmsGrant, "waiting RolePropagation", again);
+    refused_without_policy(ORDERS, Class::RoleNotAssumable, "waiting RoleRefused", again);
+    refused_without_policy(ORDERS, Class::KmsGrant, "waiting RoleRefused", again);
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod conclude;
 mod decide;
 mod egress;
 mod guard;
+mod kinds;
 mod looks;
 mod others;
 mod patterns;
@@ -289,11 +290,13 @@ fn function(name: &str, role: RoleArn) -> Function {
         modified: Some(ago(24 * 60 * 60)),
         life: Some(Box::new(Life { state: Lambda::Active, update: Update::Successful })),
         excluded: None,
+        mounts: Box::default(),
     }
 }
 
 fn role_facts() -> RoleFacts {
-    RoleFacts { attached: BTreeSet::from([policy(POLICY)]), asked: Asked::All, simulation: None, at: NOW }
+    let attached = BTreeSet::from([policy(POLICY)]);
+    RoleFacts { attached, asked: Asked::All, simulation: None, edge: None, at: NOW }
 }
 
 /// Two private subnets and a public one, each in its own zone; the default group, and one named `lambda`.

@@ -120,8 +120,8 @@ fn role(dice: &mut Dice<'_>) -> Seen<RoleFacts> {
     let attached = dice.one_of(&[vec![POLICY], vec![], vec![OTHER_POLICY], vec![POLICY, OTHER_POLICY]]);
     let said = [Some(Simulated::Allowed), Some(Simulated::Missing), Some(Simulated::Unclear), None];
     let simulation = dice.one_of(&said).map(|said| Simulation { said, at: NOW });
-    let facts =
-        RoleFacts { attached: attached.into_iter().map(policy).collect(), asked: Asked::All, simulation, at: NOW };
+    let attached = attached.into_iter().map(policy).collect();
+    let facts = RoleFacts { attached, asked: Asked::All, simulation, edge: None, at: NOW };
     match dice.throw(10) {
         8 => Seen::Absent,
         9 => Seen::Unknown(Fault::Unread),

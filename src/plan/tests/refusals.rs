@@ -105,8 +105,14 @@ fn an_update_of_ours_that_lambda_gave_up_is_tried_again_later() {
         ("InvalidSubnet", 300, "blocked NetworkRefused for 300s"),
         ("a code that nobody knows", 300, "blocked UpdateFailed for 300s"),
         ("InternalError", 30, "retry ServerError after 30s"),
+        ("KMSKeyAccessDenied", 300, "blocked KmsGrant for 300s"),
+        ("DisabledKMSKey", 300, "blocked KmsKeyUnusable for 300s"),
+        ("EFSMountTimeout", 300, "blocked FileSystemFailed for 300s"),
+        ("ImageDeleted", 300, "blocked ImageUnusable for 300s"),
+        ("FunctionError.InitTimeout", 300, "blocked StartFailed for 300s"),
+        ("VcpuLimitExceeded", 300, "blocked ServiceQuota for 300s"),
         ("EC2RequestLimitExceeded", 30, "retry Ec2Throttled after 30s"),
-        ("InsufficientRolePermissions", 30, "retry RolePropagation after 30s"),
+        ("InsufficientRolePermissions", 30, "retry RoleRefused after 30s"),
     ] {
         let mut scene = scene(ORDERS);
         scene.answer(&set_step(), Answer::Done);
@@ -131,15 +137,35 @@ fn an_update_that_lambda_gives_up_for_the_roles_sake_is_blocked_when_iam_has_had
     let mut scene = scene(ORDERS);
     let failure = Failure { code: "InsufficientRolePermissions".to_owned(), text: "text".to_owned() };
     life(Lambda::Active, Update::Failed(failure))(&mut scene);
-    for (wait, expected) in [
-        (0, "retry RolePropagation after 30s"),
-        (299, "retry RolePropagation after 30s"),
-        (1, "blocked RoleDenied for 300s"),
-    ] {
+    for (wait, expected) in
+        [(0, "retry RoleRefused after 30s"), (299, "retry RoleRefused after 30s"), (1, "blocked RoleDenied for 300s")]
+    {
         scene.wait(wait);
         scene.answer(&set_step(), Answer::Done);
         let seen = scene.api().clone();
         scene.memory.looked(&key("api"), &seen, scene.now);
         decides(&scene, expected);
     }
+}
+
+#[test]
+fn the_grant_for_a_role_that_was_made_anew_is_told_with_what_makes_it_again() {
+    let mut scene = scene(ORDERS);
+    let told = "run `aws lambda update-function-configuration --region eu-west-1 --function-name api --role ARN` twice, with \
+                another role first and its own then; ";
+    let outcome = scene.answer(&set_step(), failed(Class::KmsGrantVoid));
+    assert!(outcome.why().unwrap().detail.starts_with(told), "{outcome:?}");
+    scene.wait(60);
+    decides(&scene, "blocked KmsGrantVoid for 240s");
+    assert!(format!("{:?}", scene.decide()).contains(told), "nor is it forgotten while nothing is tried");
+}
+
+#[test]
+fn a_right_that_was_attached_long_ago_is_not_waited_for_again() {
+    let mut scene = scene(ORDERS);
+    scene.answer(&attach_step(), Answer::Done);
+    scene.wait(3600);
+    let outcome = scene.answer(&set_step(), failed(Class::RoleDenied));
+    assert_eq!(super::told(&outcome, scene.now), "waiting RoleRefused");
+    assert_eq!(outcome.state(), State::Progressing);
 }

@@ -43,6 +43,14 @@ fn a_failed_update_has_the_reason_of_its_code() {
         ("InternalError", Reason::ServerError),
         ("EC2RequestLimitExceeded", Reason::Ec2Throttled),
         ("InvalidSubnet", Reason::NetworkRefused),
+        ("KMSKeyAccessDenied", Reason::KmsGrant),
+        ("KMSKeyNotFound", Reason::KmsKeyUnusable),
+        ("EFSMountConnectivityError", Reason::FileSystemFailed),
+        ("InvalidImage", Reason::ImageUnusable),
+        ("FunctionError.PermissionDenied", Reason::StartFailed),
+        ("ServiceQuotaExceededException", Reason::ServiceQuota),
+        ("DependencyError", Reason::ServerError),
+        ("IncompatibleAcceleratorInstanceTypes", Reason::UpdateFailed),
         ("a code that nobody knows", Reason::UpdateFailed),
     ] {
         let why = Why::failed(&Failure { code: code.to_owned(), text: "text".to_owned() });

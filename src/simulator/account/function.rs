@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Aws, Network};
 use crate::cloud::{Exclusion, Failure, Life, State, Update};
 use crate::names::{FunctionKey, FunctionName, RoleArn, SecurityGroupId, SubnetId, Time, Version, VpcId};
@@ -28,6 +30,20 @@ pub struct Configuration {
     pub timeout: u32,
     /// The environment variables.
     pub environment: BTreeMap<String, String>,
+    /// The file systems that it mounts, for which it has to be in a VPC.
+    pub file_systems: Vec<FileSystem>,
+    /// The ARN of the customer's key for its environment variables.
+    pub kms_key: Option<String>,
+}
+
+/// A file system of EFS or S3 Files, as Lambda reads and shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct FileSystem {
+    /// The ARN of the access point.
+    pub arn: String,
+    /// Where the function finds it.
+    pub local_mount_path: String,
 }
 
 impl Configuration {
@@ -42,6 +58,8 @@ impl Configuration {
             memory_size: 128,
             timeout: 3,
             environment: BTreeMap::new(),
+            file_systems: Vec::new(),
+            kms_key: None,
         }
     }
 }
@@ -85,6 +103,8 @@ pub struct Function {
     pub modified: Time,
     /// State and last update. Single reads show them, listings do not.
     pub life: Life,
+    /// Whether its role was deleted and made anew since Lambda was granted the use of the key in the role's name.
+    pub grant_void: bool,
     /// What decides about its network in place of its own configuration, if anything does.
     pub excluded: Option<Exclusion>,
     /// The number of the last version that was published; 0 if none was.
@@ -106,6 +126,7 @@ impl Function {
             revision,
             modified,
             life,
+            grant_void: false,
             excluded: None,
             published: 0,
             before: None,

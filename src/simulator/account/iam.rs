@@ -29,6 +29,8 @@ pub struct Role {
     pub inline_vpc_access: bool,
     /// What denies everything, whatever is attached.
     pub overruled: Option<Overruler>,
+    /// Whether its trust policy names Lambda@Edge beside Lambda.
+    pub edge: bool,
     /// Who may become it; whoever asks, where nobody has said.
     pub trust: Option<Trust>,
 }
@@ -59,16 +61,8 @@ impl Role {
     /// A role without any right.
     pub fn new(name: RoleName, path: &str, id: String, created: Time) -> Self {
         let path = path.to_owned();
-        Self {
-            name,
-            path,
-            id,
-            created,
-            attached: BTreeMap::new(),
-            inline_vpc_access: false,
-            overruled: None,
-            trust: None,
-        }
+        let attached = BTreeMap::new();
+        Self { name, path, id, created, attached, inline_vpc_access: false, overruled: None, edge: false, trust: None }
     }
 }
 

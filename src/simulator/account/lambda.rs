@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::attachment::Interfaces;
-use super::{Aws, AwsError, Configuration, Due, Function, VpcConfig, VpcConfigRequest, function_arn};
+use super::{Aws, AwsError, Configuration, Due, FileSystem, Function, VpcConfig, VpcConfigRequest, function_arn};
 use crate::cloud::{Life, Service, State, Update};
 use crate::names::{FunctionKey, FunctionName, RoleArn, Scope, Time};
 
@@ -31,6 +31,8 @@ pub struct UpdateFunctionConfiguration {
     pub timeout: Option<u32>,
     /// The environment variables.
     pub environment: Option<Environment>,
+    /// The file systems.
+    pub file_system_configs: Option<Vec<FileSystem>>,
 }
 
 impl UpdateFunctionConfiguration {
@@ -51,6 +53,7 @@ impl UpdateFunctionConfiguration {
             ("MemorySize", self.memory_size.is_some()),
             ("Timeout", self.timeout.is_some()),
             ("Environment", self.environment.is_some()),
+            ("FileSystemConfigs", self.file_system_configs.is_some()),
         ];
         parts.extend(others.into_iter().filter(|(_, given)| *given).map(|(name, _)| name.to_owned()));
         parts.join(" ")
@@ -105,6 +108,8 @@ impl Aws {
         check_revision(current, request.revision_id.as_deref())?;
         check_idle(current, &key)?;
         let before = current.configuration.clone();
+        let grant_void = current.grant_void && request.role.is_none();
+        self.check_key(at, before.kms_key.as_deref(), grant_void)?;
         let after = self.changed(&key, &before, request, now)?;
 
         let interfaces = self.ask_for_interfaces(at, after.vpc_config.as_ref(), now)?;
@@ -118,6 +123,7 @@ impl Aws {
         function.revision = revision;
         function.modified = now;
         function.life.update = Update::InProgress;
+        function.grant_void = grant_void;
         function.before = Some(Box::new(before));
         function.doom = doom;
         let answer = function.clone();
@@ -245,6 +251,7 @@ impl Aws {
             memory_size,
             timeout,
             environment,
+            file_system_configs,
         } = request.clone();
         after.description = description.unwrap_or(after.description);
         after.runtime = runtime.unwrap_or(after.runtime);
@@ -252,6 +259,8 @@ impl Aws {
         after.memory_size = memory_size.unwrap_or(after.memory_size);
         after.timeout = timeout.unwrap_or(after.timeout);
         after.environment = environment.map_or(after.environment, |environment| environment.variables);
+        after.file_systems = file_system_configs.unwrap_or(after.file_systems);
+        check_file_systems(&after, before)?;
         if self.retired_runtimes.contains(&after.runtime) {
             return Err(invalid(&format!(
                 "The runtime parameter of {} is no longer supported for creating or updating AWS Lambda functions. \
@@ -269,6 +278,19 @@ impl Aws {
             .filter(|arn| self.role(arn.key()).is_some())
             .ok_or_else(|| invalid("The role defined for the function cannot be assumed by Lambda."))
     }
+}
+
+/// A function that mounts a file system has to be in a VPC, and stays there. The first text is from a public report, the
+/// second from an issue of cfn-lint (4408).
+fn check_file_systems(after: &Configuration, before: &Configuration) -> Result<(), AwsError> {
+    let is_attached = |it: &Configuration| it.vpc_config.as_ref().is_some_and(|config| config.vpc.is_some());
+    let Some(FileSystem { arn, .. }) = after.file_systems.first().filter(|_| !is_attached(after)) else {
+        return Ok(());
+    };
+    Err(invalid(&match is_attached(before) {
+        true => format!("Function VPC configuration cannot be removed with access point {arn} referenced."),
+        false => format!("Function must be configured to execute in a VPC to reference access point {arn}."),
+    }))
 }
 
 pub(super) fn invalid(message: &str) -> AwsError {

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::lambda::invalid;
 use super::policies::matches;
-use super::{Aws, UpdateFunctionConfiguration};
+use super::{Aws, AwsError, UpdateFunctionConfiguration};
 use crate::cloud::Service;
 use crate::names::{RoleKey, RoleName, Scope};
 use crate::simulator::faults::Asked;
@@ -44,7 +45,9 @@ enum Effect {
 enum Operator {
     StringEquals,
     StringEqualsIfExists,
+    StringLike,
     ArnEquals,
+    Bool,
     Null,
 }
 
@@ -106,9 +109,11 @@ impl Operator {
     fn holds(self, value: Option<&String>, wanted: &[String]) -> bool {
         let fits = |value: &String| wanted.contains(value);
         match self {
-            Self::StringEquals => value.is_some_and(fits),
+            Self::StringEquals | Self::Bool => value.is_some_and(fits),
             Self::StringEqualsIfExists => value.is_none_or(fits),
-            Self::ArnEquals => value.is_some_and(|value| wanted.iter().any(|arn| crate::names::fits(arn, value))),
+            Self::ArnEquals | Self::StringLike => {
+                value.is_some_and(|value| wanted.iter().any(|arn| crate::names::fits(arn, value)))
+            }
             Self::Null => wanted.iter().any(|wanted| *wanted == value.is_none().to_string()),
         }
     }
@@ -138,6 +143,30 @@ impl Aws {
             _ => BTreeMap::new(),
         };
         policy.allows(&format!("{}:{operation}", service.name()), &resource, &keys)
+    }
+
+    /// What Lambda meets where a function has a customer's key, when it uses that in the caller's name and makes the grant for
+    /// the execution role anew. That it is refused is documented; which of the caller's rights comes first is not.
+    pub(super) fn check_key(&self, at: &Scope, key: Option<&str>, grant_void: bool) -> Result<(), AwsError> {
+        let Some(key) = key else { return Ok(()) };
+        let keys = BTreeMap::from([
+            ("kms:ViaService", format!("lambda.{}.amazonaws.com", at.region)),
+            ("kms:GrantIsForAWSResource", "true".to_owned()),
+        ]);
+        let may = |action: &&str| self.permissions.as_ref().is_none_or(|policy| policy.allows(action, key, &keys));
+        if let Some(action) = ["kms:Decrypt", "kms:CreateGrant"].iter().find(|action| !may(action)) {
+            let user = format!("User: arn:aws:iam::{}:user/simulated", at.account);
+            let why = format!("because no identity-based policy allows the {action} action");
+            let text = format!("{user} is not authorized to perform: {action} on resource: {key} {why}");
+            return Err(AwsError::new(403, "AccessDeniedException", text));
+        }
+        match grant_void {
+            false => Ok(()),
+            true => Err(invalid(
+                "Lambda was unable to configure access to your environment variables because the KMS key is invalid for \
+                 CreateGrant. KMS Exception: InvalidArnException KMS Message: ARN does not refer to a valid principal",
+            )),
+        }
     }
 
     /// The VPC that new settings name by a subnet of it.
@@ -191,6 +220,6 @@ mod tests {
         ));
         assert!(!allowed.allows("lambda:DeleteFunction", "arn:aws:lambda:eu-west-1:1:function:orders-api", &all));
         assert!(policy(r#", "NotResource": "*""#).is_err(), "what is not understood is refused");
-        assert!(policy(r#", "Condition": {"StringLike": {"lambda:VpcIds": "*"}}"#).is_err());
+        assert!(policy(r#", "Condition": {"StringNotLike": {"lambda:VpcIds": "*"}}"#).is_err());
     }
 }

@@ -180,6 +180,13 @@ impl Read for Door {
         })
     }
 
+    fn trusts_edge<'a>(&'a self, role: &'a RoleArn) -> Reply<'a, bool> {
+        Box::pin(async move {
+            let (account, name) = (&role.key().account, role.key().name.as_str());
+            self.direct(Operation::GetRole, role, |aws, _| aws.get_role(account, name)).map(|role| role.edge)
+        })
+    }
+
     fn simulate<'a>(&'a self, role: &'a RoleArn, region: &'a Region, actions: &'a [&'a str]) -> Reply<'a, Simulated> {
         Box::pin(async move {
             let actions: Vec<String> = actions.iter().map(ToString::to_string).collect();
@@ -358,5 +365,6 @@ fn function(it: account::Function) -> Function {
         modified: Some(it.modified),
         life: Some(Box::new(it.life)),
         excluded: it.excluded.map(Box::new),
+        mounts: it.configuration.file_systems.into_iter().map(|it| it.arn).collect(),
     }
 }

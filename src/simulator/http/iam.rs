@@ -1,5 +1,8 @@
 //! IAM on the wire.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::json;
+
 use super::form::Form;
 use super::xml::{Xml, query_answer};
 use super::{Session, invalid_action};
@@ -10,10 +13,17 @@ use crate::simulator::door::Change;
 /// The namespace of IAM's answers; it holds the version of the API.
 pub(super) const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
 
-/// Whom every simulated role trusts, encoded as IAM returns it.
-const TRUST_POLICY: &str = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22\
-                            %2C%22Principal%22%3A%7B%22Service%22%3A%22lambda.amazonaws.com%22%7D\
-                            %2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D";
+/// Whom a simulated role trusts, encoded as IAM returns it.
+fn trust_policy(role: &Role) -> String {
+    let services: &[&str] =
+        if role.edge { &["lambda.amazonaws.com", "edgelambda.amazonaws.com"] } else { &["lambda.amazonaws.com"] };
+    let statement = json!({ "Effect": "Allow", "Principal": { "Service": services }, "Action": "sts:AssumeRole" });
+    let policy = json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string();
+    utf8_percent_encode(&policy, AS_IAM).to_string()
+}
+
+/// What IAM leaves as it is in a policy document.
+const AS_IAM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'~');
 
 pub(super) fn handle(session: &Session<'_>, form: &Form) -> Result<String, AwsError> {
     match form.text("Action") {
@@ -110,7 +120,7 @@ fn create_role(session: &Session<'_>, form: &Form) -> Result<String, AwsError> {
 fn write_role(xml: &mut Xml, role: &Role, arn: &str) {
     xml.inside("Role", |xml| {
         xml.text("Path", &role.path).text("RoleName", &role.name).text("RoleId", &role.id).text("Arn", arn);
-        xml.text("CreateDate", role.created).text("AssumeRolePolicyDocument", TRUST_POLICY);
+        xml.text("CreateDate", role.created).text("AssumeRolePolicyDocument", trust_policy(role));
         xml.text("MaxSessionDuration", 3600);
     });
 }

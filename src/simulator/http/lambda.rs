@@ -203,6 +203,12 @@ fn listed(at: &Scope, it: &Function) -> Map<String, Value> {
     if !configuration.environment.is_empty() {
         show("Environment", json!({ "Variables": configuration.environment }));
     }
+    if !configuration.file_systems.is_empty() {
+        show("FileSystemConfigs", json!(configuration.file_systems));
+    }
+    if let Some(key) = &configuration.kms_key {
+        show("KMSKeyArn", key.as_str().into());
+    }
     if let Some(network) = &configuration.vpc_config {
         show("VpcConfig", vpc_config(network));
     }

@@ -14,7 +14,7 @@ use crate::names::{
     Scope, SecurityGroupId, SubnetId, Time, Version, VpcId, milliseconds,
 };
 use crate::simulator::account::{
-    Aws, Configuration, Endpoint, Meddler, Meddling, Policy, Role, RouteTable, SecurityGroup, Subnet, Trust, Vpc,
+    Aws, Configuration, Endpoint, FileSystem, Meddler, Meddling, Policy, Role, RouteTable, SecurityGroup, Subnet, Trust, Vpc,
     VpcConfigRequest, partition,
 };
 use crate::simulator::faults::Faults;
@@ -301,6 +301,7 @@ impl Builder {
             None if external_id.is_some() => Some(Trust { principals: vec!["*".to_owned()], external_id, tags }),
             None => None,
         };
+        role.edge = it.edge;
         let arn = RoleArn::parse(&self.aws.role_arn(&at.account, &role))?;
         if self.aws.role(arn.key()).is_some() {
             return Err(Problem("this role is declared twice".to_owned()));
@@ -323,6 +324,8 @@ impl Builder {
         let mut configuration = Configuration::new(RoleArn::parse(&self.aws.role_arn(&account, role))?);
         configuration.description = it.description.clone();
         configuration.runtime = it.runtime.clone().unwrap_or(configuration.runtime);
+        configuration.kms_key = it.kms_key.clone();
+        configuration.file_systems = it.access_points.iter().map(|arn| mounted(arn)).collect();
         if self.aws.has_function(&key) {
             return Err(Problem("this function is declared twice".to_owned()));
         }
@@ -331,6 +334,7 @@ impl Builder {
         let function = self.aws.add_function(&key, configuration, network.as_ref(), self.made)?;
         function.life.state = state;
         function.excluded = excluded;
+        function.grant_void = it.grant_void;
         self.versions(&key, it)
     }
 
@@ -429,6 +433,10 @@ fn state(it: &DeclaredFunction) -> Result<State, Problem> {
         "ActiveNonInvocable" => Ok(State::ActiveNonInvocable),
         other => Ok(State::Other(other.to_owned())),
     }
+}
+
+fn mounted(arn: &str) -> FileSystem {
+    FileSystem { arn: arn.to_owned(), local_mount_path: "/mnt/data".to_owned() }
 }
 
 fn exclusion(it: &DeclaredFunction) -> Result<Option<Exclusion>, Problem> {

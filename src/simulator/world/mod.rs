@@ -245,6 +245,8 @@ pub struct DeclaredRole {
     pub external_id: Option<String>,
     /// Whether those may tag the session, as those must whose own session has tags that go on.
     pub tag_session: bool,
+    /// Whether Lambda@Edge may assume it, too.
+    pub edge: bool,
 }
 
 /// A function.
@@ -277,6 +279,12 @@ pub struct DeclaredFunction {
     pub capacity_provider: Option<String>,
     /// The ARN of its master, if it is a replica made by Lambda@Edge.
     pub master_arn: Option<String>,
+    /// The ARNs of the access points of EFS or S3 Files that it mounts.
+    pub access_points: Vec<String>,
+    /// The ARN of the customer's key for its environment variables.
+    pub kms_key: Option<String>,
+    /// Whether its role was made anew since the grant on that key.
+    pub grant_void: bool,
     /// Its state; `Active` if left out.
     pub state: Option<String>,
     /// Why it is `Failed`: the reason code.

@@ -12,6 +12,7 @@ fn example() -> Stage {
 #[test]
 fn every_key_of_the_example_is_heard() {
     let mut stage = example();
+    let account = stage.at.account.clone();
     let seconds = Duration::from_secs;
     let timings = Timings {
         update: seconds(3),
@@ -36,6 +37,10 @@ fn every_key_of_the_example_is_heard() {
     let master = "arn:aws:lambda:us-east-1:123456789012:function:edge:3".to_owned();
     assert_eq!(stage.get("us-east-1.edge").excluded, Some(Exclusion::EdgeReplica(master)));
     assert_eq!(stage.get("idle").life.state, State::Inactive);
+    let point = "arn:aws:elasticfilesystem:eu-west-1:123456789012:access-point/fsap-0f0f0f0f0f0f0f0f0";
+    assert_eq!(stage.get("mounting").configuration.file_systems[0].arn, point);
+    assert!(stage.get("encrypted").grant_void);
+    assert!(stage.aws.get_role(&account, "edge-role").unwrap().edge);
     let why = Failure { code: "InvalidSubnet".to_owned(), text: "The subnet ID is not valid.".to_owned() };
     assert_eq!(stage.get("broken").life.state, State::Failed(why));
     let aliases = stage.aws.list_aliases(&stage.at, "published", None, None, stage.now).unwrap().items;
@@ -54,9 +59,11 @@ fn the_example_refuses_what_it_says_it_refuses() {
         ("scoped", &subnets, no_right),
         ("old", &subnets, "The runtime parameter of nodejs12.x"),
         ("moved", &[SUBNET_C], "availability zone Lambda doesn't support"),
+        ("encrypted", &subnets, "does not refer to a valid principal"),
     ] {
         refused(stage.set_vpc(name, subnets, &groups), 400, invalid, part);
     }
+    refused(stage.set_vpc("mounting", &[], &[]), 400, invalid, "cannot be removed with access point");
 }
 
 #[test]
