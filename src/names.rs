@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub use mark::Mark;
 pub use network::{Network, Pair};
 pub use once::Once;
-pub use pattern::{NamePattern, fits};
+pub use pattern::{NamePattern, fits, means, service_of};
 pub use role::{AwsManaged, PolicyArn, PolicyName, RoleArn, RoleKey, RolePattern};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};

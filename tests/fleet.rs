@@ -9,7 +9,9 @@ use lambda_vpc_controller::engine::Notice;
 use lambda_vpc_controller::live::{Facts, FunctionNeeds, Needs, Seen, Simulate, Surveyed, survey};
 use lambda_vpc_controller::names::{FunctionName, PolicyName};
 use lambda_vpc_controller::plan::{Limits, Outcome, Reason, State};
-use lambda_vpc_controller::simulator::{CreateFunction, Door, Fault, Misbehaviour, UpdateFunctionConfiguration, World};
+use lambda_vpc_controller::simulator::{
+    CreateFunction, DeclaredFunction, Door, Fault, Misbehaviour, UpdateFunctionConfiguration, World,
+};
 
 use crate::support::account::Account;
 use crate::support::between::Between;
@@ -229,6 +231,41 @@ fn a_pattern_that_means_nothing_is_told_once_and_one_that_leaves_the_file_releas
     history.pass(16 * MINUTE);
     assert_eq!(told(&history, |notice| matches!(notice, Notice::Released { network: Some(_), .. })), 2);
     assert_eq!(history.network("orders-api"), before, "released is not detached");
+}
+
+#[test]
+fn a_pattern_leaves_out_what_it_says_and_what_services_made_for_themselves() {
+    let mut world = World::demo().unwrap();
+    let like = world.functions.iter().find(|function| function.name == "orders-api").unwrap().clone();
+    for name in ["cwsyn-orders-1", "cwsyn-orders-2", "orders-edge"] {
+        world.functions.push(DeclaredFunction { name: name.to_owned(), ..like.clone() });
+    }
+    let mut history = History::of(world, unguarded());
+    let told = |history: &History| {
+        let name = |notice: &Notice| match notice {
+            Notice::LeftOut(it) => Some(format!("{}: {}", it.key.name, it.service)),
+            _ => None,
+        };
+        history.notices.iter().filter_map(name).collect::<Vec<_>>()
+    };
+    let all = format!("{}except = ['orders-edge', 'legacy-*', 'billing-*']\n", entry("*", "vpc-0a1b2c3d4e5f60718"));
+    history.load(&file(&all));
+    history.pass(20 * MINUTE);
+    assert!(history.network("orders-api").is_attached());
+    for name in ["cwsyn-orders-1", "cwsyn-orders-2", "orders-edge"] {
+        assert!(!history.network(name).is_attached(), "{name}");
+        assert!(history.controller.board().get(&key(name)).is_none(), "{name}");
+    }
+    let both = ["cwsyn-orders-1: CloudWatch Synthetics", "cwsyn-orders-2: CloudWatch Synthetics"];
+    assert_eq!(told(&history), both, "each is told once");
+    // Less is left out, and one of them is named: both are found at once, and not at the next resync.
+    let less = all.replace("'orders-edge', ", "");
+    history.load(&file(&format!("{less}{}", entry("cwsyn-orders-2", "vpc-0a1b2c3d4e5f60718"))));
+    history.pass(3 * MINUTE);
+    assert!(history.network("orders-edge").is_attached());
+    assert!(history.network("cwsyn-orders-2").is_attached());
+    assert!(!history.network("cwsyn-orders-1").is_attached());
+    assert_eq!(told(&history), both);
 }
 
 /// Twenty accounts with a VPC and two functions each, and the file that wants these in it.

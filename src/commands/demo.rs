@@ -241,6 +241,7 @@ impl Observer for Story {
             Notice::Released { key, .. } => say(format!("{}: left the file; it stays as it is", key.name)),
             Notice::Gone(entry) => say(format!("{}: is gone", entry.key.name)),
             Notice::Unmatched(pattern) => say(format!("the pattern {} means no function", pattern.name)),
+            Notice::LeftOut(it) => say(format!("{}: left out of patterns, {} made it", it.key.name, it.service)),
             Notice::Resumed(key) => say(format!("{}: its observation has ended", key.name)),
             Notice::Drifted(change) => {
                 let network = change.network.as_ref().map(|network| match network.to.is_attached() {

@@ -11,9 +11,10 @@ use super::Failure;
 use crate::desired::{DesiredState, Pattern, Want};
 use crate::file::Place;
 use crate::live::{Facts, Seen, SubnetFacts, VpcFacts, WayOut};
-use crate::names::{AccountId, Digest, FunctionName, NamePattern, Network, Region, Scope};
+use crate::names::{AccountId, Digest, FunctionName, NamePattern, Network, Region, Scope, FunctionKey};
 use crate::plan::{
-    Attach, Behind, Change, Evidence, GuardLimits, Line, NewInterfaces, Outcome, Plan, Reason, State, Verdict, Why,
+    Attach, Behind, Change, Evidence, GuardLimits, LeftOut, Line, NewInterfaces, Outcome, Plan, Reason, State, Verdict,
+    Why,
 };
 use crate::text::{shown, shown_json};
 
@@ -137,6 +138,7 @@ pub(super) fn plan(plan: &Plan, desired: &DesiredState, facts: &Facts, guard: &G
         let _ =
             writeln!(text, "{YELLOW}warning:{YELLOW:#} the pattern `{name}` means no function of {scope} ({place})");
     }
+    write_left_out(&mut text, &plan.left_out);
     plan.interfaces.iter().for_each(|interfaces| write_interfaces(&mut text, interfaces));
     let summary = Summary::of(plan);
     let _ = writeln!(text, "{BOLD}{}{BOLD:#} (file {})", summary.in_words(), desired.digest.short());
@@ -163,6 +165,22 @@ fn write_network_warnings(text: &mut String, lines: &[&Line]) {
                 let _ = writeln!(text, "  {YELLOW}warning:{YELLOW:#} {}: {}", shown(network), shown(warning));
             }
         }
+    }
+}
+
+/// What patterns leave out, by place and service.
+fn write_left_out(text: &mut String, left_out: &[LeftOut]) {
+    let mut names: BTreeMap<(&Scope, &str), Vec<&str>> = BTreeMap::new();
+    for LeftOut { key, service } in left_out {
+        names.entry((&key.scope, service)).or_default().push(key.name.as_str());
+    }
+    for ((scope, service), names) in names {
+        let names = names.join(", ");
+        let _ = writeln!(
+            text,
+            "{YELLOW}warning:{YELLOW:#} patterns leave out what {service} made for itself in {scope}: {names}; an entry of its own \
+             lists such a function all the same"
+        );
     }
 }
 
@@ -344,6 +362,8 @@ pub(super) fn plan_json(plan: &Plan, desired: &DesiredState) -> Result<String, F
         interfaces: &'a [NewInterfaces],
         /// Patterns that mean no function.
         unmatched: Vec<Unmatched<'a>>,
+        /// Functions that patterns leave out, since services made them for themselves.
+        left_out: Vec<Left<'a>>,
         functions: Vec<Function<'a>>,
     }
     let functions = plan.lines.iter().map(Function::of).collect();
@@ -359,6 +379,7 @@ pub(super) fn plan_json(plan: &Plan, desired: &DesiredState) -> Result<String, F
         versions_behind: plan.versions_behind(),
         interfaces,
         unmatched,
+        left_out: plan.left_out.iter().map(Left::of).collect(),
         functions,
     })
 }
@@ -384,6 +405,21 @@ impl<'a> Unmatched<'a> {
     fn of(pattern: &'a Pattern) -> Self {
         let Scope { account, region } = &pattern.scope;
         Self { account, region, pattern: &pattern.name, place: pattern.terms.place() }
+    }
+}
+
+/// A function that patterns leave out, for programs.
+#[derive(Serialize)]
+struct Left<'a> {
+    account: &'a AccountId,
+    region: &'a Region,
+    function: &'a FunctionName,
+    service: &'a str,
+}
+
+impl<'a> Left<'a> {
+    fn of(LeftOut { key: FunctionKey { scope, name }, service }: &'a LeftOut) -> Self {
+        Self { account: &scope.account, region: &scope.region, function: name, service }
     }
 }
 

@@ -70,6 +70,8 @@ pub(super) struct Function {
     /// The function's name; or a pattern with `*` for any text and `?` for one character, which means all functions of the
     /// account and region that it fits and that no entry names.
     pub name: Option<Field<String>>,
+    /// With a pattern: names of functions that it does not mean, or patterns of such names.
+    pub except: Option<Field<Vec<Field<String>>>>,
     /// The function's ARN, instead of name, account and region.
     pub arn: Option<Field<String>>,
     /// A VPC's name, a bare VPC id, or "none" for a function that must not be in a VPC.

@@ -31,8 +31,8 @@ pub(crate) use words::vpc_name;
 use crate::cloud::CloudError;
 use crate::file::{self, Allowed, Diagnostic, Place, Report, Source, Span, Unusable};
 use crate::names::{
-    AccountId, Digest, FunctionKey, NameError, NamePattern, PolicyName, Region, Scope, SecurityGroupId, SubnetId, Time,
-    VpcId,
+    AccountId, Digest, FunctionKey, FunctionName, NameError, NamePattern, PolicyName, Region, Scope, SecurityGroupId,
+    SubnetId, Time, VpcId, means,
 };
 use crate::settings::Mode;
 
@@ -94,8 +94,17 @@ pub struct Pattern {
     pub scope: Scope,
     /// The pattern.
     pub name: NamePattern,
+    /// What it does not mean, though it fits.
+    pub except: Arc<[NamePattern]>,
     /// What the file says of them.
     pub terms: Arc<Terms>,
+}
+
+impl Pattern {
+    /// Whether it means a function of its scope that no entry names.
+    pub fn means(&self, name: &FunctionName) -> bool {
+        means(&self.name, &self.except, name)
+    }
 }
 
 /// What the file says of a function, or of those that a pattern fits.

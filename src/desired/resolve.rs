@@ -10,7 +10,7 @@ use super::document::{Defaults, Document, Function, Vpc};
 use super::words::{Named, function_name, moment, reason, vpc_name};
 use super::{Accounts, AttachPolicy, Egress, Entry, Files, Intent, Pattern, Pick, Terms, Want, pick};
 use crate::file::{self, Diagnostic, Field, Reader, Report, Source, Span, nearest};
-use crate::names::{AccountId, FunctionArn, FunctionKey, Once, PolicyName, Region, Scope, Time, VpcId};
+use crate::names::{AccountId, FunctionArn, FunctionKey, NamePattern, Once, PolicyName, Region, Scope, Time, VpcId};
 use crate::settings::Mode;
 
 /// IAM lets no role have more managed policies, however high its quota is raised.
@@ -90,7 +90,7 @@ struct Entries {
 }
 
 impl Entries {
-    fn add(&mut self, scope: Scope, named: Named, terms: Terms) {
+    fn add(&mut self, scope: Scope, named: Named, except: Arc<[NamePattern]>, terms: Terms) {
         let want = match terms.want {
             Want::Attached(intent) => Want::Attached(self.intents.of(intent)),
             other => other,
@@ -100,7 +100,7 @@ impl Entries {
         self.seen.insert((scope.clone(), named.clone()), Arc::clone(&terms));
         match named {
             Named::One(name) => self.list.push(Entry { key: FunctionKey { scope, name }, pattern: None, terms }),
-            Named::All(name) => self.patterns.push(Arc::new(Pattern { scope, name, terms })),
+            Named::All(name) => self.patterns.push(Arc::new(Pattern { scope, name, except, terms })),
         }
     }
 
@@ -169,9 +169,10 @@ impl<'a> Resolver<'a> {
     ) {
         for field in self.reader.items(field) {
             let Some(raw) = field.get(&mut self.reader) else { continue };
+            let except = self.except(raw);
             let Some((scope, named, terms)) = self.function(raw, field.span(), defaults, vpcs) else { continue };
             match entries.seen.get(&(scope.clone(), named.clone())) {
-                None => entries.add(scope, named, terms),
+                None => entries.add(scope, named, except, terms),
                 Some(first) => {
                     let message = format!("{named} is listed twice for {}", self.scope_in_words(&scope));
                     let again = self
@@ -248,6 +249,18 @@ impl<'a> Resolver<'a> {
                 None
             }
         }
+    }
+
+    /// What a pattern does not mean.
+    fn except(&mut self, raw: &Function) -> Arc<[NamePattern]> {
+        let Some(field) = &raw.except else { return Arc::default() };
+        let name = raw.name.as_ref().and_then(|name| name.get(&mut self.reader));
+        if !name.is_some_and(|name| NamePattern::is_meant(name)) {
+            let text = "`except` leaves functions out of a pattern, but this entry names one function";
+            let alone = self.reader.error(field.span(), text, "goes with a pattern");
+            self.report(alone.help("leave it out, or write a pattern as the name: name = \"orders-*\""));
+        }
+        self.reader.list(&raw.except, NamePattern::parse).unwrap_or_default().into()
     }
 
     fn until(&mut self, raw: &Function, mode: Mode) -> Option<Time> {

@@ -10,7 +10,7 @@ use crate::desired::{DesiredState, Entry, LoadFailure, Pattern};
 use crate::file::Diagnostic;
 use crate::live::{Looked, Needs, RoleNeeds, Surveyed};
 use crate::names::{Digest, FunctionKey, Network, Scope};
-use crate::plan::{Answer, Change, Limits, Outcome, ScopeRecord, State, Why};
+use crate::plan::{Answer, Change, LeftOut, Limits, Outcome, ScopeRecord, State, Why};
 
 /// What happens.
 #[derive(Debug)]
@@ -131,6 +131,8 @@ pub enum Notice {
     Gone(Arc<Entry>),
     /// A pattern means no function, though all were listed. Told once, until it has meant one.
     Unmatched(Arc<Pattern>),
+    /// A pattern fits a function that a service made for itself, and so does not mean it. Told once.
+    LeftOut(LeftOut),
     /// A sweep begins.
     Sweeping(Scope),
     /// A scope was swept; where something could not be read, the first reason.

@@ -19,5 +19,5 @@ pub use facts::{Asked, Facts, Fault, Old, OldFacts, RoleFacts, ScopeFacts, Seen,
 pub use fleet::fleet;
 pub use look::{Looked, RoleNeeds, look};
 pub use published::{Published, PublishedByName};
-pub use survey::{FunctionNeeds, GroupNeeds, Needs, Simulate, Surveyed, survey};
+pub use survey::{FunctionNeeds, GroupNeeds, Needs, Simulate, Surveyed, survey, PatternNeeds};
 pub use way_out::{Leads, WayOut};

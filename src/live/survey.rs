@@ -16,7 +16,7 @@ use super::roles::roles;
 use super::{Facts, Fault, OldFacts, PublishedByName, RoleFacts, ScopeFacts, Seen};
 use crate::cloud::{CloudError, Function, Identity, Listed, Listing, Operation, Read, SecurityGroup};
 use crate::names::{
-    AccountId, Clock, FunctionKey, FunctionName, NamePattern, PolicyName, RoleKey, Scope, SecurityGroupId, Time, VpcId,
+    AccountId, Clock, FunctionKey, FunctionName, NamePattern, PolicyName, RoleKey, Scope, SecurityGroupId, Time, VpcId, means, service_of,
 };
 
 /// What the file asks about one scope.
@@ -24,8 +24,8 @@ use crate::names::{
 pub struct Needs {
     /// The functions, and what must be known of the role of each; `None` where the role does not matter.
     pub functions: BTreeMap<FunctionName, Option<FunctionNeeds>>,
-    /// The patterns that mean further functions, and what must be known of the roles of these.
-    pub patterns: Vec<(NamePattern, Option<FunctionNeeds>)>,
+    /// The patterns that mean further functions.
+    pub patterns: Vec<PatternNeeds>,
     /// The VPCs that functions shall be in, and what must be known of their security groups.
     pub vpcs: BTreeMap<VpcId, GroupNeeds>,
     /// Whether published versions matter as well.
@@ -43,7 +43,7 @@ pub struct Needs {
 impl Needs {
     /// Whether a function is asked for.
     fn mean(&self, name: &FunctionName) -> bool {
-        self.functions.contains_key(name) || self.patterns.iter().any(|(pattern, _)| pattern.fits(name))
+        self.functions.contains_key(name) || self.patterns.iter().any(|pattern| pattern.means(name))
     }
 
     /// Whether nothing less than the whole listing will do.
@@ -55,7 +55,9 @@ impl Needs {
     pub(super) fn of_role(&self, name: &FunctionName) -> Option<&FunctionNeeds> {
         match self.functions.get(name) {
             Some(needs) => needs.as_ref(),
-            None => self.patterns.iter().find(|(pattern, _)| pattern.fits(name))?.1.as_ref(),
+            // What a service made for itself is seen, so that it can be told, but not taken.
+            None if service_of(name).is_some() => None,
+            None => self.patterns.iter().find(|pattern| pattern.means(name))?.role.as_ref(),
         }
     }
 }
@@ -79,6 +81,23 @@ impl GroupNeeds {
         !self.tags
             && self.ids.iter().all(|id| groups.iter().any(|group| group.id == *id))
             && self.names.iter().all(|name| groups.iter().any(|group| group.name == *name))
+    }
+}
+
+/// A pattern that means functions which no entry names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatternNeeds {
+    /// The pattern.
+    pub name: NamePattern,
+    /// What it does not mean.
+    pub except: Arc<[NamePattern]>,
+    /// What must be known of the role of each; `None` where the roles do not matter.
+    pub role: Option<FunctionNeeds>,
+}
+
+impl PatternNeeds {
+    fn means(&self, name: &FunctionName) -> bool {
+        means(&self.name, &self.except, name)
     }
 }
 

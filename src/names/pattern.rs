@@ -40,6 +40,27 @@ impl NamePattern {
     }
 }
 
+/// Whether a pattern means a function: it fits, and nothing that is left out does.
+pub fn means(pattern: &NamePattern, except: &[NamePattern], name: &FunctionName) -> bool {
+    pattern.fits(name) && !except.iter().any(|out| out.fits(name))
+}
+
+/// Functions that services of AWS make in an account for themselves, by how their names begin, and the service. Each sets the
+/// VPC by its own configuration, and sets it back with its next deployment. Sources: the services' user guides; a stack of a
+/// stack set is called `StackSet-NAME-ID`, and its functions begin with that where the template does not name them.
+const OF_SERVICES: [(&str, &str); 4] = [
+    ("cwsyn-", "CloudWatch Synthetics"),
+    ("aws-controltower-", "AWS Control Tower"),
+    ("StackSet-", "CloudFormation StackSets"),
+    ("amplify-", "AWS Amplify"),
+];
+
+/// The service of AWS that made a function for itself, judging by the name.
+pub fn service_of(name: &FunctionName) -> Option<&'static str> {
+    let (_, service) = OF_SERVICES.iter().find(|(start, _)| name.as_str().starts_with(start))?;
+    Some(service)
+}
+
 impl fmt::Display for NamePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)

@@ -44,7 +44,7 @@ pub use change::{Attach, Cause, Change, Comparison, Evidence, NetworkChange, Ver
 pub use decide::{Decision, conclude, decide, gate, is_unfinished, may_be_unfinished, mode, needs_look, unread};
 pub use guard::{Budget, GuardLimits, Ledger};
 pub use memory::{Answer, Memory};
-pub use patterns::{matched, unmatched};
+pub use patterns::{LeftOut, left_out, matched, unmatched};
 pub use preflight::NewInterfaces;
 pub use reason::{Outcome, Pace, Reason, State, Why, not_loaded};
 pub use record::ScopeRecord;
@@ -213,6 +213,8 @@ pub struct Plan {
     pub interfaces: Vec<NewInterfaces>,
     /// The patterns that mean no function.
     pub unmatched: Vec<Arc<Pattern>>,
+    /// The functions that patterns leave out, since services made them for themselves.
+    pub left_out: Vec<LeftOut>,
     /// Of each scope in which something differs, a digest of its exact changes and their before-values.
     pub ids: BTreeMap<Scope, Digest>,
     /// The digest of those; where there is but one, that one.
@@ -289,7 +291,8 @@ pub fn plan(w: &World<'_>) -> Plan {
     let ids = changes.into_iter().map(|(scope, changes)| (scope.clone(), scope_id(&changes))).collect();
     let interfaces = preflight::new_interfaces(w, &lines);
     let id = whole_id(&ids);
-    Plan { lines, interfaces, unmatched: unmatched(w.desired, w.facts), ids, id }
+    let left_out = w.facts.scopes.keys().flat_map(|scope| left_out(w.desired, w.facts, scope)).collect();
+    Plan { lines, interfaces, unmatched: unmatched(w.desired, w.facts), left_out, ids, id }
 }
 
 /// The digest of what would be changed in a scope and from what; why it differs, how that is known, and in what order the

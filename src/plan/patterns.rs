@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::desired::{DesiredState, Entry, Pattern, Terms, Want};
 use crate::live::{Facts, ScopeFacts, Seen};
-use crate::names::{FunctionKey, NamePattern, Scope};
+use crate::names::{FunctionKey, FunctionName, NamePattern, Scope, service_of};
 
 /// The entries of those functions of a scope that patterns fit: of those that are known to be there, and those of which
 /// nobody knows. What the file names is named, and no pattern's; what several patterns fit, nobody can decide.
@@ -15,13 +15,14 @@ pub fn matched(desired: &DesiredState, facts: &Facts, scope: &Scope) -> Vec<Entr
         return Vec::new();
     };
     let there = functions.iter().filter(|(_, function)| **function != Seen::Absent).map(|(name, _)| name);
+    let there = there.filter(|name| service_of(name).is_none());
     let named = |key: &FunctionKey| desired.get(key).is_some_and(|entry| entry.pattern.is_none());
     let keys = there.map(|name| FunctionKey { scope: scope.clone(), name: name.clone() });
     keys.filter(|key| !named(key)).filter_map(|key| entry(&patterns, key)).collect()
 }
 
 fn entry(patterns: &[&Arc<Pattern>], key: FunctionKey) -> Option<Entry> {
-    let mut fitting = patterns.iter().filter(|pattern| pattern.name.fits(&key.name));
+    let mut fitting = patterns.iter().filter(|pattern| pattern.means(&key.name));
     let first = fitting.next()?;
     let others: Vec<NamePattern> = fitting.map(|pattern| pattern.name.clone()).collect();
     let terms = match others.is_empty() {
@@ -32,6 +33,28 @@ fn entry(patterns: &[&Arc<Pattern>], key: FunctionKey) -> Option<Entry> {
         }
     };
     Some(Entry { key, pattern: Some(first.name.clone()), terms })
+}
+
+/// A function that a pattern fits and does not mean, since a service of AWS made it for itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The function.
+    pub key: FunctionKey,
+    /// The service.
+    pub service: &'static str,
+}
+
+/// The functions of a scope that patterns leave out, of those that are known to be there.
+pub fn left_out(desired: &DesiredState, facts: &Facts, scope: &Scope) -> Vec<LeftOut> {
+    let patterns: Vec<&Arc<Pattern>> = desired.patterns.iter().filter(|pattern| pattern.scope == *scope).collect();
+    let functions = facts.scopes.get(scope).map(|facts| &facts.functions);
+    let there = functions.into_iter().flatten().filter(|(_, function)| matches!(function, Seen::Present(_)));
+    let one = |(name, _): (&FunctionName, _)| {
+        let (service, key) = (service_of(name)?, FunctionKey { scope: scope.clone(), name: name.clone() });
+        let fits = desired.get(&key).is_none() && patterns.iter().any(|pattern| pattern.means(name));
+        fits.then_some(LeftOut { key, service })
+    };
+    there.filter_map(one).collect()
 }
 
 /// The patterns by which no function is listed, in scopes whose functions have all been seen: perhaps a mistake, perhaps

@@ -20,7 +20,7 @@ use crate::board::Board;
 use crate::desired::LoadFailure;
 use crate::engine::Notice;
 use crate::names::{FunctionKey, Scope};
-use crate::plan::{Outcome, Reason, Why, not_loaded};
+use crate::plan::{LeftOut, Outcome, Reason, Why, not_loaded};
 use crate::text::{shown_json, shown_within};
 
 /// How the log is written.
@@ -259,6 +259,11 @@ impl Log {
                 let (scope, place) = (&pattern.scope, pattern.terms.place());
                 tracing::warn!(%scope, %place, "the pattern `{}` means no function", pattern.name);
             }
+            Notice::LeftOut(LeftOut { key, service }) => tracing::warn!(
+                function = %key,
+                "the function is left out of the patterns that fit it, since {service} made it for itself; an entry of its own \
+                 would list it all the same"
+            ),
             Notice::Sweeping(_) => {}
             Notice::Swept { scope, took, fault } => self.swept(scope, *took, fault.as_ref()),
             Notice::Behind { scope, versions: Some(count @ 1..) } => tracing::info!(

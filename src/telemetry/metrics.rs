@@ -319,7 +319,7 @@ impl Metrics {
                 self.loads.with_label_values(&["failure"]).inc();
                 self.desired_valid.with_label_values::<&str>(&[]).set(0);
             }
-            Notice::Released { .. } | Notice::Gone(_) | Notice::Unmatched(_) => {}
+            Notice::Released { .. } | Notice::Gone(_) | Notice::Unmatched(_) | Notice::LeftOut(_) => {}
             Notice::Sweeping(Scope { account, region }) => {
                 self.sweep_attempt.with_label_values(&[account.as_str(), region.as_str()]).set(now.as_seconds());
                 for service in [Service::Lambda, Service::Ec2] {

@@ -138,7 +138,9 @@ impl Controller {
         }
         let known = |pattern: &Pattern| {
             let mut patterns = before.iter().flat_map(|before| &before.patterns);
-            patterns.any(|before| (&before.scope, &before.name) == (&pattern.scope, &pattern.name))
+            patterns.any(|before| {
+                (&before.scope, &before.name, &before.except) == (&pattern.scope, &pattern.name, &pattern.except)
+            })
         };
         for pattern in desired.patterns.iter().filter(|pattern| !known(pattern)) {
             if let Some(sweep) = self.sweeps.get_mut(&pattern.scope) {
@@ -160,7 +162,11 @@ impl Controller {
         desired.entries.iter().filter(meant).for_each(|entry| self.board.appeared(entry, now));
         let mut unmatched = plan::unmatched(desired, &self.facts);
         unmatched.retain(|pattern| pattern.scope == *scope);
+        let left_out = plan::left_out(desired, &self.facts, scope);
         let Some(sweep) = self.sweeps.get_mut(scope) else { return };
+        let known = std::mem::replace(&mut sweep.left_out, left_out);
+        let new = sweep.left_out.iter().filter(|it| !known.contains(it));
+        effects.extend(new.map(|it| Effect::Tell(Notice::LeftOut(it.clone()))));
         let before = std::mem::replace(&mut sweep.unmatched, unmatched);
         let new = sweep.unmatched.iter().filter(|pattern| !before.contains(pattern));
         effects.extend(new.map(|pattern| Effect::Tell(Notice::Unmatched(Arc::clone(pattern)))));

@@ -10,9 +10,9 @@ use crate::desired::{AttachPolicy, Entry, Intent, Pattern, Pick, Terms, Want};
 use crate::engine::backoff;
 use crate::engine::event::{Effect, Notice};
 use crate::engine::queue::Rank;
-use crate::live::{Fault, FunctionNeeds, GroupNeeds, Needs, RoleNeeds, Seen, Simulate, Surveyed};
+use crate::live::{Fault, FunctionNeeds, GroupNeeds, Needs, RoleNeeds, Seen, Simulate, Surveyed, PatternNeeds};
 use crate::names::{AccountId, FunctionKey, RoleKey, Scope, Time, VpcId};
-use crate::plan::{self, Outcome, Pace, Reason, Verdict, Why};
+use crate::plan::{self, Outcome, Pace, Reason, Verdict, Why, LeftOut};
 
 /// The facts of a role are read again with the next look when they are older than this.
 const ROLE_AGE: Duration = Duration::from_secs(60 * 60);
@@ -36,6 +36,8 @@ pub(super) struct Sweep {
     pub answered: Option<Time>,
     /// The patterns that meant no function then.
     pub unmatched: Vec<Arc<Pattern>>,
+    /// The functions that patterns fitted then and did not mean, since services made them for themselves.
+    pub left_out: Vec<LeftOut>,
     /// How many published versions ran another network then than the file says; none if that is not known.
     pub behind: Option<usize>,
     /// How many requests a second to Lambda are possible, as was last heard.
@@ -83,7 +85,8 @@ impl Controller {
             group_needs(&entry.terms.want, &mut needs.vpcs, &mut seen);
         }
         for pattern in self.desired.iter().flat_map(|desired| &desired.patterns).filter(|it| it.scope == *scope) {
-            needs.patterns.push((pattern.name.clone(), function_needs(&pattern.terms)));
+            let (name, except, role) = (pattern.name.clone(), pattern.except.clone(), function_needs(&pattern.terms));
+            needs.patterns.push(PatternNeeds { name, except, role });
             group_needs(&pattern.terms.want, &mut needs.vpcs, &mut seen);
         }
         let here = self.facts.roles.iter().filter(|((of, _), _)| of == scope);

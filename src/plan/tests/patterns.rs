@@ -131,3 +131,47 @@ fn a_plan_is_the_same_whichever_account_or_region_was_swept_last() {
     });
     assert_eq!(plans[0], plans[1]);
 }
+
+#[test]
+fn what_a_pattern_leaves_out_it_does_not_mean() {
+    let except = format!("{ORDERS}\nexcept = ['orders-edge', '*-legacy']");
+    let there = ["orders-api", "orders-edge", "orders-edge-2", "orders-legacy"];
+    let mut scene = scene_of(&[("orders-*", &except)], &there);
+    scene.match_up();
+    assert_eq!(
+        scene.entries(),
+        ["orders-api by orders-*: set none -> home", "orders-edge-2 by orders-*: set none -> home"]
+    );
+    // What one pattern leaves out, another may mean.
+    let mut scene = scene_of(&[("orders-*", &except), ("*-legacy", "vpc = 'none'")], &there);
+    scene.match_up();
+    assert!(scene.entries().contains(&"orders-legacy by *-legacy: in sync".to_owned()), "{:?}", scene.entries());
+}
+
+#[test]
+fn what_services_made_for_themselves_no_pattern_means_but_an_entry_may_name_it() {
+    let of_services =
+        ["StackSet-audit-1a2b", "amplify-shop-main", "aws-controltower-NotificationForwarder", "cwsyn-checkout-1"];
+    let there = [&of_services[..], &["my-cwsyn-reader", "orders-api"]].concat();
+    let mut scene = scene_of(&[("*", ORDERS)], &there);
+    scene.match_up();
+    let left_out = |scene: &Scene| {
+        let all = left_out(&scene.desired, &scene.facts, &scope());
+        all.iter().map(|it| format!("{}: {}", it.key.name, it.service)).collect::<Vec<_>>()
+    };
+    assert_eq!(scene.entries().len(), 2, "{:?}", scene.entries());
+    assert_eq!(
+        left_out(&scene),
+        [
+            "StackSet-audit-1a2b: CloudFormation StackSets",
+            "amplify-shop-main: AWS Amplify",
+            "aws-controltower-NotificationForwarder: AWS Control Tower",
+            "cwsyn-checkout-1: CloudWatch Synthetics",
+        ]
+    );
+    assert_eq!(plan(&scene.world()).left_out.len(), 4);
+    let mut named = scene_of(&[("orders-*", ORDERS), ("cwsyn-checkout-1", ORDERS)], &there);
+    named.match_up();
+    assert_eq!(named.entries(), ["cwsyn-checkout-1: set none -> home", "orders-api by orders-*: set none -> home"]);
+    assert_eq!(left_out(&named), [""; 0], "no pattern fits them, and what is named is taken");
+}
