@@ -209,6 +209,7 @@ fn about(operation: Operation, settings: &Settings) -> Option<About> {
         // One function is read in one of two ways. Whoever may call GetFunction can also read its code.
         Operation::GetFunctionConfiguration => settings.limits.rates.get_function.is_none().then_some(About::Functions),
         Operation::GetFunction => settings.limits.rates.get_function.map(|_| About::Functions),
+        Operation::ListTags => Some(About::Functions),
         Operation::ListAliases => settings.versions.then_some(About::Functions),
         Operation::ListAttachedRolePolicies | Operation::GetRole | Operation::SimulatePrincipalPolicy => {
             Some(About::Roles)

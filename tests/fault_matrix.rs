@@ -156,8 +156,8 @@ impl Row {
         match operation {
             Operation::AttachRolePolicy => self.attach,
             Operation::UpdateFunctionConfiguration => self.update,
-            // Functions of this region are none of Lambda@Edge's, so nobody asks.
-            Operation::GetRole => Cell::Never,
+            // Functions of this region are none of Lambda@Edge's, and nobody sets one back: so nobody asks.
+            Operation::GetRole | Operation::ListTags => Cell::Never,
             Operation::SimulatePrincipalPolicy
             | Operation::DescribeVpcEndpoints
             | Operation::DescribeNetworkInterfaces

@@ -7,7 +7,8 @@ use lambda_vpc_controller::names::{FunctionKey, Region, Scope};
 use lambda_vpc_controller::plan::{Limits, Outcome, Reason, State};
 use lambda_vpc_controller::rights;
 use lambda_vpc_controller::simulator::{
-    DeclaredFunction, DeclaredRole, Fault, IdentityPolicy, Misbehaviour, UpdateFunctionConfiguration, World,
+    DeclaredFunction, DeclaredRole, Fault, IdentityPolicy, Meddler, Meddling, Misbehaviour,
+    UpdateFunctionConfiguration, VpcConfigRequest, World,
 };
 
 use crate::served::{self, Served};
@@ -81,10 +82,7 @@ fn a_function_stays_in_its_vpc_as_long_as_it_mounts_a_file_system() {
 fn lambda_refuses_what_the_controller_does_not_try() {
     let mounting = DeclaredFunction { access_points: vec![POINT.to_owned()], ..attached("f") };
     let history = history(role(), mounting, "orders");
-    let out = UpdateFunctionConfiguration {
-        vpc_config: Some(lambda_vpc_controller::simulator::VpcConfigRequest::none()),
-        ..Default::default()
-    };
+    let out = UpdateFunctionConfiguration { vpc_config: Some(VpcConfigRequest::none()), ..Default::default() };
     let scope = key("f").scope;
     let refused = history.door.with(|aws, now| aws.update_function_configuration(&scope, "f", &out, now)).unwrap_err();
     assert_eq!(
@@ -194,4 +192,32 @@ fn a_replica_alerts_and_an_idle_function_is_shown() {
     assert_eq!(history.outcome("f"), Outcome::InSync);
     let line = history.controller.board().get(&key("f")).unwrap();
     assert!(line.warnings.iter().any(|warning| warning.contains("Inactive")), "{:?}", line.warnings);
+}
+
+/// A function that is set back every two minutes, with these tags; what is told in the end, and how often its tags were read.
+fn set_back(tags: &[(&str, &str)], forbidden: bool) -> (String, u64) {
+    let tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let mut history = idle(role(), DeclaredFunction { tags, ..function("f") });
+    history.door.with(|aws, _| aws.denied.extend(forbidden.then(|| "ListTags".to_owned())));
+    history.load(&file("f", "eu-west-1", "orders"));
+    history.pass(5 * MINUTE);
+    assert_eq!((history.outcome("f"), history.door.count("ListTags")), (Outcome::InSync, 0));
+    let wants = Meddling::Network(key("f"), VpcConfigRequest::none());
+    history.door.with(|aws, now| aws.add_meddler(Meddler { every: 2 * MINUTE, times: None, wants }, now));
+    history.pass(50 * MINUTE);
+    assert_eq!(history.reason("f"), Reason::Flapping);
+    let told = history.detail("f");
+    history.pass(600 * MINUTE);
+    (told, history.door.count("ListTags"))
+}
+
+#[test]
+fn whoever_sets_a_function_back_is_named_by_its_tags_which_are_read_once() {
+    let stack = "its tags say that it belongs to the CloudFormation stack `orders-prod`";
+    assert_eq!(set_back(&[("aws:cloudformation:stack-name", "orders-prod")], false), (stack.to_owned(), 1));
+    assert_eq!(set_back(&[("ManagedBy", "terraform")], false), ("its tag says `ManagedBy = terraform`".to_owned(), 1));
+    assert_eq!(set_back(&[("team", "orders")], false), (String::new(), 1));
+    let (told, asked) = set_back(&[], true);
+    assert!(told.contains("cannot be read: lambda:ListTags answered AccessDeniedException"), "{told}");
+    assert_eq!(asked, 1);
 }

@@ -25,7 +25,7 @@ pub use self::trust::TrustError;
 use super::budget::{Family, Kind, Rates, Turns};
 use super::{
     Alias, CallObserver, Called, Changed, Class, CloudError, Function, Identity, Interface, Listed, Listing, Marker,
-    Operation, Page, Read, Receipt, Reply, RouteTable, SecurityGroup, Simulated, Subnet, Turn, Vpc, VpcEndpoint, Write,
+    Operation, Page, Read, Receipt, Reply, RouteTable, SecurityGroup, Simulated, Subnet, Tags, Turn, Vpc, VpcEndpoint, Write,
     iam_region,
 };
 use crate::names::{
@@ -201,6 +201,16 @@ impl Read for Aws {
             let answer = self.call(operation, &key.scope, request.send()).await?;
             let items = answer.aliases().iter().map(|item| answers::alias(operation, item));
             Ok(Page { items: items.collect::<Result<_, _>>()?, next: marker(answer.next_marker()) })
+        })
+    }
+
+    fn list_tags<'a>(&'a self, key: &'a FunctionKey, partition: &'a str) -> Reply<'a, Tags> {
+        Box::pin(async move {
+            let FunctionKey { scope: at @ Scope { account, region }, name } = key;
+            let arn = format!("arn:{partition}:lambda:{region}:{account}:function:{name}");
+            let request = self.lambda(at).await.list_tags().resource(arn);
+            let answer = self.call(Operation::ListTags, at, request.send()).await?;
+            Ok(answer.tags.unwrap_or_default().into_iter().collect())
         })
     }
 

@@ -49,6 +49,7 @@ impl Family {
             Operation::ListFunctions
             | Operation::GetFunctionConfiguration
             | Operation::ListAliases
+            | Operation::ListTags
             | Operation::UpdateFunctionConfiguration => Some(Self::Lambda),
             Operation::GetFunction => Some(Self::GetFunction),
             Operation::ListEntitiesForPolicy

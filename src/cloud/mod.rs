@@ -39,6 +39,9 @@ pub trait Read: Send + Sync {
     /// The aliases of a function (`lambda:ListAliases`).
     fn list_aliases<'a>(&'a self, key: &'a FunctionKey, from: Option<Marker>) -> Reply<'a, Page<Alias>>;
 
+    /// The tags of a function (`lambda:ListTags`); AWS asks for its ARN, and so for the partition.
+    fn list_tags<'a>(&'a self, key: &'a FunctionKey, partition: &'a str) -> Reply<'a, Tags>;
+
     /// The names of the roles of an account that a policy is attached to (`iam:ListEntitiesForPolicy`).
     fn list_roles_with_policy<'a>(
         &'a self,
@@ -184,6 +187,7 @@ pub enum Operation {
     GetFunctionConfiguration,
     GetFunction,
     ListAliases,
+    ListTags,
     ListEntitiesForPolicy,
     ListAttachedRolePolicies,
     GetRole,
@@ -201,12 +205,13 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::GetCallerIdentity,
         Self::ListFunctions,
         Self::GetFunctionConfiguration,
         Self::GetFunction,
         Self::ListAliases,
+        Self::ListTags,
         Self::ListEntitiesForPolicy,
         Self::ListAttachedRolePolicies,
         Self::GetRole,
@@ -230,6 +235,7 @@ impl Operation {
             | Self::GetFunctionConfiguration
             | Self::GetFunction
             | Self::ListAliases
+            | Self::ListTags
             | Self::UpdateFunctionConfiguration => Service::Lambda,
             Self::ListEntitiesForPolicy
             | Self::ListAttachedRolePolicies
@@ -254,6 +260,7 @@ impl Operation {
             Self::GetFunctionConfiguration => "GetFunctionConfiguration",
             Self::GetFunction => "GetFunction",
             Self::ListAliases => "ListAliases",
+            Self::ListTags => "ListTags",
             Self::ListEntitiesForPolicy => "ListEntitiesForPolicy",
             Self::ListAttachedRolePolicies => "ListAttachedRolePolicies",
             Self::GetRole => "GetRole",

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::{
     Alias, CloudError, Function, Identity, Interface, Listed, Listing, Marker, Operation, Page, Read, Reply,
-    RouteTable, SecurityGroup, Simulated, Subnet, Vpc, VpcEndpoint,
+    RouteTable, SecurityGroup, Simulated, Subnet, Tags, Vpc, VpcEndpoint,
 };
 use crate::names::{AccountId, Clock, FunctionKey, PolicyArn, Region, RoleArn, RoleName, Scope, VpcId};
 
@@ -131,6 +131,11 @@ impl Read for Retrying {
     fn list_aliases<'a>(&'a self, key: &'a FunctionKey, from: Option<Marker>) -> Reply<'a, Page<Alias>> {
         let asked = in_scope(Operation::ListAliases, &key.scope);
         Box::pin(self.persist(asked, move |read| read.list_aliases(key, from.clone())))
+    }
+
+    fn list_tags<'a>(&'a self, key: &'a FunctionKey, partition: &'a str) -> Reply<'a, Tags> {
+        let asked = in_scope(Operation::ListTags, &key.scope);
+        Box::pin(self.persist(asked, move |read| read.list_tags(key, partition)))
     }
 
     fn list_roles_with_policy<'a>(

@@ -34,6 +34,7 @@ pub(super) fn looked(door: &Door, desired: DesiredState, now: Time) -> Controlle
                     let found = live::look(door, &key, needs.as_ref(), now).now_or_never().unwrap();
                     events.push(Event::Looked(key, found));
                 }
+                Effect::AskOwner(key, _) => panic!("nobody has set it back: {key}"),
                 Effect::Do(order) => panic!("nothing is to be done: {order:?}"),
                 Effect::Load(_) | Effect::Stop | Effect::Tell(_) | Effect::Recall(_) | Effect::Store(..) => {}
             }

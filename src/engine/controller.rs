@@ -248,6 +248,7 @@ impl Controller {
             Event::Loaded(loaded) => self.loaded(loaded, now, &mut effects),
             Event::Surveyed(found) => self.surveyed(found, now, &mut effects),
             Event::Looked(key, found) => self.looked(key, found, now, &mut effects),
+            Event::Owner(key, owner) => self.owner_told(key, owner),
             Event::Answered(order, answer, took) => self.answered(order, answer, took, now, &mut effects),
             Event::Recalled(scope, recall) => self.recalled(&scope, recall, now, &mut effects),
             Event::Stored(scope, stored) => self.stored(&scope, stored, now, &mut effects),

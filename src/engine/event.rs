@@ -21,6 +21,8 @@ pub enum Event {
     Surveyed(Surveyed),
     /// A function was looked at.
     Looked(FunctionKey, Looked),
+    /// Who else a function belongs to, in words, as far as its tags tell.
+    Owner(FunctionKey, Option<String>),
     /// A step was answered after this time.
     Answered(Order, Answer, Duration),
     /// The record of a scope was looked for.
@@ -85,6 +87,8 @@ pub enum Effect {
     Survey(Scope, Needs),
     /// Look at a function, and at its role as well if there are needs.
     Look(FunctionKey, Option<RoleNeeds>),
+    /// Ask who else a function belongs to; AWS wants to know the partition.
+    AskOwner(FunctionKey, String),
     /// Make a step.
     Do(Order),
     /// Look for the record of a scope.

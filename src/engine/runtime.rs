@@ -157,6 +157,10 @@ impl Tasks<'_> {
                 let found = live::look(&*read, &key, needs.as_ref(), clock.now()).await;
                 Event::Looked(key, found)
             }),
+            Effect::AskOwner(key, partition) => self.spawn(Some(key.scope.clone()), async move {
+                let owner = live::owner(&*read, &key, &partition).await;
+                Event::Owner(key, owner)
+            }),
             Effect::Do(order) => {
                 let applier = Arc::clone(&self.ports.applier);
                 self.spawn(Some(order.step.key().scope.clone()), async move {

@@ -71,6 +71,9 @@ pub struct Facts {
     pub roles: BTreeMap<(Scope, RoleKey), Seen<RoleFacts>>,
     /// The roles that could not be read when that was last tried, and are known from before, and why not.
     pub old_roles: BTreeMap<(Scope, RoleKey), Fault>,
+    /// Who else those functions belong to that somebody sets back, in words; none where their tags do not tell, or were not
+    /// read yet.
+    pub owners: BTreeMap<FunctionKey, Option<String>>,
     /// When a function was looked at by itself, after the last sweep.
     pub looked_at: BTreeMap<FunctionKey, Time>,
 }
@@ -363,6 +366,7 @@ impl Facts {
 
     /// Forgets a function that nobody asks for any more.
     pub fn forget(&mut self, key: &FunctionKey) {
+        self.owners.remove(key);
         self.looked_at.remove(key);
         if let Some(scope) = self.scopes.get_mut(&key.scope) {
             scope.functions.remove(&key.name);

@@ -174,7 +174,8 @@ pub fn gate(w: &World<'_>, entry: &Arc<Entry>, change: &Change) -> Option<Outcom
         return Some(Outcome::waiting(Reason::NotAdmitted, ""));
     }
     if let Some(until) = w.memory.flapping(change, w.now) {
-        return Some(Outcome::Blocked { why: Why::new(Reason::Flapping, ""), until: Some(until) });
+        let owner = w.facts.owners.get(&entry.key).cloned().flatten().unwrap_or_default();
+        return Some(Outcome::Blocked { why: Why::new(Reason::Flapping, owner), until: Some(until) });
     }
     settling(w, &entry.key)
         .or_else(|| unconfirmed(w, entry, change))

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lambda_vpc_controller::cloud::{
     Alias, CloudError, Function, Identity, Interface, Listed, Listing, Marker, Page, Read, Reply, RouteTable,
-    SecurityGroup, Simulated, Subnet, Vpc, VpcEndpoint,
+    SecurityGroup, Simulated, Subnet, Tags, Vpc, VpcEndpoint,
 };
 use lambda_vpc_controller::names::{AccountId, FunctionKey, PolicyArn, Region, RoleArn, RoleName, Scope, VpcId};
 use lambda_vpc_controller::simulator::Door;
@@ -46,6 +46,10 @@ impl Read for Between {
 
     fn list_aliases<'a>(&'a self, key: &'a FunctionKey, from: Option<Marker>) -> Reply<'a, Page<Alias>> {
         self.door.list_aliases(key, from)
+    }
+
+    fn list_tags<'a>(&'a self, key: &'a FunctionKey, partition: &'a str) -> Reply<'a, Tags> {
+        self.door.list_tags(key, partition)
     }
 
     fn list_roles_with_policy<'a>(

@@ -268,6 +268,10 @@ impl History {
                 let found = self.wait(live::look(&*self.read, &key, needs.as_ref(), now));
                 Some(Event::Looked(key, found))
             }
+            Effect::AskOwner(key, partition) => {
+                let owner = self.wait(live::owner(&*self.read, &key, &partition));
+                Some(Event::Owner(key, owner))
+            }
             Effect::Do(order) => {
                 self.assert_recorded(&order);
                 let (answer, took) = self.wait(self.applier.make(&order));

@@ -50,6 +50,7 @@ pub(crate) struct Stage {
 enum Coming {
     Survey(Scope, Needs),
     Look(FunctionKey, Option<RoleNeeds>),
+    Owner(FunctionKey, String),
     Do(Order),
     Recall(Scope),
     Store(Scope, String),
@@ -185,6 +186,10 @@ impl Stage {
                 let found = live::look(&self.door, &key, needs.as_ref(), now).now_or_never().unwrap();
                 Event::Looked(key, found)
             }
+            Coming::Owner(key, partition) => {
+                let owner = live::owner(&self.door, &key, &partition).now_or_never().unwrap();
+                Event::Owner(key, owner)
+            }
             Coming::Do(order) => self.carry_out(order),
             Coming::Recall(scope) => {
                 let recall = Recall::of(&scope, Ok(self.records.get(&scope).cloned()));
@@ -235,6 +240,7 @@ impl Stage {
                 Effect::Stop => self.broken.push(format!("it stops with calls in hand: {:?}", self.in_hand)),
                 Effect::Survey(scope, needs) => self.later(Coming::Survey(scope, needs)),
                 Effect::Look(key, needs) => self.later(Coming::Look(key, needs)),
+                Effect::AskOwner(key, partition) => self.later(Coming::Owner(key, partition)),
                 Effect::Recall(scope) => self.later(Coming::Recall(scope)),
                 Effect::Store(scope, record) => self.later(Coming::Store(scope, record)),
                 Effect::Do(order) => {

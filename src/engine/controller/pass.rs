@@ -10,7 +10,7 @@ use crate::cloud::{CloudError, Function};
 use crate::desired::AttachPolicy;
 use crate::engine::backoff;
 use crate::engine::event::{Effect, Notice, Pass};
-use crate::engine::queue::Work;
+use crate::engine::queue::{Rank, Work};
 use crate::live::{Fault, Looked, Seen};
 use crate::names::{FunctionKey, Time};
 use crate::plan::{self, Answer, Cause, Change, Decision, Outcome, Pace, Reason, State, Step, Verdict};
@@ -203,6 +203,9 @@ impl Controller {
         if let (Outcome::Retry { why, .. } | Outcome::Unread { why, .. }, true) = (&outcome, pass.is_some()) {
             self.suspect(&key.scope, why.reason, now);
         }
+        if outcome.why().is_some_and(|why| why.reason == Reason::Flapping) {
+            self.ask_owner(key, effects);
+        }
         let swept_again = self.sweeps.get(&key.scope).is_some_and(|sweep| sweep.faults > 0);
         let next = self.next_look(key, &outcome, swept_again && pass.is_none(), now);
         if let Some(at) = next {
@@ -213,6 +216,22 @@ impl Controller {
         self.moved_on(&key.scope, now);
         let pass = pass.map(|work| Pass { number: work.number, took: now.since(work.begun) });
         effects.push(Effect::Tell(Notice::Concluded { key: key.clone(), outcome, before, pass }));
+    }
+
+    /// Somebody sets a function back: its tags may tell who. They are asked for once.
+    fn ask_owner(&mut self, key: &FunctionKey, effects: &mut Vec<Effect>) {
+        if let (Seen::Present(function), false) = (self.facts.function(key), self.facts.owners.contains_key(key)) {
+            effects.push(Effect::AskOwner(key.clone(), function.role.partition().to_owned()));
+            self.facts.owners.insert(key.clone(), None);
+        }
+    }
+
+    /// What the tags of a function tell goes on the board with its next pass, which comes now.
+    pub(super) fn owner_told(&mut self, key: FunctionKey, owner: Option<String>) {
+        if owner.is_some() && self.facts.owners.contains_key(&key) {
+            self.facts.owners.insert(key.clone(), owner);
+            self.queue.add(key, Rank::Routine);
+        }
     }
 
     /// When a function is looked at again, beside the sweeps. What a whole scope suffers from, the next sweep mends.

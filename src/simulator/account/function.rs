@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Aws, Network};
-use crate::cloud::{Exclusion, Failure, Life, State, Update};
+use crate::cloud::{Exclusion, Failure, Life, State, Tags, Update};
 use crate::names::{FunctionKey, FunctionName, RoleArn, SecurityGroupId, SubnetId, Time, Version, VpcId};
 
 /// A function's settings: what an update changes, and what a failed one gives back.
@@ -103,6 +103,8 @@ pub struct Function {
     pub modified: Time,
     /// State and last update. Single reads show them, listings do not.
     pub life: Life,
+    /// Its tags.
+    pub tags: Tags,
     /// Whether its role was deleted and made anew since Lambda was granted the use of the key in the role's name.
     pub grant_void: bool,
     /// What decides about its network in place of its own configuration, if anything does.
@@ -126,6 +128,7 @@ impl Function {
             revision,
             modified,
             life,
+            tags: Tags::new(),
             grant_void: false,
             excluded: None,
             published: 0,

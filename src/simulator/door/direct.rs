@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Change, Door, Incoming, Target};
 use crate::cloud::{
     Alias, Class, CloudError, Function, Identity, Interface, Listed, Listing, Marker, Operation, Overruler, Page, Read,
-    Receipt, Reply, RouteTable, SecurityGroup, Simulated, Subnet, Vpc, VpcEndpoint, Write,
+    Receipt, Reply, RouteTable, SecurityGroup, Simulated, Subnet, Tags, Vpc, VpcEndpoint, Write,
 };
 use crate::names::{
     AccountId, FunctionKey, Network, Pair, PolicyArn, Region, RevisionId, RoleArn, RoleName, Scope, Time, VpcId,
@@ -152,6 +152,13 @@ impl Read for Door {
             self.direct(Operation::ListAliases, key, |aws, now| {
                 aws.list_aliases(&key.scope, key.name.as_str(), Some(PAGE_OF_FUNCTIONS), from, now)
             })
+        })
+    }
+
+    fn list_tags<'a>(&'a self, key: &'a FunctionKey, _partition: &'a str) -> Reply<'a, Tags> {
+        Box::pin(async move {
+            let name = key.name.as_str();
+            self.direct(Operation::ListTags, key, |aws, now| aws.get_function(&key.scope, name, now)).map(|it| it.tags)
         })
     }
 

@@ -14,6 +14,9 @@ use crate::simulator::door::Change;
 /// The version of the API, the first segment of every path here.
 const VERSION: &str = "2015-03-31";
 
+/// The same for tags, whose paths name no function but its ARN.
+const VERSION_OF_TAGS: &str = "2017-03-31";
+
 pub(super) fn handle(session: &Session<'_>, method: &Method, uri: &Uri, body: &[u8]) -> Result<Answer, AwsError> {
     let path: Vec<String> = uri
         .path()
@@ -26,6 +29,7 @@ pub(super) fn handle(session: &Session<'_>, method: &Method, uri: &Uri, body: &[
     match (method.as_str(), path.as_slice()) {
         ("GET", [VERSION, "functions"]) => list(session, &query),
         ("GET", [VERSION, "functions", name, "aliases"]) => list_aliases(session, name, &query),
+        ("GET", [VERSION_OF_TAGS, "tags", arn]) => list_tags(session, arn),
         ("POST", [VERSION, "functions"]) => create(session, body),
         ("GET", [VERSION, "functions", name]) => get(session, &query.qualified(name)),
         ("DELETE", [VERSION, "functions", name]) => delete(session, &query.qualified(name)),
@@ -85,6 +89,12 @@ fn list_aliases(session: &Session<'_>, name: &str, query: &Query) -> Result<Answ
     let page = session.read_of("ListAliases", name, |aws, now| aws.list_aliases(&session.at, name, most, from, now))?;
     let function = function_arn(&session.at, name);
     Ok(paged("Aliases", page, |it| alias(&function, it)))
+}
+
+fn list_tags(session: &Session<'_>, arn: &str) -> Result<Answer, AwsError> {
+    let name = arn.rsplit(':').next().unwrap_or_default();
+    let function = session.read_of("ListTags", name, |aws, now| aws.get_function(&session.at, arn, now))?;
+    Ok(Answer::ok(json!({ "Tags": function.tags }).to_string()))
 }
 
 /// One page of a listing.

@@ -335,6 +335,7 @@ impl Builder {
         function.life.state = state;
         function.excluded = excluded;
         function.grant_void = it.grant_void;
+        function.tags = it.tags.clone();
         self.versions(&key, it)
     }
 

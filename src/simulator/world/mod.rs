@@ -279,6 +279,8 @@ pub struct DeclaredFunction {
     pub capacity_provider: Option<String>,
     /// The ARN of its master, if it is a replica made by Lambda@Edge.
     pub master_arn: Option<String>,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
     /// The ARNs of the access points of EFS or S3 Files that it mounts.
     pub access_points: Vec<String>,
     /// The ARN of the customer's key for its environment variables.

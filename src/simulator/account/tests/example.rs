@@ -39,6 +39,7 @@ fn every_key_of_the_example_is_heard() {
     assert_eq!(stage.get("idle").life.state, State::Inactive);
     let point = "arn:aws:elasticfilesystem:eu-west-1:123456789012:access-point/fsap-0f0f0f0f0f0f0f0f0";
     assert_eq!(stage.get("mounting").configuration.file_systems[0].arn, point);
+    assert_eq!(stage.get("mounting").tags["aws:cloudformation:stack-name"], "orders");
     assert!(stage.get("encrypted").grant_void);
     assert!(stage.aws.get_role(&account, "edge-role").unwrap().edge);
     let why = Failure { code: "InvalidSubnet".to_owned(), text: "The subnet ID is not valid.".to_owned() };
