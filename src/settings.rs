@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cloud::Rates;
 use crate::file::{self, Allowed, Reader, Report, Source, Unusable};
-use crate::names::{AccountId, NameError, PolicyName, RoleArn, RolePattern, VpcId};
+use crate::names::{AccountId, NameError, PolicyName, RoleArn, RolePattern, VpcId, Region};
 
 /// Where the settings are looked for when nobody says; it may be missing.
 pub const DEFAULT_PATH: &str = "config/controller.toml";
@@ -44,6 +44,8 @@ pub struct Settings {
     pub metrics: Metrics,
     /// What is read of the desired state.
     pub files: Allowed,
+    /// Regions that the desired state may name although this version of the program does not know them.
+    pub new_regions: Vec<Region>,
     /// Where every change is recorded; `None` where nothing was said.
     pub audit: Option<Audit>,
     /// The directory in which the daemon keeps what outlives it; none where nothing does.
@@ -162,6 +164,8 @@ pub struct Overrides {
     pub desired: Option<PathBuf>,
     /// `--mode`, `LAMBDA_VPC_MODE`.
     pub mode: Option<Mode>,
+    /// `--new-region`, `LAMBDA_VPC_NEW_REGIONS`; beside those of the file.
+    pub new_regions: Vec<Region>,
     /// `--listen`, `LAMBDA_VPC_LISTEN`.
     pub listen: Option<SocketAddr>,
     /// `--resync`, `LAMBDA_VPC_RESYNC`.
@@ -230,6 +234,7 @@ impl Settings {
             accounts,
             metrics,
             files: _,
+            new_regions,
             audit,
             state,
         } = self;
@@ -242,6 +247,7 @@ impl Settings {
             ("limits.ec2_requests_per_second", rates.ec2 != next.limits.rates.ec2),
             ("account", *accounts != next.accounts),
             ("metrics.per_function", *metrics != next.metrics),
+            ("files.new_regions", *new_regions != next.new_regions),
             ("audit", *audit != next.audit),
             ("state", *state != next.state),
         ];
@@ -281,6 +287,7 @@ impl Settings {
             accounts: Vec::new(),
             metrics: Metrics { per_function: true },
             files: Allowed::default(),
+            new_regions: Vec::new(),
             audit: None,
             state: None,
         };
@@ -288,9 +295,10 @@ impl Settings {
     }
 
     fn overridden(mut self, by: &Overrides) -> Self {
-        let Overrides { desired, mode, listen, resync, settle, audit, state } = by.clone();
+        let Overrides { desired, mode, new_regions, listen, resync, settle, audit, state } = by.clone();
         self.desired = desired.unwrap_or(self.desired);
         self.mode = mode.unwrap_or(self.mode);
+        self.new_regions.extend(new_regions);
         self.listen = listen.unwrap_or(self.listen);
         self.resync = resync.unwrap_or(self.resync);
         self.settle = settle.unwrap_or(self.settle);
@@ -355,6 +363,7 @@ mod tests {
             ("[[account]]\nid = '123456789012'", &["account"]),
             ("audit = 'stdout'\n[metrics]\nper_function = false", &["metrics.per_function", "audit"]),
             ("state = 'state'", &["state"]),
+            ("[files]\nnew_regions = ['eu-west-9']\nroots = ['x']", &["files.new_regions"]),
         ] {
             assert_eq!(before.needs_restart(&check(text).unwrap()), expected, "{text}");
         }

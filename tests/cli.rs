@@ -150,8 +150,8 @@ fn each_bad_input_gives_one_clear_message_changes_nothing_and_ends_with_1() {
         ("VPC not in AWS", ORDERS.replace("60718", "60719"), &["VpcNotFound", "vpc-0a1b2c3d4e5f60719"]),
         (
             "subnet not in AWS",
-            format!("[[function]]\nname = 'orders-api'\n{vpc}subnets = {{ ids = ['subnet-1'] }}\n"),
-            &["SubnetNotFound", "has no subnet subnet-1"],
+            format!("[[function]]\nname = 'orders-api'\n{vpc}subnets = {{ ids = ['subnet-11111111'] }}\n"),
+            &["SubnetNotFound", "has no subnet subnet-11111111"],
         ),
         ("no such function", ORDERS.replace("orders-api", "orders-ipa"), &["FunctionNotFound", "orders-ipa"]),
         (
@@ -453,8 +453,13 @@ fn validate_takes_directories_annotates_for_github_and_points_at_what_is_doubtfu
 fn validate_points_at_what_the_settings_will_not_let_through_if_there_are_settings() {
     let desk = Desk::new(ORDERS);
     let entry = |name: &str, vpc: &str| format!("[[function]]\nname = '{name}'\nvpc = '{vpc}'\n");
-    let more =
-        [("elsewhere", "vpc-0b"), ("out", "none"), ("else-*", "vpc-0b"), ("out-*", "none"), ("orders-*", "orders")];
+    let more = [
+        ("elsewhere", "vpc-0b000000"),
+        ("out", "none"),
+        ("else-*", "vpc-0b000000"),
+        ("out-*", "none"),
+        ("orders-*", "orders"),
+    ];
     desk.write("fleet.toml", &more.iter().fold(ORDERS.to_owned(), |text, (name, vpc)| text + &entry(name, vpc)));
     let validate = |settings: Option<&str>| {
         if let Some(settings) = settings {
@@ -475,6 +480,32 @@ fn validate_points_at_what_the_settings_will_not_let_through_if_there_are_settin
     let both = "[guard]\nallow_detach = true\nallowed_vpcs = ['vpc-0a1b2c3d4e5f60718']\n";
     assert_eq!(validate(Some(both)), ["elsewhere", "else-*"]);
     assert_eq!(validate(Some("[guard]\nallow_detach = true\n")), [] as [&str; 0]);
+}
+
+/// A region that AWS opens after a version is let through by name, so that a slip in another one is still found.
+#[test]
+fn a_region_that_aws_opened_lately_is_named_by_a_flag_a_variable_or_the_settings() {
+    let desk = Desk::new(&ORDERS.replace("eu-west-1", "eu-west-9"));
+    desk.write("new.toml", "[files]\nnew_regions = ['eu-west-9']\n");
+    let validate = |arguments: &[&str], variable: Option<&str>| {
+        let environment: Vec<_> = variable.map(|regions| ("LAMBDA_VPC_NEW_REGIONS", regions)).into_iter().collect();
+        let output = desk.run_with(&[&["validate"], arguments].concat(), &environment);
+        (output.status.code(), err(&output))
+    };
+    for (arguments, variable) in [
+        (&["--new-region", "eu-west-9"][..], None),
+        (&["--new-region", "eu-west-8", "--new-region", "eu-west-9"], None),
+        (&[], Some("eu-west-8,eu-west-9")),
+        (&["--config", "new.toml"], None),
+        (&["--config", "new.toml", "--new-region", "eu-west-8"], None),
+    ] {
+        assert_eq!(validate(arguments, variable), (Some(0), String::new()), "{arguments:?} {variable:?}");
+    }
+    for (arguments, variable) in [(&[][..], None), (&["--new-region", "eu-west-8"], None), (&[], Some("eu-west-8"))] {
+        let (code, said) = validate(arguments, variable);
+        assert_eq!(code, Some(1), "{arguments:?} {variable:?}");
+        assert_says(&said, &["AWS has no region `eu-west-9`", "did you mean `eu-west-1`?", "--new-region eu-west-9"]);
+    }
 }
 
 #[test]

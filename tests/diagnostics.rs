@@ -55,7 +55,7 @@ type Mistakes = (&'static str, fn(usize) -> String, &'static str);
 const MISTAKES: [Mistakes; 8] = [
     (
         "no region",
-        |many| lines(many, |it| format!("[[function]]\nname = 'f{it}'\nvpc = 'vpc-0a'\n")),
+        |many| lines(many, |it| format!("[[function]]\nname = 'f{it}'\nvpc = 'vpc-0a1b2c3d'\n")),
         "this function has no region",
     ),
     (
@@ -71,7 +71,7 @@ const MISTAKES: [Mistakes; 8] = [
     (
         "unknown VPCs among many",
         |many| {
-            let vpcs = lines(many, |it| format!("[[vpc]]\nname = 'v{it}'\nid = 'vpc-0a'\n"));
+            let vpcs = lines(many, |it| format!("[[vpc]]\nname = 'v{it}'\nid = 'vpc-0a1b2c3d'\n"));
             vpcs + &lines(many, |it| format!("[[function]]\nname = 'f{it}'\nvpc = 'w{it}'\nregion = 'eu-west-1'\n"))
         },
         "there is no VPC",

@@ -275,14 +275,14 @@ fn twenty_accounts() -> (World, String) {
         let account = format!("{:012}", 100_000_000_000_u64 + number);
         write!(
             world,
-            "[[vpc]]\nid = 'vpc-{number}'\naccount = '{account}'\n[[subnet]]\nid = 'subnet-{number}'\nvpc = 'vpc-{number}'\n\
+            "[[vpc]]\nid = 'vpc-{number:08}'\naccount = '{account}'\n[[subnet]]\nid = 'subnet-{number:08}'\nvpc = 'vpc-{number:08}'\n\
              [[role]]\nname = 'r'\naccount = '{account}'\n\
              policies = ['service-role/AWSLambdaVPCAccessExecutionRole']\n"
         )
         .unwrap();
         for name in ["a", "b"] {
             write!(world, "[[function]]\nname = '{name}'\nrole = 'r'\naccount = '{account}'\n").unwrap();
-            write!(text, "[[function]]\nname = '{name}'\naccount = '{account}'\nvpc = 'vpc-{number}'\n").unwrap();
+            write!(text, "[[function]]\nname = '{name}'\naccount = '{account}'\nvpc = 'vpc-{number:08}'\n").unwrap();
         }
     }
     (World::parse(&world, "twenty accounts").unwrap(), text)
@@ -324,7 +324,7 @@ fn an_account_whose_role_is_refused_is_blocked_alone_with_the_reason() {
     let (own, other) = ("123456789012", "222222222222");
     let vpc = |account: &str, id: &str| {
         format!(
-            "[[vpc]]\nid = 'vpc-{id}'\naccount = '{account}'\n[[subnet]]\nid = 'subnet-{id}'\nvpc = 'vpc-{id}'\n\
+            "[[vpc]]\nid = 'vpc-{id:0>8}'\naccount = '{account}'\n[[subnet]]\nid = 'subnet-{id:0>8}'\nvpc = 'vpc-{id:0>8}'\n\
              [[role]]\nname = 'r'\naccount = '{account}'\n[[function]]\nname = 'f'\nrole = 'r'\naccount = '{account}'\n"
         )
     };
@@ -344,8 +344,8 @@ fn an_account_whose_role_is_refused_is_blocked_alone_with_the_reason() {
     );
     let functions = write(
         "functions.toml",
-        "[defaults]\nregion = 'eu-west-1'\n[[function]]\nname = 'f'\naccount = 'own'\nvpc = 'vpc-1'\n\
-         [[function]]\nname = 'f'\naccount = 'other'\nvpc = 'vpc-2'\n"
+        "[defaults]\nregion = 'eu-west-1'\n[[function]]\nname = 'f'\naccount = 'own'\nvpc = 'vpc-00000001'\n\
+         [[function]]\nname = 'f'\naccount = 'other'\nvpc = 'vpc-00000002'\n"
             .to_owned(),
     );
     let mut command = program();

@@ -216,12 +216,12 @@ pub(crate) fn with_another_region(functions: usize) -> World {
     let elsewhere = |region: &str| Some(region.to_owned());
     let there = World::fleet(15);
     for mut vpc in there.vpcs {
-        (vpc.id, vpc.region) = ("vpc-0e".to_owned(), elsewhere("us-east-1"));
+        (vpc.id, vpc.region) = ("vpc-0e000000".to_owned(), elsewhere("us-east-1"));
         world.vpcs.push(vpc);
     }
     for subnet in there.subnets {
         let id = subnet.id.replace("subnet-0f", "subnet-0e");
-        world.subnets.push(DeclaredSubnet { id, vpc: "vpc-0e".to_owned(), ..subnet });
+        world.subnets.push(DeclaredSubnet { id, vpc: "vpc-0e000000".to_owned(), ..subnet });
     }
     for mut function in there.functions {
         (function.name, function.region) = (format!("far-{}", function.name), elsewhere("us-east-1"));
@@ -233,7 +233,7 @@ pub(crate) fn with_another_region(functions: usize) -> World {
 /// The same file, with as many functions of the other region.
 pub(crate) fn file_with_far(near: usize, far: usize) -> String {
     let far = (0..far).map(|number| {
-        format!("[[function]]\nname = 'far-function-{number:05}'\nregion = 'us-east-1'\nvpc = 'vpc-0e'\n")
+        format!("[[function]]\nname = 'far-function-{number:05}'\nregion = 'us-east-1'\nvpc = 'vpc-0e000000'\n")
     });
     far.fold(file(0, near), |text, part| text + &part)
 }

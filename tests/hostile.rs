@@ -154,7 +154,7 @@ fn texts_that_push_the_rest_out_are_mistakes() {
         ),
     ] {
         let text = format!(
-            "[[function]]\nname = 'f'\nvpc = 'vpc-1'\nregion = 'eu-west-1'\n{entry}\n[[vpc]]\nname = 'v'\nid = 'vpc-1'\n"
+            "[[function]]\nname = 'f'\nvpc = 'vpc-11111111'\nregion = 'eu-west-1'\n{entry}\n[[vpc]]\nname = 'v'\nid = 'vpc-11111111'\n"
         );
         fs::write(&path, text).unwrap();
         for output in ["human", "json", "github"] {
@@ -163,7 +163,7 @@ fn texts_that_push_the_rest_out_are_mistakes() {
             assert!(said.len() < 10_000, "{words}: {} bytes", said.len());
         }
     }
-    let name = format!("[[vpc]]\nname = '{long}'\nid = 'vpc-1'\n");
+    let name = format!("[[vpc]]\nname = '{long}'\nid = 'vpc-11111111'\n");
     fs::write(&path, name).unwrap();
     let said = said(program().arg("validate").arg(&path));
     assert!(said.contains("it has at most 256 characters") && said.len() < 10_000, "{said}");

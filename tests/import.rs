@@ -13,32 +13,32 @@ use crate::support::program;
 /// The demo's world and more: a second network in its VPC, a second region, a role that lacks the right.
 const MORE: &str = r#"
 [[vpc]]
-id = "vpc-2"
+id = "vpc-22222222"
 name = "vpc-billing\n[[vpc]]"
 [[vpc]]
-id = "vpc-3"
+id = "vpc-33333333"
 name = "orders"
 region = "us-east-1"
 [[subnet]]
-id = "subnet-2"
-vpc = "vpc-2"
+id = "subnet-22222222"
+vpc = "vpc-22222222"
 name = "\"]"
 [[subnet]]
-id = "subnet-3"
-vpc = "vpc-3"
+id = "subnet-33333333"
+vpc = "vpc-33333333"
 [[security_group]]
-id = "sg-2"
-vpc = "vpc-2"
+id = "sg-22222222"
+vpc = "vpc-22222222"
 [[security_group]]
-id = "sg-3"
-vpc = "vpc-3"
+id = "sg-33333333"
+vpc = "vpc-33333333"
 [[role]]
 name = "lacking"
 [[function]]
 name = "billing-old"
 role = "lacking"
-subnets = ["subnet-2"]
-security_groups = ["sg-2"]
+subnets = ["subnet-22222222"]
+security_groups = ["sg-22222222"]
 [[function]]
 name = "orders-old"
 role = "lacking"
@@ -48,8 +48,8 @@ security_groups = ["sg-0e5e5e5e5e5e5e5e5"]
 name = "legacy-report"
 role = "lacking"
 region = "us-east-1"
-subnets = ["subnet-3"]
-security_groups = ["sg-3"]
+subnets = ["subnet-33333333"]
+security_groups = ["sg-33333333"]
 [[function]]
 name = "provided"
 role = "lacking"
@@ -149,11 +149,11 @@ fn only_what_is_asked_for_is_listed() {
         (&[] as &[&str], &["billing-old", "legacy-report", "orders-old"] as &[&str]),
         (&["--name", "*-old"], &["billing-old", "orders-old"]),
         (&["--name", "billing*", "--name", "legacy-r?port"], &["billing-old", "legacy-report"]),
-        (&["--vpc", "vpc-2"], &["billing-old"]),
+        (&["--vpc", "vpc-22222222"], &["billing-old"]),
         (&["--vpc", "vpc-0a1b2c3d4e5f60718", "--name", "legacy-*"], &["legacy-report"]),
         (&["--region", "us-east-1"], &["legacy-report"]),
         (&["--detached", "--name", "*-report"], &["legacy-report", "billing-report"]),
-        (&["--account", "123456789012", "--vpc", "vpc-2"], &["billing-old"]),
+        (&["--account", "123456789012", "--vpc", "vpc-22222222"], &["billing-old"]),
     ] {
         let output = desk.import(arguments);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", err(&output));
@@ -166,13 +166,13 @@ fn where_nothing_can_be_listed_nothing_is_written() {
     let desk = Desk::new();
     for (arguments, words) in [
         (&["--name", "nobody-*"] as &[&str], "no function was found") as (&[&str], &str),
-        (&["--vpc", "vpc-9"], "look at --name, --vpc"),
+        (&["--vpc", "vpc-99999999"], "look at --name, --vpc"),
         (&["--name", "billing-report"], "1 is in no VPC (--detached lists it)"),
         (&["--name", "provided"], "capacity provider"),
         (&["--account", "999999999999"], "could not be listed"),
         (&["--account", "prod"], "the settings have no account `prod`"),
         (&["--vpc", "orders"], "`orders` is not a VPC id"),
-        (&["--detached", "--vpc", "vpc-2"], "cannot be used with"),
+        (&["--detached", "--vpc", "vpc-22222222"], "cannot be used with"),
     ] {
         let output = desk.import(&[arguments, &["--output", "new.toml"]].concat());
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
@@ -208,7 +208,7 @@ fn a_call_that_was_throttled_is_made_again() {
     let desk = Desk::new();
     let throttled = Fault::always(Misbehaviour::Throttled(None)).on("ListFunctions").times(1);
     desk.account.door.with(|aws, _| aws.faults.add(throttled));
-    let output = desk.import(&["--vpc", "vpc-2"]);
+    let output = desk.import(&["--vpc", "vpc-22222222"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert_eq!(desk.account.door.count("ListFunctions"), 2);
 }

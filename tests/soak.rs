@@ -38,9 +38,10 @@ const DETACHES: &str = "VpcConfig subnets= groups= ipv6=false";
 fn world() -> String {
     let mut world = "[defaults]\naccount = '123456789012'\nregion = 'eu-west-1'\n".to_owned();
     for vpc in 0..VPCS {
-        writeln!(world, "[[vpc]]\nid = 'vpc-{vpc}'\nname = 'v{vpc}'\ndefault_security_group = 'sg-{vpc}'").unwrap();
+        writeln!(world, "[[vpc]]\nid = 'vpc-{vpc:08}'\nname = 'v{vpc}'\ndefault_security_group = 'sg-{vpc:08}'")
+            .unwrap();
         for zone in ["a", "b"] {
-            writeln!(world, "[[subnet]]\nid = 'subnet-{vpc}{zone}'\nvpc = 'vpc-{vpc}'\nzone = '{zone}'").unwrap();
+            writeln!(world, "[[subnet]]\nid = 'subnet-{vpc:07}{zone}'\nvpc = 'vpc-{vpc:08}'\nzone = '{zone}'").unwrap();
         }
     }
     for number in 0..ALL {
@@ -214,7 +215,8 @@ impl Soak {
         let is_elsewhere = |(number, vpc): (usize, &usize)| {
             let configuration = self.account.configuration(&name(number));
             let is_in = configuration["VpcConfig"]["VpcId"].as_str().unwrap_or_default();
-            (is_in != format!("vpc-{vpc}")).then(|| format!("{} is in {is_in:?} and not in vpc-{vpc}", name(number)))
+            (is_in != format!("vpc-{vpc:08}"))
+                .then(|| format!("{} is in {is_in:?} and not in vpc-{vpc:08}", name(number)))
         };
         let blocked = self.blocked();
         // Whom somebody has set back again and again is left alone, until the entry is edited.
@@ -246,7 +248,7 @@ fn name(number: usize) -> String {
 fn file(wanted: &[usize]) -> String {
     let mut file = "[defaults]\naccount = '123456789012'\nregion = 'eu-west-1'\n".to_owned();
     for vpc in 0..VPCS {
-        writeln!(file, "[[vpc]]\nname = 'v{vpc}'\nid = 'vpc-{vpc}'").unwrap();
+        writeln!(file, "[[vpc]]\nname = 'v{vpc}'\nid = 'vpc-{vpc:08}'").unwrap();
     }
     for (number, vpc) in wanted.iter().enumerate() {
         writeln!(file, "[[function]]\nname = '{}'\nvpc = 'v{vpc}'", name(number)).unwrap();

@@ -13,10 +13,10 @@ const ACCOUNT: &str = "123456789012";
 fn desired(functions: &str) -> DesiredState {
     let text = format!(
         "defaults = {{ region = 'eu-west-1', account = '{ACCOUNT}' }}\n\
-         vpc = [{{ name = 'orders', id = 'vpc-1' }}]\nfunction = [{functions}]\n"
+         vpc = [{{ name = 'orders', id = 'vpc-11111111' }}]\nfunction = [{functions}]\n"
     );
     let source = Source::from_bytes(Path::new("functions.toml"), text.into()).unwrap();
-    let accounts = Accounts { named: BTreeMap::new(), own: AccountId::parse(ACCOUNT).unwrap(), region: None };
+    let accounts = Accounts { own: AccountId::parse(ACCOUNT).unwrap(), ..Accounts::without_aws(BTreeMap::new(), None) };
     DesiredState::check(&source, &accounts).unwrap_or_else(|mistakes| panic!("{}", mistakes.render(false)))
 }
 

@@ -71,6 +71,7 @@ pub(super) struct Loader {
     reading: Reading,
     named: BTreeMap<String, AccountId>,
     region: Option<Region>,
+    new_regions: Vec<Region>,
     read: Arc<dyn Read>,
     own: OnceCell<AccountId>,
 }
@@ -92,7 +93,8 @@ impl Loader {
     pub(super) fn new(settings: &Settings, region: Option<Region>, read: Arc<dyn Read>) -> Self {
         let (_, at) = watch::channel(desired_at(settings));
         let reading = Reading::new(Arc::default());
-        Self { at, reading, named: named_accounts(settings), region, read, own: OnceCell::new() }
+        let (named, new_regions) = (named_accounts(settings), settings.new_regions.clone());
+        Self { at, reading, named, region, new_regions, read, own: OnceCell::new() }
     }
 
     /// The same, but what is read is where this says at the time, and these are the traces of what happens there.
@@ -117,7 +119,8 @@ impl Loader {
     /// With the account of the credentials, once that was asked.
     fn accounts(&self) -> Accounts {
         let own = self.own.get().cloned().unwrap_or_else(AccountId::nobody);
-        Accounts { named: self.named.clone(), own, region: self.region.clone() }
+        let (named, region, new_regions) = (self.named.clone(), self.region.clone(), self.new_regions.clone());
+        Accounts { named, own, region, new_regions }
     }
 
     async fn read_anew(&self, in_force: Option<Digest>) -> Result<Option<DesiredState>, LoadFailure> {

@@ -56,6 +56,18 @@ pub struct Cli {
     #[arg(long, global = true, value_name = "MODE", env = "LAMBDA_VPC_MODE", hide_env_values = true, value_parser = Mode::parse)]
     mode: Option<Mode>,
 
+    /// A region that AWS opened after this version: the desired state may name it. May be repeated.
+    #[arg(
+        long = "new-region",
+        global = true,
+        value_name = "REGION",
+        env = "LAMBDA_VPC_NEW_REGIONS",
+        value_delimiter = ',',
+        hide_env_values = true,
+        value_parser = Region::parse
+    )]
+    new_regions: Vec<Region>,
+
     /// How the log is written, to stderr [default: human on a terminal, json otherwise]. RUST_LOG sets its level.
     #[arg(long, global = true, value_name = "FORMAT", env = "LAMBDA_VPC_LOG_FORMAT", hide_env_values = true)]
     pub log_format: Option<LogFormat>,
@@ -424,7 +436,8 @@ impl Cli {
 
     /// Runs the command. What goes wrong is told on stderr.
     pub async fn run(self, log: &LogWriter) -> ExitCode {
-        let overrides = Overrides { desired: self.desired, mode: self.mode, ..Overrides::default() };
+        let (desired, mode, new_regions) = (self.desired, self.mode, self.new_regions);
+        let overrides = Overrides { desired, mode, new_regions, ..Overrides::default() };
         let config = self.config.as_deref();
         let settings = async |overrides: &Overrides| connect::settings(config, overrides).await;
         let result = match self.command {

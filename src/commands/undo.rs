@@ -271,7 +271,7 @@ mod tests {
     }
 
     fn place(vpc: Value, subnets: &[&str], ipv6: bool) -> Value {
-        let groups = if subnets.is_empty() { json!([]) } else { json!(["sg-1", "sg-2"]) };
+        let groups = if subnets.is_empty() { json!([]) } else { json!(["sg-11111111", "sg-22222222"]) };
         json!({ "vpc": vpc, "subnets": subnets, "security_groups": groups, "ipv6": ipv6 })
     }
 
@@ -279,9 +279,9 @@ mod tests {
     fn set(id: &str, function: &str, from: &str) -> Value {
         let before = match from {
             "" => place(Value::Null, &[], false),
-            subnet => place(json!("vpc-1"), &[subnet, "subnet-9"], false),
+            subnet => place(json!("vpc-11111111"), &[subnet, "subnet-99999999"], false),
         };
-        let after = place(json!("vpc-2"), &["subnet-after"], false);
+        let after = place(json!("vpc-22222222"), &["subnet-after"], false);
         record(id, function, json!({ "step": "set_vpc", "before": before, "after": after, "revision": null }))
     }
 
@@ -337,25 +337,29 @@ mod tests {
 
     #[test]
     fn the_last_change_that_was_or_may_have_been_made_is_taken_back() {
-        let [a, b, c] =
-            [("1", "subnet-a"), ("2", "subnet-b"), ("3", "subnet-c")].map(|(id, from)| set(id, "orders-api", from));
-        let other = set("4", "orders-worker", "subnet-d");
+        let [a, b, c] = [("1", "subnet-aaaaaaaa"), ("2", "subnet-bbbbbbbb"), ("3", "subnet-cccccccc")]
+            .map(|(id, from)| set(id, "orders-api", from));
+        let other = set("4", "orders-worker", "subnet-dddddddd");
         let cases: &[(&str, Vec<Value>, &str)] = &[
-            ("done", vec![a.clone(), ended(&a, "done")], "subnet-a"),
-            ("the latest", vec![a.clone(), ended(&a, "done"), b.clone(), ended(&b, "done")], "subnet-b"),
-            ("refused", vec![a.clone(), ended(&a, "done"), b.clone(), ended(&b, "refused")], "subnet-a"),
-            ("unanswered", vec![a.clone(), ended(&a, "done"), b.clone(), ended(&b, "unanswered")], "subnet-b"),
-            ("no result", vec![a.clone(), ended(&a, "done"), b.clone()], "subnet-b"),
-            ("no result, then refused", vec![a.clone(), b.clone(), ended(&b, "refused")], "subnet-a"),
-            ("its intent is in an older file", vec![ended(&c, "done")], "subnet-c"),
-            ("another function", vec![a.clone(), ended(&a, "done"), other.clone(), ended(&other, "done")], "subnet-a"),
-            ("a policy after it", vec![a.clone(), ended(&a, "done"), attach("5")], "subnet-a"),
+            ("done", vec![a.clone(), ended(&a, "done")], "subnet-aaaaaaaa"),
+            ("the latest", vec![a.clone(), ended(&a, "done"), b.clone(), ended(&b, "done")], "subnet-bbbbbbbb"),
+            ("refused", vec![a.clone(), ended(&a, "done"), b.clone(), ended(&b, "refused")], "subnet-aaaaaaaa"),
+            ("unanswered", vec![a.clone(), ended(&a, "done"), b.clone(), ended(&b, "unanswered")], "subnet-bbbbbbbb"),
+            ("no result", vec![a.clone(), ended(&a, "done"), b.clone()], "subnet-bbbbbbbb"),
+            ("no result, then refused", vec![a.clone(), b.clone(), ended(&b, "refused")], "subnet-aaaaaaaa"),
+            ("its intent is in an older file", vec![ended(&c, "done")], "subnet-cccccccc"),
+            (
+                "another function",
+                vec![a.clone(), ended(&a, "done"), other.clone(), ended(&other, "done")],
+                "subnet-aaaaaaaa",
+            ),
+            ("a policy after it", vec![a.clone(), ended(&a, "done"), attach("5")], "subnet-aaaaaaaa"),
         ];
         for (name, lines, subnet) in cases {
             let text = undo(lines, (None, None)).unwrap();
-            let groups = ["sg-1", "sg-2"].map(str::to_owned).to_vec();
-            let subnets = vec!["subnet-9".to_owned(), (*subnet).to_owned()];
-            assert_eq!(wants(&text), Some(("vpc-1".to_owned(), subnets, groups, false)), "{name}");
+            let groups = ["sg-11111111", "sg-22222222"].map(str::to_owned).to_vec();
+            let subnets = vec!["subnet-99999999".to_owned(), (*subnet).to_owned()];
+            assert_eq!(wants(&text), Some(("vpc-11111111".to_owned(), subnets, groups, false)), "{name}");
             let unsure = lines.last() != Some(&ended(&b, "done")) && text.contains("may not have been carried out");
             let open = ["unanswered", "no result", "no result, then refused"].contains(name);
             assert_eq!(unsure, open, "{name}: {text}");
@@ -373,18 +377,21 @@ mod tests {
     fn where_ipv6_was_allowed_the_vpc_has_an_entry_of_its_own() {
         for name in ["orders-api", "vpc-orders"] {
             let mut change = set("1", name, "");
-            change["before"] = place(json!("vpc-1"), &["subnet-a"], true);
+            change["before"] = place(json!("vpc-11111111"), &["subnet-aaaaaaaa"], true);
             let function = FunctionName::parse(name).unwrap();
             let wanted = Wanted { name: &function, account: None, region: None };
             let text = Found::read(change.to_string().as_bytes(), &function).unwrap().undo(&wanted).unwrap();
-            let groups = ["sg-1", "sg-2"].map(str::to_owned).to_vec();
-            assert_eq!(wants(&text), Some(("vpc-1".to_owned(), vec!["subnet-a".to_owned()], groups, true)));
+            let groups = ["sg-11111111", "sg-22222222"].map(str::to_owned).to_vec();
+            assert_eq!(
+                wants(&text),
+                Some(("vpc-11111111".to_owned(), vec!["subnet-aaaaaaaa".to_owned()], groups, true))
+            );
         }
     }
 
     #[test]
     fn the_entry_says_what_it_takes_back_and_what_stays() {
-        let mut change = set("1", "orders-api", "subnet-a");
+        let mut change = set("1", "orders-api", "subnet-aaaaaaaa");
         change["cause"] = json!("live");
         let lines = [attach("2"), ended(&attach("2"), "done"), attach("3"), change.clone(), ended(&change, "done")];
         let text = undo(&lines, (None, None)).unwrap();
@@ -402,17 +409,17 @@ mod tests {
 
     #[test]
     fn a_function_in_several_places_must_be_told_which() {
-        let here = set("1", "orders-api", "subnet-a");
-        let there = at(set("2", "orders-api", "subnet-b"), "222222222222", "us-east-1");
+        let here = set("1", "orders-api", "subnet-aaaaaaaa");
+        let there = at(set("2", "orders-api", "subnet-bbbbbbbb"), "222222222222", "us-east-1");
         let lines = [here, there];
         let text = undo(&lines, (None, None)).unwrap_err();
         for words in ["--account 123456789012 --region eu-west-1", "--account 222222222222 --region us-east-1"] {
             assert!(text.contains(words), "{text}");
         }
         for (flags, subnet) in [
-            ((Some("123456789012"), None), "subnet-a"),
-            ((None, Some("us-east-1")), "subnet-b"),
-            ((Some("222222222222"), Some("us-east-1")), "subnet-b"),
+            ((Some("123456789012"), None), "subnet-aaaaaaaa"),
+            ((None, Some("us-east-1")), "subnet-bbbbbbbb"),
+            ((Some("222222222222"), Some("us-east-1")), "subnet-bbbbbbbb"),
         ] {
             assert!(undo(&lines, flags).unwrap().contains(subnet));
         }
@@ -420,7 +427,7 @@ mod tests {
 
     #[test]
     fn where_there_is_nothing_to_take_back_that_is_said() {
-        let refused = set("1", "orders-api", "subnet-a");
+        let refused = set("1", "orders-api", "subnet-aaaaaaaa");
         let mut homeless = refused.clone();
         homeless["before"]["vpc"] = Value::Null;
         let mut newer = refused.clone();
@@ -442,7 +449,7 @@ mod tests {
 
     #[test]
     fn lines_that_are_no_records_are_skipped_and_named() {
-        let change = set("1", "orders-api", "subnet-a").to_string();
+        let change = set("1", "orders-api", "subnet-aaaaaaaa").to_string();
         let name = FunctionName::parse("orders-api").unwrap();
         for (trail, said) in [
             (format!("{change}\n"), None),
@@ -458,7 +465,7 @@ mod tests {
             let text = found.skipped_in_words(Path::new("t"));
             assert_eq!(text.is_some(), said.is_some(), "{text:?}");
             assert!(text.unwrap_or_default().ends_with(said.unwrap_or_default()));
-            assert!(undo_text(&trail, (None, None)).unwrap().contains("subnet-a"));
+            assert!(undo_text(&trail, (None, None)).unwrap().contains("subnet-aaaaaaaa"));
         }
     }
 }

@@ -34,6 +34,7 @@ pub(super) async fn run(
     args: &ValidateArgs,
 ) -> Result<ExitCode, Failure> {
     let accounts = Accounts::without_aws(named_accounts(settings), region_of_environment());
+    let accounts = Accounts { new_regions: settings.new_regions.clone(), ..accounts };
     let only = [settings.desired.clone()];
     let files = if args.files.is_empty() { only.as_slice() } else { args.files.as_slice() };
     let now = clock().wall();

@@ -14,12 +14,14 @@ pub struct Accounts {
     pub own: AccountId,
     /// The region of an entry that states none: `AWS_REGION`.
     pub region: Option<Region>,
+    /// The regions that AWS opened after this program was made, as the settings have them.
+    pub new_regions: Vec<Region>,
 }
 
 impl Accounts {
     /// For checks without AWS: nobody knows whose the credentials are.
     pub fn without_aws(named: BTreeMap<String, AccountId>, region: Option<Region>) -> Self {
-        Self { named, own: AccountId::nobody(), region }
+        Self { named, own: AccountId::nobody(), region, new_regions: Vec::new() }
     }
 
     /// The account that a person means, by its name in the settings or by its id.

@@ -10,6 +10,8 @@ mod files;
 mod pick;
 mod reading;
 mod resolve;
+#[cfg(test)]
+mod short;
 mod traces;
 mod watch;
 mod words;

@@ -61,7 +61,7 @@ fn pick<Id: Ord>(
         return some_of(reader, names.is_empty(), field, what).then_some(Pick::Names(names));
     }
     let ids = reader.get(&selector.ids)?;
-    let parsed: Vec<Option<Id>> = ids.iter().map(|id| id.parse(reader, &parse)).collect();
+    let parsed: Vec<Option<Id>> = ids.iter().map(|id| reader.id(id, &parse)).collect();
     let ids: BTreeSet<Id> = parsed.into_iter().collect::<Option<_>>()?;
     not_too_many(reader, ids.len(), most, field, what)?;
     some_of(reader, ids.is_empty(), field, what).then_some(Pick::Ids(ids))

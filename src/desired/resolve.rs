@@ -117,7 +117,7 @@ impl<'a> Resolver<'a> {
     fn defaults(&mut self, field: &Option<Field<Defaults>>) -> Fallback {
         let Some(raw) = self.reader.get(field) else { return Fallback::default() };
         Fallback {
-            region: self.reader.parse(&raw.region, Region::parse),
+            region: self.region(&raw.region),
             account: self.account(&raw.account),
             mode: self.reader.parse(&raw.mode, Mode::parse),
             policies: self.policies(&raw.policies),
@@ -128,10 +128,10 @@ impl<'a> Resolver<'a> {
     fn vpcs(&mut self, field: &Option<Field<Vec<Field<Vpc>>>>, defaults: &Fallback, vpcs: &mut Vpcs) {
         for field in self.reader.items(field) {
             let Some(raw) = field.get(&mut self.reader) else { continue };
-            let region = self.reader.parse(&raw.region, Region::parse).or_else(|| defaults.region.clone());
+            let region = self.region(&raw.region).or_else(|| defaults.region.clone());
             let account = self.account(&raw.account).or_else(|| defaults.account.clone());
             let id = self.reader.required(&raw.id, field.span(), "id", "id = \"vpc-0a1b2c3d4e5f60718\"");
-            let id = id.and_then(|id| id.parse(&mut self.reader, VpcId::parse));
+            let id = id.and_then(|id| self.reader.id(id, VpcId::parse));
             let subnets = pick::subnets(&mut self.reader, &raw.subnets);
             let security_groups = pick::security_groups(&mut self.reader, &raw.security_groups);
             let ipv6 = self.reader.get(&raw.ipv6).copied().unwrap_or_default();
@@ -242,6 +242,7 @@ impl<'a> Resolver<'a> {
             }
             (None, Some(arn)) => {
                 let FunctionArn { key } = arn.parse(&mut self.reader, FunctionArn::parse)?;
+                self.reader.known_region(arn.span(), key.scope.region.clone(), &self.accounts.new_regions)?;
                 Some((Named::One(key.name), arn.span().clone(), Some(key.scope)))
             }
             (None, None) => {
@@ -325,7 +326,7 @@ impl<'a> Resolver<'a> {
     /// A VPC by its id alone: its private subnets and its default group.
     fn bare_vpc(&mut self, field: &Field<String>, text: &str, vpcs: &Vpcs) -> Option<Intent> {
         if text.starts_with("vpc-") {
-            let vpc = field.parse(&mut self.reader, VpcId::parse)?;
+            let vpc = self.reader.id(field, VpcId::parse)?;
             return Some(Intent {
                 name: None,
                 vpc,
@@ -359,7 +360,7 @@ impl<'a> Resolver<'a> {
         vpc: Option<&NamedVpc>,
         defaults: &Fallback,
     ) -> Option<(Region, Option<AccountId>)> {
-        let own_region = self.reader.parse(&raw.region, Region::parse);
+        let own_region = self.region(&raw.region);
         let own_account = self.account(&raw.account);
         if (raw.region.is_some() && own_region.is_none()) || (raw.account.is_some() && own_account.is_none()) {
             return None;
@@ -419,6 +420,10 @@ impl<'a> Resolver<'a> {
             self.report(self.reader.error(field.span(), text, "too many"));
         }
         Some(policies.into())
+    }
+
+    fn region(&mut self, field: &Option<Field<String>>) -> Option<Region> {
+        self.reader.region(field, &self.accounts.new_regions)
     }
 
     fn account(&mut self, field: &Option<Field<String>>) -> Option<AccountId> {

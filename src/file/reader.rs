@@ -49,6 +49,16 @@ impl<'a> Reader<'a> {
         Some(items.iter().filter_map(|item| item.parse(self, &parse)).collect())
     }
 
+    /// A list of ids: see [`Self::id`].
+    pub fn ids<Id>(
+        &mut self,
+        field: &Option<Field<Vec<Field<String>>>>,
+        parse: impl Fn(&str) -> Result<Id, NameError>,
+    ) -> Option<Vec<Id>> {
+        let items = self.get(field)?;
+        Some(items.iter().filter_map(|item| self.id(item, &parse)).collect())
+    }
+
     /// A field that the entry at this place must have; its absence is a mistake.
     pub fn required<'f, T>(
         &mut self,

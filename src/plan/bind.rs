@@ -203,7 +203,7 @@ fn security_groups<'a>(
 ) -> Result<Vec<&'a SecurityGroup>, Why> {
     let groups = &facts.security_groups;
     let named = |name: &str| {
-        let none = || Why::new(Reason::SecurityGroupNotFound, format!("{} has no group named {name}", intent.vpc));
+        let none = || Why::new(Reason::SecurityGroupNotFound, no_group_named(name, facts));
         groups.iter().find(|group| group.name == name).ok_or_else(none)
     };
     let picked: Vec<&SecurityGroup> = match &intent.security_groups {
@@ -232,6 +232,17 @@ fn security_groups<'a>(
         warnings.push(format!("no group lets anything out ({}): the function can reach nothing", names.join(", ")));
     }
     Ok(picked)
+}
+
+/// A console shows the Name tag of a group before its name, which is what a file has to say.
+fn no_group_named(name: &str, facts: &VpcFacts) -> String {
+    let none = format!("{} has no group named {name}", facts.vpc.id);
+    let tagged = facts.security_groups.iter().filter(|group| group.tags.get("Name").is_some_and(|tag| tag == name));
+    // EC2 tells them in any order.
+    match tagged.min_by_key(|group| &group.id) {
+        Some(group) => format!("{none}; that is the Name tag of {}, whose group name is {}", group.id, group.name),
+        None => none,
+    }
 }
 
 fn each<'a, I, T>(wanted: &BTreeSet<I>, find: impl FnMut(&I) -> Result<&'a T, Why>) -> Result<Vec<&'a T>, Why> {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{Account, Audit, Mode, Settings, parse_duration, parse_plan_id, parse_resync};
 use crate::cloud::Rates;
 use crate::file::{self, Field, Reader};
-use crate::names::{AccountId, NameError, PolicyName, RoleArn, RolePattern, VpcId};
+use crate::names::{AccountId, NameError, PolicyName, RoleArn, RolePattern, VpcId, Region};
 
 /// The settings file as it is written.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -117,6 +117,8 @@ struct RawFiles {
     /// Where links on the way to the desired state may lead, beside what is below the directory that they stand in: directories or
     /// files. A relative path begins at this file's folder.
     roots: Option<Field<Vec<Field<String>>>>,
+    /// Regions that AWS opened after this version of the program: the desired state may name them too.
+    new_regions: Option<Field<Vec<Field<String>>>>,
     /// The most that is read of the desired state, all its files together, in megabytes: 1 to 1024.
     max_megabytes: Option<Field<usize>>,
 }
@@ -152,7 +154,7 @@ pub(super) fn into(settings: &mut Settings, reader: &mut Reader<'_>) {
         set(&mut guard.allow_detach, reader.get(&raw.allow_detach).copied());
         set(&mut guard.allowed_policies, reader.list(&raw.allowed_policies, exact(PolicyName::parse)));
         guard.allowed_roles = reader.list(&raw.allowed_roles, RolePattern::parse);
-        guard.allowed_vpcs = reader.list(&raw.allowed_vpcs, VpcId::parse);
+        guard.allowed_vpcs = reader.ids(&raw.allowed_vpcs, VpcId::parse);
         set(&mut guard.max_changes, reader.get(&raw.max_changes).copied());
         set(&mut guard.max_change_percent, reader.parse(&raw.max_change_percent, percent));
         set(&mut guard.approved, reader.list(&raw.approved, parse_plan_id));
@@ -163,6 +165,7 @@ pub(super) fn into(settings: &mut Settings, reader: &mut Reader<'_>) {
     if let Some(raw) = reader.get(&raw.files) {
         let roots = reader.list(&raw.roots, not_empty).unwrap_or_default();
         settings.files.roots = roots.into_iter().map(|root| folder.join(root)).collect();
+        set(&mut settings.new_regions, reader.list(&raw.new_regions, Region::parse));
         set(&mut settings.files.bytes, reader.parse(&raw.max_megabytes, megabytes));
     }
     for raw in reader.items(&raw.account) {

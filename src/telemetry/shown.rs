@@ -81,11 +81,12 @@ mod tests {
     /// A file with so many functions is in force from now on.
     fn load(controller: &mut Controller, functions: usize, at: u64) {
         let entries: String =
-            (0..functions).map(|number| format!("{{ name = 'f{number}', vpc = 'vpc-1' }},")).collect();
+            (0..functions).map(|number| format!("{{ name = 'f{number}', vpc = 'vpc-11111111' }},")).collect();
         let text = format!("defaults = {{ region = 'eu-west-1', account = '123456789012' }}\nfunction = [{entries}]\n");
         let source = Source::from_bytes(Path::new("functions.toml"), text.into()).unwrap();
         let own = AccountId::parse("123456789012").unwrap();
-        let desired = DesiredState::check(&source, &Accounts { named: BTreeMap::new(), own, region: None }).unwrap();
+        let desired =
+            DesiredState::check(&source, &Accounts { own, ..Accounts::without_aws(BTreeMap::new(), None) }).unwrap();
         controller.handle(Event::Loaded(Ok(Some(desired))), Time(at));
     }
 

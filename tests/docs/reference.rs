@@ -162,6 +162,7 @@ fn needs_restart(table: &str, key: &str) -> bool {
         ("guard", "max_change_percent") => "max_change_percent = 7",
         ("guard", "approved") => "approved = [\"0123456789ab\"]",
         ("files", "roots") => "roots = [\"shared\"]",
+        ("files", "new_regions") => "new_regions = [\"eu-west-9\"]",
         ("files", "max_megabytes") => "max_megabytes = 7",
         ("metrics", "per_function") => "per_function = false",
         ("account", "id") => id,

@@ -106,7 +106,7 @@ pub(crate) fn settings() -> Settings {
 pub(crate) fn desired(text: &str) -> DesiredState {
     let source = Source::from_bytes(Path::new("functions.toml"), text.as_bytes().to_vec()).unwrap();
     let own = AccountId::parse("123456789012").unwrap();
-    let accounts = Accounts { named: BTreeMap::new(), own, region: None };
+    let accounts = Accounts { own, ..Accounts::without_aws(BTreeMap::new(), None) };
     DesiredState::check(&source, &accounts).unwrap_or_else(|unusable| panic!("{}", unusable.render(false)))
 }
 

@@ -178,22 +178,29 @@ impl History {
 }
 
 fn file(dice: &mut Dice<'_>) -> String {
-    let subnets =
-        dice.one_of(&["", "subnets = { ids = ['subnet-1a', 'subnet-1b'] }", "subnets = { tags = { use = 'x' } }"]);
+    let subnets = dice.one_of(&[
+        "",
+        "subnets = { ids = ['subnet-1a000000', 'subnet-1b000000'] }",
+        "subnets = { tags = { use = 'x' } }",
+    ]);
     let groups = dice.one_of(&["", "security_groups = { names = ['lambda'] }"]);
     let mut text = format!(
         "[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n\
-         [[vpc]]\nname = 'one'\nid = 'vpc-1'\n{subnets}\n{groups}\n[[vpc]]\nname = 'two'\nid = 'vpc-2'\n"
+         [[vpc]]\nname = 'one'\nid = 'vpc-10000000'\n{subnets}\n{groups}\n[[vpc]]\nname = 'two'\nid = 'vpc-20000000'\n"
     );
     for name in LISTED {
         if dice.rarely() {
             continue;
         }
-        let vpc = dice.one_of(&["one", "one", "two", "none", "vpc-2"]);
+        let vpc = dice.one_of(&["one", "one", "two", "none", "vpc-20000000"]);
         let own = match vpc {
-            "one" => {
-                dice.one_of(&["", "", "", "subnets = { ids = ['subnet-1c'] }", "subnets = { ids = ['subnet-x'] }"])
-            }
+            "one" => dice.one_of(&[
+                "",
+                "",
+                "",
+                "subnets = { ids = ['subnet-1c000000'] }",
+                "subnets = { ids = ['subnet-99999999'] }",
+            ]),
             _ => "",
         };
         let attach = dice.one_of(&["", "", "attach_policy = 'always'", "attach_policy = 'never'"]);
@@ -210,8 +217,8 @@ fn world(dice: &mut Dice<'_>) -> World {
         ..DeclaredVpc::default()
     };
     let mut subnet = |id: &str, free: bool| DeclaredSubnet {
-        id: format!("subnet-{id}"),
-        vpc: format!("vpc-{}", &id[..1]),
+        id: format!("subnet-{id}000000"),
+        vpc: format!("vpc-{}0000000", &id[..1]),
         tags: [("use".to_owned(), "x".to_owned())].into_iter().filter(|_| id != "1b").collect(),
         free_addresses: (!free && dice.rarely()).then_some(0),
         ..DeclaredSubnet::default()
@@ -219,13 +226,13 @@ fn world(dice: &mut Dice<'_>) -> World {
     let subnets =
         vec![subnet("1a", true), subnet("1b", false), subnet("1c", false), subnet("2a", false), subnet("2b", false)];
     let group = DeclaredSecurityGroup {
-        id: "sg-lambda".to_owned(),
-        vpc: "vpc-1".to_owned(),
+        id: "sg-1a000000".to_owned(),
+        vpc: "vpc-10000000".to_owned(),
         name: Some("lambda".to_owned()),
         ..DeclaredSecurityGroup::default()
     };
     World {
-        vpcs: vec![vpc("vpc-1", "sg-one"), vpc("vpc-2", "sg-two")],
+        vpcs: vec![vpc("vpc-10000000", "sg-10000000"), vpc("vpc-20000000", "sg-20000000")],
         subnets,
         security_groups: vec![group],
         roles: ROLES.iter().map(|name| role(name, dice)).collect(),
@@ -257,8 +264,8 @@ fn function(name: &str, dice: &mut Dice<'_>) -> Option<DeclaredFunction> {
     Some(DeclaredFunction {
         name: name.to_owned(),
         role: dice.one_of(&ROLES).to_owned(),
-        subnets: texts(&["subnet-1a"]),
-        security_groups: texts(&["sg-one"]),
+        subnets: texts(&["subnet-1a000000"]),
+        security_groups: texts(&["sg-10000000"]),
         runtime: dice.rarely().then(|| RETIRED.to_owned()),
         capacity_provider: dice.rarely().then(|| PROVIDER.to_owned()),
         state_reason_code: (state == Some("Failed")).then(|| "InternalError".to_owned()),
@@ -330,8 +337,8 @@ fn meddler(dice: &mut Dice<'_>) -> DeclaredMeddler {
         },
         1 => DeclaredMeddler {
             function: some(dice.one_of(&["f0", "f2"])),
-            subnets: vec!["subnet-1a".to_owned()],
-            security_groups: vec!["sg-one".to_owned()],
+            subnets: vec!["subnet-1a000000".to_owned()],
+            security_groups: vec!["sg-10000000".to_owned()],
             every,
             times,
             ..DeclaredMeddler::default()

@@ -9,9 +9,9 @@ use std::path::Path;
 use super::text::{self, Fleet, place};
 use crate::cloud::{Exclusion, Function};
 use crate::desired::{Accounts, DesiredState};
-use crate::file::Source;
+use crate::file::{Source, wrong_digits};
 use crate::live::{Facts, Seen};
-use crate::names::{FunctionKey, Network, Time, WallClock};
+use crate::names::{FunctionKey, Network, SecurityGroupId, SubnetId, Time, VpcId, WallClock};
 use crate::plan::{Bindings, Change, Limits, Memory, Outcome, State, Verdict, Why, World, compare};
 
 /// Whether functions in no VPC are listed.
@@ -69,7 +69,7 @@ pub(super) fn adopt(facts: &Facts, outside: Outside, limits: &Limits, now: Time)
     while !adopted.listed.is_empty() {
         let Adopted { listed, left_out, outside, .. } = &adopted;
         adopted.text = text::write(&Fleet { facts, listed, left_out, outside: *outside });
-        let desired = read_back(&adopted.text)?;
+        let desired = read_back(&adopted.text, facts)?;
         let world = World {
             desired: &desired,
             facts,
@@ -93,10 +93,11 @@ pub(super) fn adopt(facts: &Facts, outside: Outside, limits: &Limits, now: Time)
     Ok(adopted)
 }
 
-fn read_back(text: &str) -> Result<DesiredState, String> {
+fn read_back(text: &str, facts: &Facts) -> Result<DesiredState, String> {
     let source = Source::from_bytes(Path::new("import"), text.into()).map_err(|error| error.to_string())?;
-    // With nothing known from elsewhere, so that the file says everything by itself.
-    let accounts = Accounts::without_aws(BTreeMap::new(), None);
+    // With nothing known from elsewhere, so that the file says everything by itself; but the regions have answered.
+    let new_regions = facts.scopes.keys().map(|scope| scope.region.clone()).collect();
+    let accounts = Accounts { new_regions, ..Accounts::without_aws(BTreeMap::new(), None) };
     DesiredState::check(&source, &accounts).map_err(|unusable| unusable.render(false))
 }
 
@@ -180,6 +181,10 @@ fn beyond_words(function: &Function) -> Option<Doubt> {
     let Network { subnets, security_groups, ipv6: _ } = &**network;
     let fine = (1..=Network::MOST_SUBNETS).contains(&subnets.len())
         && (1..=Network::MOST_SECURITY_GROUPS).contains(&security_groups.len());
+    let ids = subnets.iter().map(SubnetId::as_str).chain(security_groups.iter().map(SecurityGroupId::as_str));
+    if let Some((id, wrong)) = ids.chain(vpc.as_ref().map(VpcId::as_str)).find_map(|id| Some((id, wrong_digits(id)?))) {
+        return Some(Doubt::known(format!("no file may have the id {id}, as an emulator gives it: {wrong}")));
+    }
     let odd = || format!("it has {} subnets and {} security groups", subnets.len(), security_groups.len());
     (!fine).then(|| Doubt::known(odd()))
 }

@@ -20,16 +20,17 @@ const NOW: Time = Time(1_795_417_200_000);
 fn world(name: &str) -> World {
     let (id, name) = (|id: &str| id.to_owned(), || Some(name.to_owned()));
     let function = |it: &str| DeclaredFunction { name: id(it), role: id("r"), ..DeclaredFunction::default() };
-    let group = |it: &str, name| DeclaredSecurityGroup { id: id(it), vpc: id("vpc-1"), name, ..Default::default() };
+    let group =
+        |it: &str, name| DeclaredSecurityGroup { id: id(it), vpc: id("vpc-11111111"), name, ..Default::default() };
     World {
-        vpcs: vec![DeclaredVpc { id: id("vpc-1"), name: name(), ..DeclaredVpc::default() }],
+        vpcs: vec![DeclaredVpc { id: id("vpc-11111111"), name: name(), ..DeclaredVpc::default() }],
         subnets: vec![DeclaredSubnet {
-            id: id("subnet-1"),
-            vpc: id("vpc-1"),
+            id: id("subnet-11111111"),
+            vpc: id("vpc-11111111"),
             name: name(),
             ..DeclaredSubnet::default()
         }],
-        security_groups: vec![group("sg-1", name()), group("sg-2", Some(id("lambda")))],
+        security_groups: vec![group("sg-11111111", name()), group("sg-22222222", Some(id("lambda")))],
         roles: vec![DeclaredRole { name: id("r"), ..DeclaredRole::default() }],
         functions: ["a", "b", "c", "d"].map(function).into(),
         ..World::default()
@@ -41,8 +42,8 @@ fn file(text: &str) -> String {
     let text: String = text.chars().take(200).collect();
     let text = serde_json::to_string(&text).unwrap().replace('\u{7f}', "\\u007f");
     format!(
-        "[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n[[vpc]]\nname = {text}\nid = 'vpc-1'\n\
-         security_groups = {{ ids = ['sg-1'] }}\n\
+        "[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n[[vpc]]\nname = {text}\nid = 'vpc-11111111'\n\
+         security_groups = {{ ids = ['sg-11111111'] }}\n\
          [[function]]\nname = 'a'\nvpc = {text}\n[[function]]\nname = 'b'\nvpc = {text}\nmode = 'observe'\nreason = {text}\n\
          [[function]]\nname = 'c'\nvpc = {text}\nsubnets = {{ names = [{text}] }}\n\
          [[function]]\nname = 'd'\nvpc = {text}\nsubnets = {{ tags = {{ {text} = {text} }} }}\n\
@@ -65,7 +66,7 @@ fn plans(text: &str, path: &str) -> Option<(String, String)> {
 /// Whether a line of a plan begins as one of ours.
 fn is_ours(line: &str) -> bool {
     let begins =
-        ["eu-west-1 in account ", "  ", "warning: the pattern ", "vpc-1 in ", "plan id ", "guard: ", "to let "];
+        ["eu-west-1 in account ", "  ", "warning: the pattern ", "vpc-11111111 in ", "plan id ", "guard: ", "to let "];
     begins.iter().any(|begin| line.starts_with(begin)) || line.starts_with(|c: char| c.is_ascii_digit())
 }
 

@@ -283,3 +283,22 @@ fn what_cannot_be_bound_says_which_thing_is_meant() {
         assert!(why.detail.contains(part), "`{}` does not say `{part}`", why.detail);
     }
 }
+
+/// A console shows it first, and for a subnet it is what a file says; the group is not taken by it.
+#[test]
+fn the_name_tag_of_a_group_in_place_of_its_name_is_pointed_out() {
+    let mut vpc = vpc();
+    for (group, tag) in vpc.security_groups.iter_mut().zip(["default", "Orders"]) {
+        group.tags.insert("Name".to_owned(), tag.to_owned());
+    }
+    let said =
+        |name: &str| super::bind(&intent(&format!("security_groups = {{ names = ['{name}'] }}")), &vpc, &account());
+    let why = said("Orders").unwrap_err();
+    assert_eq!(why.reason, Reason::SecurityGroupNotFound);
+    assert_eq!(
+        why.detail,
+        "vpc-1 has no group named Orders; that is the Name tag of sg-lambda, whose group name is lambda"
+    );
+    assert!(said("lambda").is_ok() && said("default").is_ok());
+    assert_eq!(said("orders").unwrap_err().detail, "vpc-1 has no group named orders");
+}

@@ -116,9 +116,9 @@ fn desired(entry: &str) -> DesiredState {
 }
 
 fn reading(text: &str) -> DesiredState {
-    let accounts = Accounts { named: BTreeMap::new(), own: account(), region: None };
+    let accounts = Accounts { own: account(), ..Accounts::without_aws(BTreeMap::new(), None) };
     let source = Source::from_bytes(Path::new("functions.toml"), text.into()).unwrap();
-    DesiredState::check(&source, &accounts).unwrap_or_else(|mistakes| panic!("{}", mistakes.render(false)))
+    DesiredState::of_short_ids(&source, &accounts).unwrap_or_else(|mistakes| panic!("{}", mistakes.render(false)))
 }
 
 impl Scene {

@@ -63,7 +63,7 @@ fn of_mask(mask: u8, ids: &[String]) -> Vec<String> {
 
 impl Made {
     fn ids(vpc: usize, kind: &str, count: usize) -> Vec<String> {
-        (0..count).map(|number| format!("{kind}-{vpc}x{number}")).collect()
+        (0..count).map(|number| format!("{kind}-{vpc:04}{number:04}")).collect()
     }
 
     fn world(&self) -> World {
@@ -72,7 +72,7 @@ impl Made {
         world.roles[2].inline_vpc_access = true;
         world.roles[3].overruled = Some(Overruler::Boundary);
         for (at, (name, region, shared)) in self.vpcs.iter().enumerate() {
-            let id = format!("vpc-{at}");
+            let id = format!("vpc-{at:08}");
             let (region, owner) = (Some(REGIONS[*region].to_owned()), shared.then(|| "210987654321".to_owned()));
             world.vpcs.push(DeclaredVpc { region, owner, ..vpc(&id, name) });
             let subnets = Self::ids(at, "subnet", 2).into_iter().zip(&self.names[..2]);

@@ -97,17 +97,26 @@ fn function(name: &str, role: &str, subnets: &[&str], groups: &[&str]) -> Declar
 
 /// Two networks in one VPC, one function whose role a simulation denies the right, one outside, one that cannot be managed.
 fn small() -> World {
-    let both = ["subnet-a", "subnet-b"];
+    let both = ["subnet-aaaaaaaa", "subnet-bbbbbbbb"];
     let provider = "arn:aws:lambda:eu-west-1:123456789012:capacity-provider:p".to_owned();
     World {
-        vpcs: vec![vpc("vpc-1", "orders")],
-        subnets: vec![subnet("subnet-a", "vpc-1", Some("private a")), subnet("subnet-b", "vpc-1", None)],
-        security_groups: vec![group("sg-l", "vpc-1", "lambda"), group("sg-d", "vpc-1", "db")],
+        vpcs: vec![vpc("vpc-11111111", "orders")],
+        subnets: vec![
+            subnet("subnet-aaaaaaaa", "vpc-11111111", Some("private a")),
+            subnet("subnet-bbbbbbbb", "vpc-11111111", None),
+        ],
+        security_groups: vec![
+            group("sg-ffffffff", "vpc-11111111", "lambda"),
+            group("sg-dddddddd", "vpc-11111111", "db"),
+        ],
         roles: vec![role("able", &[VPC_ACCESS]), role("lacking", &[])],
         functions: vec![
-            function("api", "able", &both, &["sg-l"]),
-            function("worker", "lacking", &both, &["sg-l"]),
-            DeclaredFunction { ipv6: true, ..function("report", "able", &["subnet-a"], &["sg-l", "sg-d"]) },
+            function("api", "able", &both, &["sg-ffffffff"]),
+            function("worker", "lacking", &both, &["sg-ffffffff"]),
+            DeclaredFunction {
+                ipv6: true,
+                ..function("report", "able", &["subnet-aaaaaaaa"], &["sg-ffffffff", "sg-dddddddd"])
+            },
             function("outside", "able", &[], &[]),
             DeclaredFunction { capacity_provider: Some(provider), ..function("provided", "able", &[], &[]) },
         ],
@@ -129,25 +138,25 @@ account = "123456789012"
 
 [[vpc]]
 name = "orders-db+lambda"
-id = "vpc-1"
+id = "vpc-11111111"
 subnets = { ids = [
-    "subnet-a",  # private a euw1-az1 private
+    "subnet-aaaaaaaa",  # private a euw1-az1 private
 ] }
 security_groups = { ids = [
-    "sg-d",  # db
-    "sg-l",  # lambda
+    "sg-dddddddd",  # db
+    "sg-ffffffff",  # lambda
 ] }
 ipv6 = true
 
 [[vpc]]
 name = "orders-lambda"
-id = "vpc-1"
+id = "vpc-11111111"
 subnets = { ids = [
-    "subnet-a",  # private a euw1-az1 private
-    "subnet-b",  # euw1-az2 private
+    "subnet-aaaaaaaa",  # private a euw1-az1 private
+    "subnet-bbbbbbbb",  # euw1-az2 private
 ] }
 security_groups = { ids = [
-    "sg-l",  # lambda
+    "sg-ffffffff",  # lambda
 ] }
 
 [[function]]
@@ -209,7 +218,7 @@ fn what_the_plan_would_be_stuck_on_is_told_and_not_listed() {
     let cases: &[(&str, Alter<'_>, Reason, &[&str], bool)] = &[
         (
             "a subnet is gone",
-            &|facts| vpc(facts, |vpc| vpc.subnets.retain(|it| it.subnet.id.as_str() != "subnet-b")),
+            &|facts| vpc(facts, |vpc| vpc.subnets.retain(|it| it.subnet.id.as_str() != "subnet-bbbbbbbb")),
             Reason::SubnetNotFound,
             &["report"],
             false,
@@ -272,6 +281,7 @@ fn a_function_that_the_file_has_no_words_for_is_told_and_not_listed() {
     let cases: &[(Alter, &str, bool)] = &[
         (|it| it.vpc = None, "does not say in which VPC", true),
         (|it| Arc::make_mut(&mut it.network).security_groups.clear(), "2 subnets and 0 security groups", false),
+        (|it| it.vpc = VpcId::parse("vpc-123abc").ok(), "the id vpc-123abc, as an emulator gives it: 6 digits", false),
         (|it| it.name = FunctionName::parse("us-east-1.api").unwrap(), "a dot", false),
     ];
     for (alter, words, unread) in cases {
@@ -299,34 +309,37 @@ fn a_network_is_named_from_its_vpc_and_by_what_tells_it_from_others() {
             ipv6,
         }),
     };
-    let here = |groups: &[&str], subnets: &[&str], ipv6| place(REGIONS[0], "vpc-1", groups, subnets, ipv6);
-    let there = place(REGIONS[1], "vpc-2", &["sg-x"], &["subnet-x"], false);
-    let plain = || here(&["sg-l"], &["subnet-a"], false);
+    let here = |groups: &[&str], subnets: &[&str], ipv6| place(REGIONS[0], "vpc-11111111", groups, subnets, ipv6);
+    let there = place(REGIONS[1], "vpc-22222222", &["sg-eeeeeeee"], &["subnet-eeeeeeee"], false);
+    let plain = || here(&["sg-ffffffff"], &["subnet-aaaaaaaa"], false);
     let cases: &[(&str, Vec<Place>, &[&str])] = &[
         ("orders", vec![plain()], &["orders"]),
         ("  orders\n of  2026 ", vec![plain()], &["orders of 2026"]),
         ("vpc-orders", vec![plain()], &["orders"]),
-        ("none", vec![plain()], &["network-1"]),
-        ("vpc-", vec![plain()], &["network-1"]),
-        ("vpc-none", vec![plain()], &["network-1"]),
-        ("\u{202e}", vec![plain()], &["network-1"]),
+        ("none", vec![plain()], &["network-11111111"]),
+        ("vpc-", vec![plain()], &["network-11111111"]),
+        ("vpc-none", vec![plain()], &["network-11111111"]),
+        ("\u{202e}", vec![plain()], &["network-11111111"]),
         ("orders", vec![plain(), there.clone()], &["orders-eu-west-1", "orders-us-east-1"]),
         (
             "orders",
-            vec![plain(), here(&["sg-l", "sg-d"], &["subnet-a"], false)],
+            vec![plain(), here(&["sg-ffffffff", "sg-dddddddd"], &["subnet-aaaaaaaa"], false)],
             &["orders-db+lambda", "orders-lambda"],
         ),
-        ("orders", vec![plain(), here(&["sg-l"], &["subnet-a"], true)], &["orders", "orders-ipv6"]),
-        ("orders", vec![plain(), here(&["sg-l"], &["subnet-b"], false)], &["orders", "orders-2"]),
+        ("orders", vec![plain(), here(&["sg-ffffffff"], &["subnet-aaaaaaaa"], true)], &["orders", "orders-ipv6"]),
+        ("orders", vec![plain(), here(&["sg-ffffffff"], &["subnet-bbbbbbbb"], false)], &["orders", "orders-2"]),
     ];
     for (tag, places, expected) in cases {
         let mut world = small();
-        world.vpcs = vec![vpc("vpc-1", tag), DeclaredVpc { region: Some(REGIONS[1].to_owned()), ..vpc("vpc-2", tag) }];
-        world.subnets.push(subnet("subnet-x", "vpc-2", None));
-        world.security_groups.push(group("sg-x", "vpc-2", "lambda"));
+        world.vpcs = vec![
+            vpc("vpc-11111111", tag),
+            DeclaredVpc { region: Some(REGIONS[1].to_owned()), ..vpc("vpc-22222222", tag) },
+        ];
+        world.subnets.push(subnet("subnet-eeeeeeee", "vpc-22222222", None));
+        world.security_groups.push(group("sg-eeeeeeee", "vpc-22222222", "lambda"));
         world.functions.push(DeclaredFunction {
             region: Some(REGIONS[1].to_owned()),
-            ..function("there", "able", &["subnet-x"], &["sg-x"])
+            ..function("there", "able", &["subnet-eeeeeeee"], &["sg-eeeeeeee"])
         });
         let facts = facts(&door(&world), &REGIONS);
         let names: Vec<String> = named(&facts, places).into_keys().collect();
@@ -366,9 +379,9 @@ fn a_function_is_picked_by_name_and_by_vpc_and_one_that_cannot_be_understood_by_
         (&[][..], &[][..], &["api", "outside", "provided", "report", "worker", "odd"][..]),
         (&["*r*"], &[], &["provided", "report", "worker"]),
         (&["api", "o??"], &[], &["api", "odd"]),
-        (&[], &["vpc-1"], &["api", "report", "worker", "odd"]),
-        (&["w*"], &["vpc-2", "vpc-1"], &["worker"]),
-        (&[], &["vpc-2"], &["odd"]),
+        (&[], &["vpc-11111111"], &["api", "report", "worker", "odd"]),
+        (&["w*"], &["vpc-22222222", "vpc-11111111"], &["worker"]),
+        (&[], &["vpc-22222222"], &["odd"]),
         (&["API"], &[], &[]),
     ] {
         let args = ImportArgs { name: patterns(name), vpc: vpcs(vpc), ..args() };
