@@ -153,6 +153,7 @@ fn result(record: &Record) -> Option<Outcome> {
 struct Change<'a> {
     record: &'a Record,
     before: &'a Place,
+    after: &'a Place,
 }
 
 impl<'a> Change<'a> {
@@ -161,7 +162,7 @@ impl<'a> Change<'a> {
         let refused = refused(records);
         records.iter().rev().filter(|record| !refused.contains(record.id.as_str())).find_map(|record| {
             match &record.what {
-                What::SetVpc { before, .. } => Some(Self { record, before }),
+                What::SetVpc { before, after, .. } => Some(Self { record, before, after }),
                 What::AttachPolicy { .. } => None,
             }
         })
@@ -196,10 +197,12 @@ impl<'a> Change<'a> {
             "[[function]]\nname = \"{name}\"\naccount = \"{}\"\nregion = \"{}\"\n",
             scope.account, scope.region
         );
+        let said = *ipv6 || self.after.network.ipv6;
         match self.before.vpc.as_ref().filter(|_| self.before.network.is_attached()) {
-            Some(vpc) if *ipv6 => {
+            // What an entry does not say is left as it is.
+            Some(vpc) if said => {
                 let (vpc, named) = (self.network(vpc), format!("before-{name}"));
-                format!("\n[[vpc]]\nname = \"{named}\"\nid = {vpc}ipv6 = true\n\n{function}vpc = \"{named}\"\n")
+                format!("\n[[vpc]]\nname = \"{named}\"\nid = {vpc}ipv6 = {ipv6}\n\n{function}vpc = \"{named}\"\n")
             }
             Some(vpc) => format!("\n{function}vpc = {}", self.network(vpc)),
             None => format!(
@@ -316,7 +319,7 @@ mod tests {
 
     /// What the one entry of a printed text wants: its VPC, subnets and groups, and IPv6.
     #[track_caller]
-    fn wants(text: &str) -> Option<(String, Vec<String>, Vec<String>, bool)> {
+    fn wants(text: &str) -> Option<(String, Vec<String>, Vec<String>, Option<bool>)> {
         let source = Source::from_bytes(Path::new("undo.toml"), text.into()).unwrap();
         let state = DesiredState::check(&source, &Accounts::without_aws(BTreeMap::new(), None));
         let state = state.unwrap_or_else(|unusable| panic!("{}\n{text}", unusable.render(false)));
@@ -359,7 +362,7 @@ mod tests {
             let text = undo(lines, (None, None)).unwrap();
             let groups = ["sg-11111111", "sg-22222222"].map(str::to_owned).to_vec();
             let subnets = vec!["subnet-99999999".to_owned(), (*subnet).to_owned()];
-            assert_eq!(wants(&text), Some(("vpc-11111111".to_owned(), subnets, groups, false)), "{name}");
+            assert_eq!(wants(&text), Some(("vpc-11111111".to_owned(), subnets, groups, None)), "{name}");
             let unsure = lines.last() != Some(&ended(&b, "done")) && text.contains("may not have been carried out");
             let open = ["unanswered", "no result", "no result, then refused"].contains(name);
             assert_eq!(unsure, open, "{name}: {text}");
@@ -374,17 +377,24 @@ mod tests {
     }
 
     #[test]
-    fn where_ipv6_was_allowed_the_vpc_has_an_entry_of_its_own() {
-        for name in ["orders-api", "vpc-orders"] {
+    fn where_ipv6_was_allowed_before_or_after_the_vpc_has_an_entry_of_its_own() {
+        // Where it was not allowed, and the change allowed it, the entry has to say so: what it leaves out is kept.
+        for (name, before, after) in [
+            ("orders-api", true, false),
+            ("vpc-orders", true, false),
+            ("orders-api", false, true),
+            ("orders-api", true, true),
+        ] {
             let mut change = set("1", name, "");
-            change["before"] = place(json!("vpc-11111111"), &["subnet-aaaaaaaa"], true);
+            change["before"] = place(json!("vpc-11111111"), &["subnet-aaaaaaaa"], before);
+            change["after"] = place(json!("vpc-11111111"), &["subnet-bbbbbbbb"], after);
             let function = FunctionName::parse(name).unwrap();
             let wanted = Wanted { name: &function, account: None, region: None };
             let text = Found::read(change.to_string().as_bytes(), &function).unwrap().undo(&wanted).unwrap();
             let groups = ["sg-11111111", "sg-22222222"].map(str::to_owned).to_vec();
             assert_eq!(
                 wants(&text),
-                Some(("vpc-11111111".to_owned(), vec!["subnet-aaaaaaaa".to_owned()], groups, true))
+                Some(("vpc-11111111".to_owned(), vec!["subnet-aaaaaaaa".to_owned()], groups, Some(before)))
             );
         }
     }

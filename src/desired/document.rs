@@ -55,7 +55,8 @@ pub(super) struct Vpc {
     pub account: Option<Field<String>>,
     /// Its region.
     pub region: Option<Field<String>>,
-    /// Whether outbound IPv6 is allowed; all its subnets must then be dual-stack.
+    /// Whether outbound IPv6 is allowed; all its subnets must then be dual-stack. Left out: as it is on each function, but not
+    /// allowed where the subnets are left out as well.
     pub ipv6: Option<Field<bool>>,
     /// Whether its functions need a way to the internet: "any" (default; a missing one is a warning), "required" (it blocks)
     /// or "none" (it is wanted so).

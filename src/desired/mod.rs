@@ -164,8 +164,8 @@ pub struct Intent {
     pub subnets: Pick<SubnetId>,
     /// Which of its security groups; by default the group named `default`.
     pub security_groups: Pick<SecurityGroupId>,
-    /// Whether outbound IPv6 is allowed.
-    pub ipv6: bool,
+    /// Whether outbound IPv6 is allowed; none if that is not said.
+    pub ipv6: Option<bool>,
     /// Whether its functions need a way to the internet.
     pub egress: Egress,
 }

@@ -134,7 +134,7 @@ impl<'a> Resolver<'a> {
             let id = id.and_then(|id| self.reader.id(id, VpcId::parse));
             let subnets = pick::subnets(&mut self.reader, &raw.subnets);
             let security_groups = pick::security_groups(&mut self.reader, &raw.security_groups);
-            let ipv6 = self.reader.get(&raw.ipv6).copied().unwrap_or_default();
+            let ipv6 = self.reader.get(&raw.ipv6).copied();
             let egress = self.reader.parse(&raw.egress, Egress::parse).unwrap_or_default();
             let Some(name) = self.reader.required(&raw.name, field.span(), "name", "name = \"orders\"") else {
                 continue;
@@ -332,7 +332,7 @@ impl<'a> Resolver<'a> {
                 vpc,
                 subnets: Pick::Default,
                 security_groups: Pick::Default,
-                ipv6: false,
+                ipv6: None,
                 egress: Egress::Any,
             });
         }

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::World;
+use super::{Bound, World};
 use crate::live::Seen;
-use crate::names::{AliasName, FunctionKey, Network, Version};
+use crate::names::{AliasName, FunctionKey, Version};
 
 /// A sentence lists no more versions than this.
 const SHOWN: usize = 5;
@@ -21,14 +21,14 @@ pub struct Behind {
     pub aliases: Option<Vec<AliasName>>,
 }
 
-/// The published versions of a function that run another network than this; none if they are not known.
-pub(super) fn behind(w: &World<'_>, key: &FunctionKey, to: &Network) -> Option<Behind> {
+/// The published versions of a function that run another network than the file says; none if they are not known.
+pub(super) fn behind(w: &World<'_>, key: &FunctionKey, bound: &Bound) -> Option<Behind> {
     let published = match w.facts.published(key) {
         Seen::Present(published) => published,
         Seen::Absent => return Some(Behind { versions: BTreeSet::new(), aliases: Some(Vec::new()) }),
         Seen::Unknown(_) => return None,
     };
-    let elsewhere = published.versions.iter().filter(|(_, network)| ***network != *to);
+    let elsewhere = published.versions.iter().filter(|(_, network)| **network != bound.for_one_with(network));
     let versions: BTreeSet<Version> = elsewhere.map(|(version, _)| *version).collect();
     let aliases = match &published.aliases {
         Seen::Present(aliases) => {

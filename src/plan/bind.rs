@@ -12,12 +12,51 @@ use crate::live::{SubnetFacts, VpcFacts, WayOut};
 use crate::names::{AccountId, Network, Pair, Scope, SecurityGroupId, SubnetId};
 
 /// An intent, bound: the exact configuration, and what is doubtful about it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
-    /// What to set.
+    /// What to set, on a function whose outbound IPv6 is not kept.
     pub network: Arc<Network>,
+    /// Whether outbound IPv6 is kept as it is on each function.
+    pub ipv6: Ipv6,
     /// Sentences for people.
     pub warnings: Arc<[String]>,
+}
+
+/// What becomes of the outbound IPv6 of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ipv6 {
+    /// It is set, as the network has it.
+    Set,
+    /// It is kept in these subnets, since every one has an IPv6 range.
+    Kept,
+    /// It is kept only on a function that is in these subnets already: one of them has no IPv6 range.
+    KeptInPlace,
+}
+
+impl Bound {
+    /// Not in a VPC.
+    pub(super) fn none() -> Self {
+        Self { network: Arc::default(), ipv6: Ipv6::Set, warnings: Arc::default() }
+    }
+
+    /// What to set on a function that has this.
+    pub fn for_one_with(&self, has: &Network) -> Arc<Network> {
+        let kept = match self.ipv6 {
+            Ipv6::Set => false,
+            Ipv6::Kept => true,
+            Ipv6::KeptInPlace => has.subnets == self.network.subnets,
+        };
+        match kept && has.ipv6 {
+            true => Arc::new(Network { ipv6: true, ..(*self.network).clone() }),
+            false => Arc::clone(&self.network),
+        }
+    }
+
+    /// What is doubtful about a function that has this, beside what is so about all.
+    pub(super) fn loses_ipv6(&self, has: &Network) -> Option<String> {
+        let lost = self.ipv6 != Ipv6::Set && has.ipv6 && !self.for_one_with(has).ipv6;
+        lost.then(|| "outbound IPv6 is allowed now and will not be: not every new subnet has an IPv6 range".to_owned())
+    }
 }
 
 /// What the file's words mean at one moment. Thousands of functions share an intent, so it is bound once.
@@ -87,9 +126,15 @@ fn bind_own(intent: &Intent, facts: &VpcFacts, account: &AccountId) -> Result<Bo
     let mut warnings = Vec::new();
     let subnets = subnets(intent, facts, &mut warnings)?;
     let groups = security_groups(intent, (facts, account), &mut warnings)?;
-    if let Some(single) = subnets.iter().find(|subnet| intent.ipv6 && !subnet.subnet.ipv6) {
-        return Err(Why::new(Reason::NotDualStack, format!("{} has no IPv6 range", single.subnet.id)));
-    }
+    let single = subnets.iter().find(|subnet| !subnet.subnet.ipv6);
+    let ipv6 = match (intent.ipv6, &intent.subnets, single) {
+        (Some(true), _, Some(single)) => {
+            return Err(Why::new(Reason::NotDualStack, format!("{} has no IPv6 range", single.subnet.id)));
+        }
+        (Some(_), ..) | (None, Pick::Default, _) => Ipv6::Set,
+        (None, _, None) => Ipv6::Kept,
+        (None, _, Some(_)) => Ipv6::KeptInPlace,
+    };
     let zones: BTreeSet<&str> = subnets.iter().map(|subnet| subnet.subnet.zone.as_str()).collect();
     if zones.len() == 1 {
         warnings.push("all subnets are in one availability zone: when that fails, so does the function".to_owned());
@@ -97,7 +142,7 @@ fn bind_own(intent: &Intent, facts: &VpcFacts, account: &AccountId) -> Result<Bo
     let network = Network {
         subnets: subnets.iter().map(|subnet| subnet.subnet.id.clone()).collect(),
         security_groups: groups.iter().map(|group| group.id.clone()).collect(),
-        ipv6: intent.ipv6,
+        ipv6: intent.ipv6.unwrap_or_default(),
     };
     if network.subnets.len() > Network::MOST_SUBNETS {
         return Err(Why::new(Reason::TooManySubnets, format!("the entry means {} subnets", network.subnets.len())));
@@ -106,7 +151,7 @@ fn bind_own(intent: &Intent, facts: &VpcFacts, account: &AccountId) -> Result<Bo
         let detail = format!("the entry means {} security groups", network.security_groups.len());
         return Err(Why::new(Reason::TooManySecurityGroups, detail));
     }
-    Ok(Bound { network: Arc::new(network), warnings: warnings.into() })
+    Ok(Bound { network: Arc::new(network), ipv6, warnings: warnings.into() })
 }
 
 fn subnets<'a>(intent: &Intent, facts: &'a VpcFacts, warnings: &mut Vec<String>) -> Result<Vec<&'a SubnetFacts>, Why> {

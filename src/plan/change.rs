@@ -6,10 +6,9 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::bind::Bound;
 use super::reason::{Outcome, Reason, Why};
 use super::rollout::new_pairs;
-use super::{Behind, Limits, World, behind, egress, preflight};
+use super::{Behind, Limits, World, behind, egress, preflight, Bound};
 use crate::cloud::{Exclusion, Function, Simulated, State, Class, Update, Identity};
 use crate::desired::{AttachPolicy, Entry, Intent, Want};
 use crate::live::{Fault, RoleFacts, Seen};
@@ -150,13 +149,16 @@ impl Comparison {
 
 /// Compares what the file says of a function with what AWS said.
 pub fn compare(w: &World<'_>, entry: &Entry) -> Comparison {
-    let (function, Bound { network: to, warnings: network_warnings }) = match wanted(w, entry) {
+    let (function, bound) = match wanted(w, entry) {
         Ok(wanted) => wanted,
         Err(outcome) => return Comparison::stuck(outcome),
     };
-    let behind = behind::behind(w, &entry.key, &to);
+    let behind = behind::behind(w, &entry.key, &bound);
+    let to = bound.for_one_with(&function.network);
     let mut warnings = w.aged(entry, function);
+    warnings.extend(bound.loses_ipv6(&function.network));
     warnings.extend(doubts(function, &to));
+    let network_warnings = bound.warnings;
     match differing(w, entry, function, to, &mut warnings) {
         Ok((verdict, new_pairs)) => {
             warnings.extend(behind.iter().filter_map(Behind::warning));
@@ -166,7 +168,7 @@ pub fn compare(w: &World<'_>, entry: &Entry) -> Comparison {
     }
 }
 
-/// The function as it is, and the network that the entry means now.
+/// The function as it is, and what the entry means now.
 fn wanted<'a>(w: &World<'a>, entry: &Entry) -> Result<(&'a Function, Bound), Outcome> {
     if let Want::Disputed(patterns) = &entry.terms.want {
         let all: Vec<String> = patterns.iter().map(|pattern| format!("`{pattern}`")).collect();
@@ -328,7 +330,7 @@ fn not_of_edge(w: &World<'_>, entry: &Entry, function: &Function, warnings: &mut
 
 /// The network that the entry means now.
 fn target(w: &World<'_>, entry: &Entry) -> Result<Bound, Outcome> {
-    let Want::Attached(intent) = &entry.terms.want else { return Ok(Bound::default()) };
+    let Want::Attached(intent) = &entry.terms.want else { return Ok(Bound::none()) };
     let vpc = known(w.vpc(&entry.key.scope, &intent.vpc), || {
         Why::new(Reason::VpcNotFound, format!("{} in {}", intent.vpc, entry.key.scope))
     })?;

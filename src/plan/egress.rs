@@ -19,9 +19,9 @@ pub(super) fn default_choice<'a>(
     let seen = usable.iter().copied().filter(|subnet| subnet.way != WayOut::Unseen);
     let private: Vec<&SubnetFacts> = seen.filter(|subnet| subnet.way != WayOut::InternetGateway).collect();
     let wanted = |subnet: &&SubnetFacts| match (intent.egress, subnet.way) {
-        (Egress::None, way) => way.leads(intent.ipv6) == Leads::Nowhere,
+        (Egress::None, way) => way.leads(intent.ipv6 == Some(true)) == Leads::Nowhere,
         (Egress::Any | Egress::Required, WayOut::Blackhole) => true,
-        (Egress::Any | Egress::Required, way) => way.leads(intent.ipv6) == Leads::Out,
+        (Egress::Any | Egress::Required, way) => way.leads(intent.ipv6 == Some(true)) == Leads::Out,
     };
     let (fitting, unfit): (Vec<&SubnetFacts>, Vec<&SubnetFacts>) = private.iter().copied().partition(wanted);
     let zones: BTreeSet<&str> = fitting.iter().map(|it| it.subnet.zone.as_str()).collect();
@@ -51,7 +51,7 @@ pub(super) fn check(
     warnings: &mut Vec<String>,
 ) -> Result<(), Why> {
     let by_ids = matches!(intent.subnets, Pick::Ids(_));
-    let lead = |subnet: &SubnetFacts| match subnet.way.leads(intent.ipv6) {
+    let lead = |subnet: &SubnetFacts| match subnet.way.leads(intent.ipv6 == Some(true)) {
         Leads::Unknown if by_ids => Leads::Out,
         leads => leads,
     };
@@ -60,13 +60,13 @@ pub(super) fn check(
     match intent.egress {
         Egress::None => {
             let out: Vec<&SubnetFacts> = picked.iter().copied().filter(|it| lead(it) == Leads::Out).collect();
-            if !by_ids && !all(Leads::Nowhere) || out.iter().any(|it| it.way.leads(intent.ipv6) == Leads::Out) {
+            if !by_ids && !all(Leads::Nowhere) || out.iter().any(|it| it.way.leads(intent.ipv6 == Some(true)) == Leads::Out) {
                 warnings.push(format!("egress = \"none\", but not all subnets are without a way out: {}", ways()));
             }
         }
         Egress::Required if !all(Leads::Out) => return Err(Why::new(Reason::NoWayOut, ways())),
         Egress::Any | Egress::Required if all(Leads::Out) => {
-            let mut seen = picked.iter().map(|it| it.way).filter(|way| way.leads(intent.ipv6) == Leads::Out);
+            let mut seen = picked.iter().map(|it| it.way).filter(|way| way.leads(intent.ipv6 == Some(true)) == Leads::Out);
             let first = seen.next();
             if seen.any(|way| Some(way) != first) {
                 warnings.push(format!("the subnets lead to the internet by different ways: {}", ways()));

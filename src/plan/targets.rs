@@ -45,9 +45,44 @@ impl Targets {
         self.0.retain(|(scope, _), _| wanted(scope));
     }
 
-    /// Whether two listings that were begun this far apart, and all between them, agree that an entry means this.
+    /// Whether two listings that were begun this far apart, and all between them, agree that an entry means this. Whether outbound
+    /// IPv6 is allowed is said by the file or the function, and by no listing of subnets.
     pub(super) fn agree(&self, scope: &Scope, intent: &Arc<Intent>, network: &Network, apart: Duration) -> bool {
         let target = self.0.get(&(scope.clone(), Arc::clone(intent)));
-        target.is_some_and(|it| *it.network == *network && it.last.since(it.first) >= apart)
+        let same = |it: &Network| (&it.subnets, &it.security_groups) == (&network.subnets, &network.security_groups);
+        target.is_some_and(|it| same(&it.network) && it.last.since(it.first) >= apart)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::Pick;
+    use crate::names::{AccountId, Region, SecurityGroupId, SubnetId, VpcId};
+
+    #[test]
+    fn listings_agree_on_subnets_and_groups_whatever_outbound_ipv6_a_function_keeps() {
+        let scope =
+            Scope { account: AccountId::parse("123456789012").unwrap(), region: Region::parse("eu-west-1").unwrap() };
+        let intent = Arc::new(Intent {
+            name: None,
+            vpc: VpcId::parse("vpc-1").unwrap(),
+            subnets: Pick::Default,
+            security_groups: Pick::Default,
+            ipv6: None,
+        });
+        let network = |subnet: &str, ipv6| Network {
+            subnets: [SubnetId::parse(subnet).unwrap()].into(),
+            security_groups: [SecurityGroupId::parse("sg-1").unwrap()].into(),
+            ipv6,
+        };
+        let mut targets = Targets::default();
+        for at in [0, 300_000] {
+            let meant = Some(Arc::new(network("subnet-1", false)));
+            targets.listed(&scope, Time(at), [(Arc::clone(&intent), meant)].into());
+        }
+        let agree = |network| targets.agree(&scope, &intent, &network, Duration::from_secs(300));
+        assert!(agree(network("subnet-1", false)) && agree(network("subnet-1", true)));
+        assert!(!agree(network("subnet-2", false)));
     }
 }

@@ -10,7 +10,7 @@ pub(super) fn check(selectors: &str, done: impl FnOnce(&mut VpcFacts), expected:
     let mut vpc = vpc();
     done(&mut vpc);
     let (found, warned) = match super::bind(&intent(selectors), &vpc, &account()) {
-        Ok(Bound { network, warnings }) => (in_words(&network), warnings),
+        Ok(Bound { network, ipv6: _, warnings }) => (in_words(&network), warnings),
         Err(why) => (format!("{:?}", why.reason), Arc::default()),
     };
     assert_eq!(found, expected, "{selectors}");

@@ -177,6 +177,39 @@ fn the_ipv6_flag_alone_is_a_difference() {
     check(ORDERS, six, "set subnet-a,subnet-b/sg-default -> subnet-a,subnet-b/sg-default+ipv6");
 }
 
+/// A person chose the subnets, and said nothing of IPv6. What the controller chooses has none.
+#[test]
+fn outbound_ipv6_that_is_not_spoken_of_is_as_it_is_unless_the_subnets_are_our_choice() {
+    let v6 = |network: Arc<Network>| Arc::new(Network { ipv6: true, ..(*network).clone() });
+    let with = |has: Arc<Network>, dual: &'static [&'static str]| {
+        move |scene: &mut Scene| {
+            scene.api().network = has;
+            for subnet in &mut scene.vpc().subnets {
+                subnet.subnet.ipv6 = dual.contains(&subnet.subnet.id.as_str());
+            }
+        }
+    };
+    let both = &["subnet-a", "subnet-b"][..];
+    let own = "vpc = 'orders'\nsubnets = { ids = ['subnet-a', 'subnet-b'] }";
+    let elsewhere = || v6(network(&["subnet-x"], &["sg-x"]));
+    check(own, with(v6(home()), both), "in sync");
+    check(own, with(home(), both), "in sync");
+    check(own, with(network(&[], &[]), both), NONE_TO_HOME);
+    let moved = "set subnet-x/sg-x+ipv6 -> subnet-a,subnet-b/sg-default";
+    check(own, with(elsewhere(), both), &format!("{moved}+ipv6"));
+    // Lambda allows it only where each subnet has a range. A range that was taken off changes no function.
+    check(own, with(elsewhere(), &["subnet-a"]), moved);
+    check(own, with(v6(home()), &["subnet-a"]), "in sync");
+    check(ORDERS, with(v6(home()), both), "set subnet-a,subnet-b/sg-default+ipv6 -> subnet-a,subnet-b/sg-default");
+    for (dual, warned) in [(&["subnet-a"][..], 1), (both, 0)] {
+        let mut scene = scene(own);
+        with(elsewhere(), dual)(&mut scene);
+        let warnings = scene.compare().warnings;
+        let of_loss = warnings.iter().filter(|it| it.contains("outbound IPv6 is allowed now and will not be"));
+        assert_eq!(of_loss.count(), warned, "{warnings:?}");
+    }
+}
+
 #[test]
 fn an_entry_picks_its_own_subnets_and_groups_out_of_its_vpc() {
     let own = "vpc = 'orders'\nsubnets = { ids = ['subnet-a'] }\nsecurity_groups = { names = ['lambda'] }";

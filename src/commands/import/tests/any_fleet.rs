@@ -118,7 +118,7 @@ fn said(want: &Want) -> (Vec<String>, Vec<String>, bool) {
     match want {
         Want::Detached | Want::Disputed(_) => (Vec::new(), Vec::new(), false),
         Want::Attached(intent) => match (&intent.subnets, &intent.security_groups) {
-            (Pick::Ids(subnets), Pick::Ids(groups)) => (texts(subnets), texts(groups), intent.ipv6),
+            (Pick::Ids(subnets), Pick::Ids(groups)) => (texts(subnets), texts(groups), intent.ipv6.unwrap_or_default()),
             other => panic!("by ids: {other:?}"),
         },
     }
