@@ -201,6 +201,8 @@ pub struct Vpc {
     pub tags: Tags,
     /// Whether instances in it run on dedicated hardware by default; Lambda refuses such a VPC.
     pub dedicated: bool,
+    /// Whether VPC Encryption Control lets nothing in that does not encrypt, and Lambda has no exclusion from that.
+    pub encrypted_only: bool,
 }
 
 /// The tags of a resource.
@@ -227,6 +229,8 @@ pub struct Subnet {
     pub ipv6: bool,
     /// Whether it is on an Outpost, and so in somebody's own building.
     pub outpost: bool,
+    /// Whether VPC Block Public Access stops all traffic with the internet, both ways. Not where that is not said.
+    pub no_internet: bool,
 }
 
 /// A route table, reduced to which subnets it serves and where it leads.

@@ -198,10 +198,37 @@ pub struct VpcFacts {
     pub subnets: Vec<SubnetFacts>,
     /// The security groups that can be used in it.
     pub security_groups: Vec<SecurityGroup>,
-    /// The pairs that Lambda has made an interface for.
-    pub interfaces: Seen<BTreeSet<Pair>>,
+    /// The interfaces that Lambda has made in it.
+    pub interfaces: Seen<Interfaces>,
     /// The services that it reaches by endpoints; read only where a subnet of it leads nowhere.
     pub endpoints: Seen<BTreeSet<String>>,
+}
+
+/// The network interfaces that Lambda made in a VPC: how many for each pair.
+///
+/// One serves 65 000 connections; under more load Lambda makes another for the same pair, and each counts towards the quota.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interfaces(BTreeMap<Pair, usize>);
+
+impl Interfaces {
+    /// Whether there is one for a pair.
+    pub fn serve(&self, pair: &Pair) -> bool {
+        self.0.contains_key(pair)
+    }
+
+    /// How many there are in all.
+    pub fn count(&self) -> usize {
+        self.0.values().sum()
+    }
+}
+
+impl FromIterator<Pair> for Interfaces {
+    /// By the pair of each interface.
+    fn from_iter<T: IntoIterator<Item = Pair>>(pairs: T) -> Self {
+        let mut interfaces = BTreeMap::new();
+        pairs.into_iter().for_each(|pair| *interfaces.entry(pair).or_default() += 1);
+        Self(interfaces)
+    }
 }
 
 /// A subnet and where it leads.

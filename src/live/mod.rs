@@ -16,7 +16,7 @@ mod survey;
 mod way_out;
 
 use facts::Listings;
-pub use facts::{Asked, Facts, Fault, Old, OldFacts, RoleFacts, ScopeFacts, Seen, Simulation, SubnetFacts, VpcFacts, EdgeTrust};
+pub use facts::{Asked, Facts, Fault, Old, OldFacts, RoleFacts, ScopeFacts, Seen, Simulation, SubnetFacts, VpcFacts, EdgeTrust, Interfaces};
 pub use fleet::fleet;
 pub use look::{Looked, RoleNeeds, look};
 pub use owner::owner;

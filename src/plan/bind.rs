@@ -139,6 +139,7 @@ fn bind_own(intent: &Intent, facts: &VpcFacts, account: &AccountId) -> Result<Bo
     if zones.len() == 1 {
         warnings.push("all subnets are in one availability zone: when that fails, so does the function".to_owned());
     }
+    warnings.extend(controls(facts, &subnets));
     let network = Network {
         subnets: subnets.iter().map(|subnet| subnet.subnet.id.clone()).collect(),
         security_groups: groups.iter().map(|group| group.id.clone()).collect(),
@@ -152,6 +153,21 @@ fn bind_own(intent: &Intent, facts: &VpcFacts, account: &AccountId) -> Result<Bo
         return Err(Why::new(Reason::TooManySecurityGroups, detail));
     }
     Ok(Bound { network: Arc::new(network), ipv6, warnings: warnings.into() })
+}
+
+/// What is told of the controls that an organisation sets over its VPCs. Lambda makes its interfaces all the same, or says itself
+/// that it may not.
+fn controls(facts: &VpcFacts, subnets: &[&SubnetFacts]) -> Vec<String> {
+    let closed: Vec<&str> = subnets.iter().filter(|it| it.subnet.no_internet).map(|it| it.subnet.id.as_str()).collect();
+    let closed = (!closed.is_empty()).then(|| {
+        let mode = "VPC Block Public Access (block-bidirectional) stops all traffic with the internet, through NAT gateways too";
+        format!("{mode}, in {}", closed.join(", "))
+    });
+    let encrypted = facts.vpc.encrypted_only.then(|| {
+        let mode = format!("VPC Encryption Control of {} is in mode enforce", facts.vpc.id);
+        format!("{mode} without an exclusion for Lambda: Lambda may refuse (DisallowedByVpcEncryptionControl)")
+    });
+    closed.into_iter().chain(encrypted).collect()
 }
 
 fn subnets<'a>(intent: &Intent, facts: &'a VpcFacts, warnings: &mut Vec<String>) -> Result<Vec<&'a SubnetFacts>, Why> {

@@ -44,7 +44,7 @@ pub struct NewInterfaces {
     pub vpc: VpcId,
     /// How many are there; none if that could not be read.
     pub there: Option<usize>,
-    /// How many new pairs of subnet and set of security groups the plan needs.
+    /// How many the plan needs beside these: one for each new pair of subnet and set of security groups.
     pub new: usize,
     /// What is doubtful about that, in sentences.
     pub warnings: Vec<String>,
@@ -75,7 +75,7 @@ fn in_vpc(w: &World<'_>, scope: &Scope, vpc: &VpcId, pairs: &BTreeSet<&Pair>) ->
         Seen::Absent | Seen::Unknown(_) => None,
     };
     let there = match facts.map(|facts| &facts.interfaces) {
-        Some(Seen::Present(there)) => Some(there.len()),
+        Some(Seen::Present(there)) => Some(there.count()),
         Some(Seen::Unknown(Fault::Failed(error))) => {
             warnings.push(format!("which interfaces are there already cannot be read: {error}"));
             None
@@ -84,7 +84,7 @@ fn in_vpc(w: &World<'_>, scope: &Scope, vpc: &VpcId, pairs: &BTreeSet<&Pair>) ->
     };
     if let Some(there) = there.filter(|there| there + new > USUAL_QUOTA) {
         let text = format!("{there} interfaces of Lambda are there and {new} are to be made");
-        warnings.push(format!("{text}; the quota is {USUAL_QUOTA} in a VPC unless it was raised"));
+        warnings.push(format!("{text}; the quota is {USUAL_QUOTA} in a VPC unless it was raised, and EFS shares it"));
     }
     let mut in_subnets: BTreeMap<&SubnetId, u32> = BTreeMap::new();
     pairs.iter().for_each(|pair| *in_subnets.entry(&pair.subnet).or_default() += 1);

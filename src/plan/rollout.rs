@@ -70,10 +70,10 @@ pub(super) fn new_pairs(w: &World<'_>, entry: &Entry, network: &Network) -> Arc<
     let Want::Attached(intent) = &entry.terms.want else { return Arc::default() };
     let Scope { account, .. } = &entry.key.scope;
     let there = match w.facts.vpc(&entry.key.scope, &intent.vpc) {
-        Seen::Present(VpcFacts { interfaces: Seen::Present(pairs), .. }) => Some(pairs),
+        Seen::Present(VpcFacts { interfaces: Seen::Present(there), .. }) => Some(there),
         _ => None,
     };
-    let seen = |pair: &Pair| there.is_some_and(|pairs| pairs.contains(pair));
+    let seen = |pair: &Pair| there.is_some_and(|there| there.serve(pair));
     let known = |pair: &Pair| seen(pair) || w.memory.rollouts.leads.made(account, pair, w.now);
     let find = || network.pairs().filter(|pair| !known(pair)).collect();
     w.bound.new_pairs(intent, &entry.key.scope, find)

@@ -189,7 +189,19 @@ pub(super) fn vpc(operation: Operation, from: &ec2::Vpc) -> Result<Vpc, CloudErr
         owner: owner(from.owner_id()),
         tags: tags(from.tags()),
         dedicated: from.instance_tenancy().is_some_and(|tenancy| tenancy.as_str() == "dedicated"),
+        encrypted_only: from.encryption_control().is_some_and(is_enforced_on_lambda),
     })
+}
+
+/// A control that failed to be enforced, or is deleted, is shown with its mode.
+fn is_enforced_on_lambda(control: &ec2::VpcEncryptionControl) -> bool {
+    use ec2::VpcEncryptionControlExclusionState as Exclusion;
+    use ec2::VpcEncryptionControlState as State;
+    let void = matches!(control.state(), Some(State::Deleted | State::Deleting | State::EnforceFailed));
+    let excluded = control.resource_exclusions().and_then(|all| all.lambda()).and_then(|lambda| lambda.state());
+    control.mode() == Some(&ec2::VpcEncryptionControlMode::Enforce)
+        && !void
+        && !matches!(excluded, Some(Exclusion::Enabled | Exclusion::Enabling))
 }
 
 pub(super) fn subnet(operation: Operation, from: &ec2::Subnet) -> Result<Subnet, CloudError> {
@@ -203,6 +215,8 @@ pub(super) fn subnet(operation: Operation, from: &ec2::Subnet) -> Result<Subnet,
         ipv4: !from.ipv6_native().unwrap_or_default(),
         ipv6: from.ipv6_cidr_block_association_set().iter().any(is_associated),
         outpost: from.outpost_arn().is_some_and(|arn| !arn.is_empty()),
+        no_internet: from.block_public_access_states().and_then(|states| states.internet_gateway_block_mode())
+            == Some(&ec2::BlockPublicAccessMode::BlockBidirectional),
     })
 }
 
@@ -388,6 +402,51 @@ mod tests {
             let subnet = subnet(Operation::DescribeSubnets, &from.build()).unwrap();
             assert_eq!((subnet.ipv4, subnet.ipv6, subnet.outpost), expected);
         }
+    }
+
+    #[test]
+    fn of_block_public_access_what_stops_both_ways_is_known_and_what_is_not_said_is_not() {
+        use ec2::BlockPublicAccessMode as Mode;
+        let closed = |mode: Option<Mode>| {
+            let states = ec2::BlockPublicAccessStates::builder().set_internet_gateway_block_mode(mode).build();
+            let from = ec2::Subnet::builder().subnet_id("subnet-1").vpc_id("vpc-1").block_public_access_states(states);
+            subnet(Operation::DescribeSubnets, &from.build()).unwrap().no_internet
+        };
+        assert!(closed(Some(Mode::BlockBidirectional)));
+        // A function is reached by nobody from outside, so that what is kept from coming in makes no difference.
+        for mode in [Some(Mode::BlockIngress), Some(Mode::Off), Some(Mode::from("block-egress")), None] {
+            assert!(!closed(mode.clone()), "{mode:?}");
+        }
+        let unsaid = ec2::Subnet::builder().subnet_id("subnet-1").vpc_id("vpc-1").build();
+        assert!(!subnet(Operation::DescribeSubnets, &unsaid).unwrap().no_internet);
+    }
+
+    #[test]
+    fn encryption_is_demanded_of_lambda_where_it_is_enforced_and_lambda_is_not_excluded() {
+        let demanded = |mode: &str, state: &str, lambda: Option<&str>| {
+            let excluded =
+                lambda.map(|state| ec2::VpcEncryptionControlExclusion::builder().state(state.into()).build());
+            let all = ec2::VpcEncryptionControlExclusions::builder().set_lambda(excluded).build();
+            let control = ec2::VpcEncryptionControl::builder().mode(mode.into()).state(state.into());
+            let from = ec2::Vpc::builder().vpc_id("vpc-1").encryption_control(control.resource_exclusions(all).build());
+            vpc(Operation::DescribeVpcs, &from.build()).unwrap().encrypted_only
+        };
+        for (mode, state, lambda, expected) in [
+            ("enforce", "available", None, true),
+            ("enforce", "available", Some("disabled"), true),
+            ("enforce", "enforce-in-progress", Some("disabling"), true),
+            ("enforce", "a-state-to-come", None, true),
+            ("enforce", "available", Some("enabled"), false),
+            ("enforce", "available", Some("enabling"), false),
+            ("enforce", "enforce-failed", None, false),
+            ("enforce", "deleting", None, false),
+            ("monitor", "available", None, false),
+            ("a-mode-to-come", "available", None, false),
+        ] {
+            assert_eq!(demanded(mode, state, lambda), expected, "{mode} {state} {lambda:?}");
+        }
+        let unsaid = ec2::Vpc::builder().vpc_id("vpc-1").build();
+        assert!(!vpc(Operation::DescribeVpcs, &unsaid).unwrap().encrypted_only);
     }
 
     #[test]

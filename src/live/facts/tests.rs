@@ -42,7 +42,7 @@ fn there(revision: &str) -> Seen<Function> {
 }
 
 fn vpc(dedicated: bool) -> Seen<VpcFacts> {
-    let vpc = Vpc { id: vpc_id(), owner: None, tags: BTreeMap::new(), dedicated };
+    let vpc = Vpc { id: vpc_id(), owner: None, tags: BTreeMap::new(), dedicated, encrypted_only: false };
     let (interfaces, endpoints) = (Seen::Unknown(Fault::Unread), Seen::Unknown(Fault::Unread));
     Seen::Present(VpcFacts { vpc, subnets: Vec::new(), security_groups: Vec::new(), interfaces, endpoints })
 }

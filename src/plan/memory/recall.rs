@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Memory, Sent};
-use crate::desired::{DesiredState, Egress, Entry, Intent, Want};
+use crate::desired::{DesiredState, Entry, Intent, Want};
 use crate::names::{Digest, FunctionKey, FunctionName, Mark, Network, RoleKey, Scope, Time};
 use crate::plan::record::{AttachedRecord, Fate, MeantRecord, Moment, SentFunction, SentRecord, SetBackRecord};
 use crate::plan::setbacks::Thing;
@@ -28,14 +28,9 @@ pub(super) struct Recalled {
     meant: BTreeMap<Mark, Vec<Mark>>,
 }
 
-/// What an entry's words are, whatever its VPC is called. Words that say nothing of the way out have the mark that they
-/// had when nothing could be said of it.
+/// What an entry's words are, whatever its VPC is called.
 fn words(Intent { name: _, vpc, subnets, security_groups, ipv6, egress }: &Intent) -> Mark {
-    let words = (vpc, subnets, security_groups, ipv6);
-    match egress {
-        Egress::Any => Mark::of(&words),
-        Egress::Required | Egress::None => Mark::of(&(words, egress)),
-    }
+    Mark::of(&(vpc, subnets, security_groups, ipv6, egress))
 }
 
 impl Recalled {

@@ -258,6 +258,18 @@ fn in_a_vpc_that_another_account_shares_what_is_not_found_by_name_has_a_hint() {
     assert!(super::bind(&intent("subnets = { ids = ['subnet-a'] }"), &shared, &account()).is_ok());
 }
 
+/// Neither keeps Lambda from making an interface for certain, so neither blocks.
+#[test]
+fn block_public_access_and_encryption_control_are_told() {
+    let closed = |vpc: &mut VpcFacts| vpc.subnets.iter_mut().for_each(|it| it.subnet.no_internet = true);
+    let told = "stops all traffic with the internet, through NAT gateways too, in subnet-a, subnet-b";
+    check("", closed, HOME, &[told]);
+    let elsewhere = |vpc: &mut VpcFacts| vpc.subnets[2].subnet.no_internet = true;
+    check("", elsewhere, HOME, &[]);
+    let enforced = |vpc: &mut VpcFacts| vpc.vpc.encrypted_only = true;
+    check("", enforced, HOME, &["Encryption Control of vpc-1 is in mode enforce without an exclusion for Lambda"]);
+}
+
 #[test]
 fn ipv6_needs_a_range_in_every_subnet_that_is_used() {
     let dual = |vpc: &mut VpcFacts| vpc.subnets.iter_mut().for_each(|s| s.subnet.ipv6 = s.way == WayOut::Nat);

@@ -25,7 +25,7 @@ mod rollout;
 mod words;
 
 use crate::cloud::Simulated;
-use crate::live::Simulation;
+use crate::live::{Interfaces, Simulation};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
@@ -302,7 +302,13 @@ fn role_facts() -> RoleFacts {
 /// Two private subnets and a public one, each in its own zone; the default group, and one named `lambda`.
 fn vpc() -> VpcFacts {
     VpcFacts {
-        vpc: Vpc { id: vpc_id("vpc-1"), owner: Some(account()), tags: Tags::new(), dedicated: false },
+        vpc: Vpc {
+            id: vpc_id("vpc-1"),
+            owner: Some(account()),
+            tags: Tags::new(),
+            dedicated: false,
+            encrypted_only: false,
+        },
         subnets: vec![subnet("a", false), subnet("b", false), subnet("public", true)],
         security_groups: vec![group("default"), group("lambda")],
         interfaces: Seen::Present(home().pairs().collect()),
@@ -323,6 +329,7 @@ fn subnet(name: &str, public: bool) -> SubnetFacts {
         ipv4: true,
         ipv6: false,
         outpost: false,
+        no_internet: false,
     };
     SubnetFacts { subnet, way: if public { WayOut::InternetGateway } else { WayOut::Nat } }
 }

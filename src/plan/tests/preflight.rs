@@ -6,7 +6,7 @@ use super::*;
 #[track_caller]
 fn check(done: impl FnOnce(&mut Scene), expected: &str, warnings: &[&str]) {
     let mut scene = scene(ORDERS);
-    scene.vpc().interfaces = Seen::Present(BTreeSet::new());
+    scene.vpc().interfaces = Seen::Present(Interfaces::default());
     done(&mut scene);
     let Comparison { verdict, warnings: warned, .. } = scene.compare();
     assert_eq!(compared(&verdict, NOW), expected);
@@ -59,7 +59,7 @@ fn two_functions() -> Scene {
          [[function]]\nname = 'c'\nvpc = 'orders'\nsecurity_groups = { names = ['lambda'] }\n\
          [[function]]\nname = 'd'\nvpc = 'orders'\nmode = 'observe'\nsecurity_groups = { ids = ['sg-default', 'sg-lambda'] }",
     );
-    scene.vpc().interfaces = Seen::Present(BTreeSet::new());
+    scene.vpc().interfaces = Seen::Present(Interfaces::default());
     scene
 }
 
@@ -98,6 +98,12 @@ fn a_plan_warns_of_the_usual_quota_and_of_addresses_that_do_not_suffice() {
     let warnings = plan(&scene.world()).interfaces[0].warnings.join("\n");
     assert!(warnings.contains("497 interfaces of Lambda are there and 4 are to be made"), "{warnings}");
     assert!(warnings.contains("subnet-a has 1 free addresses, and 2 interfaces are to be made in it"), "{warnings}");
+    // Under load Lambda makes further interfaces for a pair, and each counts.
+    let busy = home().pairs().flat_map(|pair| std::iter::repeat_n(pair, 250)).collect();
+    scene.vpc().interfaces = Seen::Present(busy);
+    let busy = &plan(&scene.world()).interfaces[0];
+    assert_eq!((busy.there, busy.new), (Some(500), 2), "{busy:?}");
+    assert!(busy.warnings[0].contains("500 interfaces of Lambda are there and 2 are to be made"), "{busy:?}");
     scene.vpc().interfaces = Seen::Unknown(error(Class::AccessDenied).into());
     let interfaces = plan(&scene.world()).interfaces;
     assert_eq!(interfaces[0].there, None);

@@ -13,7 +13,7 @@ pub(super) fn fleet(number: usize) -> Scene {
     for i in 0..number {
         scene.add(&format!("f{i:02}"), "api");
     }
-    scene.vpc().interfaces = Seen::Present(BTreeSet::new());
+    scene.vpc().interfaces = Seen::Present(Interfaces::default());
     scene
 }
 

@@ -219,6 +219,7 @@ impl Read for Door {
                 owner: Some(it.owner),
                 tags: it.tags,
                 dedicated: it.dedicated,
+                encrypted_only: false,
             })
         })
     }
@@ -240,6 +241,7 @@ impl Read for Door {
                 ipv4: true,
                 ipv6: it.ipv6,
                 outpost: false,
+                no_internet: false,
             })
         })
     }
