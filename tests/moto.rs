@@ -12,6 +12,8 @@ use crate::served::aws_environment;
 use crate::support::{bare, program};
 
 const POLICY: &str = "arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole";
+/// What is installed from the Python package index.
+pub(crate) const MOTO: &str = "moto[server]==5.2.*";
 const DEFAULTS: &str = "# all defaults\n";
 const ACCOUNT: &str = "123456789012";
 
@@ -33,7 +35,7 @@ impl Drop for Moto {
 
 impl Moto {
     fn start(regions: &[&str]) -> Self {
-        let server = python::tool("moto_server", "moto[server]==5.2.*");
+        let server = python::tool("moto_server", MOTO);
         let mut child = Command::new(server)
             .args(["-H", "127.0.0.1", "-p", "0"])
             // Without this the policies that AWS manages do not exist.
