@@ -317,9 +317,12 @@ mod tests {
         Found::read(trail.as_bytes(), &name).unwrap().undo(&wanted)
     }
 
-    /// What the one entry of a printed text wants: its VPC, subnets and groups, and IPv6.
+    /// VPC, subnets and groups, and IPv6.
+    type Wanting = (String, Vec<String>, Vec<String>, Option<bool>);
+
+    /// What the one entry of a printed text wants.
     #[track_caller]
-    fn wants(text: &str) -> Option<(String, Vec<String>, Vec<String>, Option<bool>)> {
+    fn wants(text: &str) -> Option<Wanting> {
         let source = Source::from_bytes(Path::new("undo.toml"), text.into()).unwrap();
         let state = DesiredState::check(&source, &Accounts::without_aws(BTreeMap::new(), None));
         let state = state.unwrap_or_else(|unusable| panic!("{}\n{text}", unusable.render(false)));
