@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cloud::Rates;
 use crate::file::{self, Allowed, Reader, Report, Source, Unusable};
-use crate::names::{AccountId, NameError, PolicyName, RoleArn, RolePattern, VpcId, Region};
+use crate::names::{AccountId, NameError, PolicyName, Region, RoleArn, RolePattern, VpcId};
 
 /// Where the settings are looked for when nobody says; it may be missing.
 pub const DEFAULT_PATH: &str = "config/controller.toml";

@@ -25,8 +25,8 @@ pub use self::trust::TrustError;
 use super::budget::{Family, Kind, Rates, Turns};
 use super::{
     Alias, CallObserver, Called, Changed, Class, CloudError, Function, Identity, Interface, Listed, Listing, Marker,
-    Operation, Page, Read, Receipt, Reply, RouteTable, SecurityGroup, Simulated, Subnet, Tags, Turn, Vpc, VpcEndpoint, Write,
-    iam_region,
+    Operation, Page, Read, Receipt, Reply, RouteTable, SecurityGroup, Simulated, Subnet, Tags, Turn, Vpc, VpcEndpoint,
+    Write, iam_region,
 };
 use crate::names::{
     AccountId, Clock, FunctionKey, Network, PolicyArn, Region, RevisionId, RoleArn, RoleName, Scope, VpcId,

@@ -11,7 +11,7 @@ use super::Failure;
 use crate::desired::{DesiredState, Pattern, Want};
 use crate::file::Place;
 use crate::live::{Facts, Seen, SubnetFacts, VpcFacts, WayOut};
-use crate::names::{AccountId, Digest, FunctionName, NamePattern, Network, Region, Scope, FunctionKey};
+use crate::names::{AccountId, Digest, FunctionKey, FunctionName, NamePattern, Network, Region, Scope};
 use crate::plan::{
     Attach, Behind, Change, Evidence, GuardLimits, LeftOut, Line, NewInterfaces, Outcome, Plan, Reason, State, Verdict,
     Why,

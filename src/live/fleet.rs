@@ -9,8 +9,8 @@ use super::look::seen;
 use super::networks::vpcs;
 use super::pages::all_pages;
 use super::roles::roles;
-use super::survey::{identity, vpcs};
-use super::{Fault, FunctionNeeds, GroupNeeds, Needs, OldFacts, RoleFacts, ScopeFacts, Seen, Simulate, Surveyed};
+use super::survey::identity;
+use super::{Fault, FunctionNeeds, GroupNeeds, Needs, OldFacts, ScopeFacts, Seen, Simulate, Surveyed};
 use crate::cloud::{Function, Listed, Listing, Operation, Read};
 use crate::names::{FunctionName, PolicyName, Scope, Time};
 

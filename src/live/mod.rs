@@ -16,10 +16,13 @@ mod survey;
 mod way_out;
 
 use facts::Listings;
-pub use facts::{Asked, Facts, Fault, Old, OldFacts, RoleFacts, ScopeFacts, Seen, Simulation, SubnetFacts, VpcFacts, EdgeTrust, Interfaces};
+pub use facts::{
+    Asked, EdgeTrust, Facts, Fault, Interfaces, Old, OldFacts, RoleFacts, ScopeFacts, Seen, Simulation, SubnetFacts,
+    VpcFacts,
+};
 pub use fleet::fleet;
 pub use look::{Looked, RoleNeeds, look};
 pub use owner::owner;
 pub use published::{Published, PublishedByName};
-pub use survey::{FunctionNeeds, GroupNeeds, Needs, Simulate, Surveyed, survey, PatternNeeds};
+pub use survey::{FunctionNeeds, GroupNeeds, Needs, PatternNeeds, Simulate, Surveyed, survey};
 pub use way_out::{Leads, WayOut};

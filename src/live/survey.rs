@@ -16,7 +16,8 @@ use super::roles::roles;
 use super::{Facts, Fault, OldFacts, PublishedByName, RoleFacts, ScopeFacts, Seen};
 use crate::cloud::{CloudError, Function, Identity, Listed, Listing, Operation, Read, SecurityGroup};
 use crate::names::{
-    AccountId, Clock, FunctionKey, FunctionName, NamePattern, PolicyName, RoleKey, Scope, SecurityGroupId, Time, VpcId, means, service_of,
+    AccountId, Clock, FunctionKey, FunctionName, NamePattern, PolicyName, RoleKey, Scope, SecurityGroupId, Time, VpcId,
+    means, service_of,
 };
 
 /// What the file asks about one scope.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::reason::{Outcome, Reason, Why};
 use super::rollout::new_pairs;
-use super::{Behind, Limits, World, behind, egress, preflight, Bound};
-use crate::cloud::{Exclusion, Function, Simulated, State, Class, Update, Identity};
+use super::{Behind, Bound, Limits, World, behind, egress, preflight};
+use crate::cloud::{Class, Exclusion, Function, Simulated, State, Update};
 use crate::desired::{AttachPolicy, Entry, Intent, Want};
 use crate::live::{Fault, RoleFacts, Seen};
 use crate::names::{FunctionKey, Network, Pair, PolicyArn, RoleArn, Scope, SecurityGroupId, SubnetId};

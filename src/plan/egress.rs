@@ -60,13 +60,16 @@ pub(super) fn check(
     match intent.egress {
         Egress::None => {
             let out: Vec<&SubnetFacts> = picked.iter().copied().filter(|it| lead(it) == Leads::Out).collect();
-            if !by_ids && !all(Leads::Nowhere) || out.iter().any(|it| it.way.leads(intent.ipv6 == Some(true)) == Leads::Out) {
+            if !by_ids && !all(Leads::Nowhere)
+                || out.iter().any(|it| it.way.leads(intent.ipv6 == Some(true)) == Leads::Out)
+            {
                 warnings.push(format!("egress = \"none\", but not all subnets are without a way out: {}", ways()));
             }
         }
         Egress::Required if !all(Leads::Out) => return Err(Why::new(Reason::NoWayOut, ways())),
         Egress::Any | Egress::Required if all(Leads::Out) => {
-            let mut seen = picked.iter().map(|it| it.way).filter(|way| way.leads(intent.ipv6 == Some(true)) == Leads::Out);
+            let mut seen =
+                picked.iter().map(|it| it.way).filter(|way| way.leads(intent.ipv6 == Some(true)) == Leads::Out);
             let first = seen.next();
             if seen.any(|way| Some(way) != first) {
                 warnings.push(format!("the subnets lead to the internet by different ways: {}", ways()));

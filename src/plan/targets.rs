@@ -70,6 +70,7 @@ mod tests {
             subnets: Pick::Default,
             security_groups: Pick::Default,
             ipv6: None,
+            egress: Default::default(),
         });
         let network = |subnet: &str, ipv6| Network {
             subnets: [SubnetId::parse(subnet).unwrap()].into(),

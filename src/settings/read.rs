@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{Account, Audit, Mode, Settings, parse_duration, parse_plan_id, parse_resync};
 use crate::cloud::Rates;
 use crate::file::{self, Field, Reader};
-use crate::names::{AccountId, NameError, PolicyName, RoleArn, RolePattern, VpcId, Region};
+use crate::names::{AccountId, NameError, PolicyName, Region, RoleArn, RolePattern, VpcId};
 
 /// The settings file as it is written.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -10,9 +10,9 @@ use crate::desired::{AttachPolicy, Entry, Intent, Pattern, Pick, Terms, Want};
 use crate::engine::backoff;
 use crate::engine::event::{Effect, Notice};
 use crate::engine::queue::Rank;
-use crate::live::{Fault, FunctionNeeds, GroupNeeds, Needs, RoleNeeds, Seen, Simulate, Surveyed, PatternNeeds};
+use crate::live::{Fault, FunctionNeeds, GroupNeeds, Needs, PatternNeeds, RoleNeeds, Seen, Simulate, Surveyed};
 use crate::names::{AccountId, FunctionKey, RoleKey, Scope, Time, VpcId};
-use crate::plan::{self, Outcome, Pace, Reason, Verdict, Why, LeftOut};
+use crate::plan::{self, LeftOut, Outcome, Pace, Reason, Verdict, Why};
 
 /// The facts of a role are read again with the next look when they are older than this.
 const ROLE_AGE: Duration = Duration::from_secs(60 * 60);

@@ -255,7 +255,14 @@ fn in_a_vpc_that_another_account_shares_what_is_not_found_by_name_has_a_hint() {
             assert_eq!(why.detail.contains("is shared by account 210987654321"), hinted, "{}", why.detail);
         }
     }
-    assert!(super::bind(&intent("subnets = { ids = ['subnet-a'] }"), &shared, &account()).is_ok());
+    assert!(
+        super::bind(
+            &intent("subnets = { ids = ['subnet-a'] }\nsecurity_groups = { ids = ['sg-lambda'] }"),
+            &shared,
+            &account()
+        )
+        .is_ok()
+    );
 }
 
 /// Neither keeps Lambda from making an interface for certain, so neither blocks.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cloud::Simulated;
-use crate::cloud::{Exclusion, Failure, Life, State as FunctionState, Update};
+use crate::cloud::{Failure, Life, State as FunctionState, Update};
 use crate::live::Simulation;
 
 pub(super) const NONE_TO_HOME: &str = "set none -> subnet-a,subnet-b/sg-default";

@@ -30,7 +30,7 @@ pub use attachment::VpcConfigRequest;
 pub use describe::{Describe, Filter};
 pub use ec2::{Endpoint, Interface, RouteTable, SecurityGroup, Subnet, Vpc, state, target_kind};
 pub use error::AwsError;
-pub use function::{Configuration, Function, VpcConfig, FileSystem};
+pub use function::{Configuration, FileSystem, Function, VpcConfig};
 pub use iam::{Attachment, Overruler, Role, SimulatedAction, Summary, Trust};
 pub use lambda::{CreateFunction, Environment, UpdateFunctionConfiguration};
 pub use meddler::{Meddler, Meddling};

@@ -14,8 +14,8 @@ use crate::names::{
     Scope, SecurityGroupId, SubnetId, Time, Version, VpcId, milliseconds,
 };
 use crate::simulator::account::{
-    Aws, Configuration, Endpoint, FileSystem, Meddler, Meddling, Policy, Role, RouteTable, SecurityGroup, Subnet, Trust, Vpc,
-    VpcConfigRequest, partition,
+    Aws, Configuration, Endpoint, FileSystem, Meddler, Meddling, Policy, Role, RouteTable, SecurityGroup, Subnet,
+    Trust, Vpc, VpcConfigRequest, partition,
 };
 use crate::simulator::faults::Faults;
 
