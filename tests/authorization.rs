@@ -50,9 +50,11 @@ fn every_policy_that_is_printed_is_one_that_aws_understands() {
         &["--refuse-layers"],
         &["--own-role", HUB],
         &["--refuse-layers", "--own-role", HUB],
+        &["--kms"],
     ];
     all_arguments.extend(partitions.iter().map(|partition| partition.as_slice()));
-    let of_an_account: [&[&str]; 3] = [
+    let of_an_account: [&[&str]; 4] = [
+        &["--account", "shop", "--kms"],
         &["--account", "shop"],
         &["--account", "shop", "--refuse-layers", "--own-role", HUB],
         &["--account", "shop", "--trust", HUB],
@@ -75,7 +77,7 @@ fn every_policy_that_is_printed_is_one_that_aws_understands() {
 fn no_switch_of_it_is_left_out_of_that() {
     let command = Cli::command();
     let switches = command.find_subcommand("iam-policy").unwrap().get_arguments().filter_map(|it| it.get_long());
-    let expected = ["account", "own-role", "partition", "refuse-layers", "trust"];
+    let expected = ["account", "kms", "own-role", "partition", "refuse-layers", "trust"];
     assert_eq!(switches.collect::<BTreeSet<_>>(), BTreeSet::from(expected), "beside those of every command");
 }
 

@@ -11,10 +11,10 @@ use crate::support::permitted::{permit, widest};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A function `f` outside any VPC; `more` is what the VPC `vpc-1` and its groups have beside two subnets.
+/// A function `f` outside any VPC; `more` is what the VPC `vpc-00000001` and its groups have beside two subnets.
 fn world(more: &str) -> World {
     let text = format!(
-        "{more}\n[[subnet]]\nid = 'subnet-1'\nvpc = 'vpc-1'\n[[subnet]]\nid = 'subnet-2'\nvpc = 'vpc-1'\n\
+        "{more}\n[[subnet]]\nid = 'subnet-00000001'\nvpc = 'vpc-00000001'\n[[subnet]]\nid = 'subnet-00000002'\nvpc = 'vpc-00000001'\n\
          [[role]]\nname = 'r'\npolicies = ['service-role/AWSLambdaVPCAccessExecutionRole']\n\
          [[function]]\nname = 'f'\nrole = 'r'\n"
     );
@@ -24,20 +24,20 @@ fn world(more: &str) -> World {
 /// A VPC of one's own that leads out, and another with two groups, of which one is associated with the first.
 fn associated() -> World {
     world(
-        "[[vpc]]\nid = 'vpc-1'\ndefault_route = 'nat'\n[[vpc]]\nid = 'vpc-2'\n\
-         [[security_group]]\nid = 'sg-own'\nvpc = 'vpc-1'\nname = 'own'\ntags = { app = 'orders' }\n\
-         [[security_group]]\nid = 'sg-guest'\nvpc = 'vpc-2'\nname = 'guest'\ntags = { app = 'orders' }\n\
-         associated = ['vpc-1']\n\
-         [[security_group]]\nid = 'sg-other'\nvpc = 'vpc-2'\nname = 'other'\ntags = { app = 'orders' }\n",
+        "[[vpc]]\nid = 'vpc-00000001'\ndefault_route = 'nat'\n[[vpc]]\nid = 'vpc-00000002'\n\
+         [[security_group]]\nid = 'sg-00000001'\nvpc = 'vpc-00000001'\nname = 'own'\ntags = { app = 'orders' }\n\
+         [[security_group]]\nid = 'sg-00000002'\nvpc = 'vpc-00000002'\nname = 'guest'\ntags = { app = 'orders' }\n\
+         associated = ['vpc-00000001']\n\
+         [[security_group]]\nid = 'sg-00000003'\nvpc = 'vpc-00000002'\nname = 'other'\ntags = { app = 'orders' }\n",
     )
 }
 
 /// A VPC that another account shares, with a group of that one's, a group that it shares, and one of the account's own.
 fn shared() -> World {
     world(
-        "[[vpc]]\nid = 'vpc-1'\nowner = '210987654321'\ndefault_security_group = 'sg-default'\n\
-         [[security_group]]\nid = 'sg-shared'\nvpc = 'vpc-1'\nshared = true\n\
-         [[security_group]]\nid = 'sg-own'\nvpc = 'vpc-1'\n",
+        "[[vpc]]\nid = 'vpc-00000001'\nowner = '210987654321'\ndefault_security_group = 'sg-0000000d'\n\
+         [[security_group]]\nid = 'sg-00000004'\nvpc = 'vpc-00000001'\nshared = true\n\
+         [[security_group]]\nid = 'sg-00000001'\nvpc = 'vpc-00000001'\n",
     )
 }
 
@@ -47,7 +47,7 @@ fn after(world: World, words: &str, done: impl FnOnce(&mut Aws)) -> History {
     permit(&history.door, &widest());
     history.door.with(|aws, _| done(aws));
     history.load(&format!(
-        "[[vpc]]\nname = 'net'\nid = 'vpc-1'\nregion = 'eu-west-1'\naccount = '123456789012'\n{words}\n[[function]]\nname = 'f'\nvpc = 'net'\n"
+        "[[vpc]]\nname = 'net'\nid = 'vpc-00000001'\nregion = 'eu-west-1'\naccount = '123456789012'\n{words}\n[[function]]\nname = 'f'\nvpc = 'net'\n"
     ));
     history.pass(60 * MINUTE);
     history
@@ -64,22 +64,22 @@ fn asked(history: &History, operation: &str) -> u64 {
 #[test]
 fn a_group_of_another_vpc_is_found_by_id_name_and_tag_where_it_is_associated() {
     for (words, expected) in [
-        ("ids = ['sg-guest']", &["sg-guest"][..]),
-        ("names = ['guest', 'own']", &["sg-guest", "sg-own"]),
-        ("tags = { app = 'orders' }", &["sg-guest", "sg-own"]),
+        ("ids = ['sg-00000002']", &["sg-00000002"][..]),
+        ("names = ['guest', 'own']", &["sg-00000002", "sg-00000001"]),
+        ("tags = { app = 'orders' }", &["sg-00000002", "sg-00000001"]),
     ] {
         let history = after(associated(), &format!("security_groups = {{ {words} }}"), |_| {});
         assert_eq!(groups(&history), expected, "{words}");
         assert_eq!(history.outcome("f").state(), State::InSync);
         assert!(asked(&history, "GetSecurityGroupsForVpc") > 0, "{words}");
     }
-    let history = after(associated(), "security_groups = { ids = ['sg-other'] }", |_| {});
+    let history = after(associated(), "security_groups = { ids = ['sg-00000003'] }", |_| {});
     assert_eq!((history.reason("f"), groups(&history)), (Reason::SecurityGroupNotFound, Vec::new()));
 }
 
 #[test]
 fn only_where_a_vpc_s_own_groups_do_not_answer_the_others_are_asked_for() {
-    for words in ["", "security_groups = { ids = ['sg-own'] }", "security_groups = { names = ['own'] }"] {
+    for words in ["", "security_groups = { ids = ['sg-00000001'] }", "security_groups = { names = ['own'] }"] {
         let history = after(associated(), words, |_| {});
         assert_eq!(history.outcome("f").state(), State::InSync);
         assert_eq!(asked(&history, "GetSecurityGroupsForVpc"), 0, "{words}");
@@ -99,7 +99,7 @@ fn where_the_other_groups_cannot_be_read_nothing_is_decided_by_the_own_ones_alon
 
 #[test]
 fn in_a_shared_vpc_the_owner_s_groups_are_used_only_where_they_are_shared_as_well() {
-    for (id, works) in [("sg-own", true), ("sg-shared", true), ("sg-default", false)] {
+    for (id, works) in [("sg-00000001", true), ("sg-00000004", true), ("sg-0000000d", false)] {
         let history = after(shared(), &format!("security_groups = {{ ids = ['{id}'] }}"), |_| {});
         if works {
             assert_eq!((history.outcome("f").state(), groups(&history)), (State::InSync, vec![id.to_owned()]));
@@ -116,11 +116,16 @@ fn in_a_shared_vpc_the_owner_s_groups_are_used_only_where_they_are_shared_as_wel
 
 #[test]
 fn what_cannot_be_seen_of_a_shared_vpc_is_doubtful_unless_subnets_are_named() {
-    let own = "security_groups = { ids = ['sg-own'] }";
+    let own = "security_groups = { ids = ['sg-00000001'] }";
     let history = after(shared(), own, |_| {});
     assert_eq!(history.network("f").subnets.len(), 2);
-    assert!(history.doubts("f").contains("subnet-1, subnet-2 lead where nobody can see"), "{}", history.doubts("f"));
-    let named = after(shared(), &format!("{own}\nsubnets = {{ ids = ['subnet-1', 'subnet-2'] }}"), |_| {});
+    assert!(
+        history.doubts("f").contains("subnet-00000001, subnet-00000002 lead where nobody can see"),
+        "{}",
+        history.doubts("f")
+    );
+    let named =
+        after(shared(), &format!("{own}\nsubnets = {{ ids = ['subnet-00000001', 'subnet-00000002'] }}"), |_| {});
     assert_eq!((named.network("f").subnets.len(), named.doubts("f").as_str()), (2, ""));
     let required = after(shared(), &format!("{own}\negress = 'required'"), |_| {});
     assert_eq!((required.reason("f"), required.network("f").is_attached()), (Reason::NoWayOut, false));
@@ -128,8 +133,8 @@ fn what_cannot_be_seen_of_a_shared_vpc_is_doubtful_unless_subnets_are_named() {
 
 #[test]
 fn of_a_network_without_a_way_out_it_is_told_which_services_functions_reach() {
-    let sealed = |endpoint: &str| world(&format!("[[vpc]]\nid = 'vpc-1'\n{endpoint}"));
-    let two = "[[endpoint]]\nvpc = 'vpc-1'\nservice = 's3'\n[[endpoint]]\nvpc = 'vpc-1'\nservice = 'secretsmanager'\n";
+    let sealed = |endpoint: &str| world(&format!("[[vpc]]\nid = 'vpc-00000001'\n{endpoint}"));
+    let two = "[[endpoint]]\nvpc = 'vpc-00000001'\nservice = 's3'\n[[endpoint]]\nvpc = 'vpc-00000001'\nservice = 'secretsmanager'\n";
     for (endpoints, denied, told) in [
         (two, false, "its VPC endpoints let them reach s3, secretsmanager"),
         ("", false, "it has no VPC endpoints either"),
@@ -151,6 +156,6 @@ fn of_a_network_without_a_way_out_it_is_told_which_services_functions_reach() {
 
 #[test]
 fn endpoints_are_asked_for_only_where_a_subnet_leads_nowhere() {
-    let history = after(world("[[vpc]]\nid = 'vpc-1'\ndefault_route = 'nat'"), "", |_| {});
+    let history = after(world("[[vpc]]\nid = 'vpc-00000001'\ndefault_route = 'nat'"), "", |_| {});
     assert_eq!((asked(&history, "DescribeVpcEndpoints"), history.doubts("f").as_str()), (0, ""));
 }
