@@ -65,8 +65,14 @@ fn the_schema_refuses_what_the_program_refuses_and_describes_every_key() {
     let folder = tempfile::tempdir().unwrap();
     let schema = schema(folder.path(), &[]);
     let broken = root().join("tests/fixtures/broken");
-    for name in ["unknown_key", "unknown_table", "wrong_types", "bad_mode_and_attach_policy", "unknown_key_in_selector"]
-    {
+    for name in [
+        "unknown_key",
+        "unknown_table",
+        "wrong_types",
+        "bad_mode_and_attach_policy",
+        "unknown_key_in_selector",
+        "ids_with_wrong_digits",
+    ] {
         let (fine, said) = check(&schema, &[broken.join(format!("{name}.toml"))]);
         assert!(!fine, "{name}: {said}");
     }

@@ -46,6 +46,7 @@ pub(super) struct Vpc {
     #[schemars(length(min = 1, max = 256))]
     pub name: Option<Field<String>>,
     /// Its id.
+    #[schemars(regex(pattern = r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$"))]
     pub id: Option<Field<String>>,
     /// Which subnets. Left out: the private ones.
     pub subnets: Option<Field<Selector>>,
@@ -106,7 +107,7 @@ pub(super) struct Function {
 #[serde(expecting = "a table like { ids = [\"...\"] }")]
 pub(super) struct Selector {
     /// By id.
-    #[schemars(length(min = 1, max = 16))]
+    #[schemars(length(min = 1, max = 16), inner(regex(pattern = r"^(subnet|sg)-([0-9a-f]{8}|[0-9a-f]{17})$")))]
     pub ids: Option<Field<Vec<Field<String>>>>,
     /// By name: a group's name, a subnet's Name tag.
     #[schemars(length(min = 1, max = 16), inner(length(max = 256)))]
