@@ -208,8 +208,11 @@ impl<'a> Resolver<'a> {
         let policies = self.policies(&raw.policies).or_else(|| defaults.policies.clone());
         let attach_policy = self.reader.parse(&raw.attach_policy, AttachPolicy::parse).or(defaults.attach_policy);
         let want = self.want(raw, span, vpcs);
-        let (named, name_span, arn) = identity?;
-        let (want, vpc) = want?;
+        let (Some((named, name_span, arn)), Some((want, vpc))) = (identity, want) else {
+            // What is wrong with these is told as well.
+            let _ = (self.region(&raw.region), self.account(&raw.account));
+            return None;
+        };
         let (region, account) = self.location(raw, span, arn, vpc, defaults)?;
         let account_stated = account.is_some() || self.accounts.stated(&self.accounts.own);
         let scope = Scope { account: account.unwrap_or_else(|| self.accounts.own.clone()), region };
