@@ -47,6 +47,9 @@ tags = { for = "lambda" }
 id = "sg-0f6f6f6f6f6f6f6f6"
 vpc = "vpc-0a1b2c3d4e5f60718"
 lets_out = false
+[[endpoint]]
+vpc = "vpc-0a1b2c3d4e5f60718"
+service = "s3"
 [[role]]
 name = "able"
 policies = ["service-role/AWSLambdaVPCAccessExecutionRole", "service-role/AWSLambdaBasicExecutionRole"]

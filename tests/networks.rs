@@ -65,8 +65,8 @@ fn asked(history: &History, operation: &str) -> u64 {
 fn a_group_of_another_vpc_is_found_by_id_name_and_tag_where_it_is_associated() {
     for (words, expected) in [
         ("ids = ['sg-00000002']", &["sg-00000002"][..]),
-        ("names = ['guest', 'own']", &["sg-00000002", "sg-00000001"]),
-        ("tags = { app = 'orders' }", &["sg-00000002", "sg-00000001"]),
+        ("names = ['guest', 'own']", &["sg-00000001", "sg-00000002"]),
+        ("tags = { app = 'orders' }", &["sg-00000001", "sg-00000002"]),
     ] {
         let history = after(associated(), &format!("security_groups = {{ {words} }}"), |_| {});
         assert_eq!(groups(&history), expected, "{words}");
