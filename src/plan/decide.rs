@@ -296,7 +296,10 @@ fn denied(w: &World<'_>, key: &FunctionKey, error: &CloudError) -> Outcome {
     }
     let (attached, refused) = (w.memory.last_attach(function.role.key()), w.memory.refused_since(key));
     match attached.max(refused).is_none_or(|since| w.now.since(since) < PROPAGATION) {
-        true => Outcome::Waiting { why: waiting_for_iam(attached, refused, error.to_string()), until: None },
+        true => {
+            let asked = w.memory.last_asked(function.role.key());
+            Outcome::Waiting { why: waiting_for_iam(asked, refused, error.to_string()), until: None }
+        }
         false if error.class == Class::RoleDenied => {
             let why = Why::answered(error);
             let detail = format!("{}; {}", diagnosis(w.facts.role(&key.scope, function.role.key())), why.detail);

@@ -144,6 +144,9 @@ impl Memory {
                 self.rollouts.wake(&key.scope);
             }
             Answer::Failed(error) => {
+                if error.status.is_none() {
+                    role.perhaps_attached(now);
+                }
                 if let Some(refusal) = refusal(Why::attaching(error), now) {
                     role.not_attached(policy, refusal);
                 }
@@ -270,7 +273,7 @@ impl Memory {
                 let first = self.refuses(key, class, now);
                 let (attached, refused) = (self.last_attach(function.role.key()), Some(first));
                 match attached.max(refused).is_none_or(|since| now.since(since) < PROPAGATION) {
-                    true => (waiting_for_iam(attached, refused, why.detail), true),
+                    true => (waiting_for_iam(self.last_asked(function.role.key()), refused, why.detail), true),
                     false => (why, false),
                 }
             }
@@ -388,6 +391,11 @@ impl Memory {
     /// Whether this process attached a policy to a role so lately that a read at `read` need not show it yet.
     pub(super) fn just_attached(&self, role: &RoleKey, policy: &PolicyArn, read: Time) -> bool {
         self.roles.get(role).is_some_and(|role| role.just_attached(policy, read))
+    }
+
+    /// When this process last attached a policy to a role, or may have.
+    pub(super) fn last_asked(&self, role: &RoleKey) -> Option<Time> {
+        self.roles.get(role)?.last_asked()
     }
 
     /// When this process last attached anything to a role.

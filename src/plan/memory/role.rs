@@ -16,6 +16,8 @@ const PROBE: Duration = Duration::from_secs(60);
 pub(super) struct RoleMemory {
     /// The policies that IAM has accepted from us.
     attached: BTreeMap<PolicyArn, Attached>,
+    /// When an attachment was last asked for whose answer did not arrive: it may have been carried out.
+    perhaps: Option<Time>,
     /// The policies whose attachment is being asked for right now.
     attaching: BTreeSet<PolicyArn>,
     /// The policies that could not be attached.
@@ -113,6 +115,16 @@ impl RoleMemory {
     /// Whether a policy was attached so lately that a read at `read` need not show it yet.
     pub(super) fn just_attached(&self, policy: &PolicyArn, read: Time) -> bool {
         self.attached.get(policy).is_some_and(|attached| read <= attached.at + READ_LAG)
+    }
+
+    /// No answer came: only the role itself can tell whether the policy is on it.
+    pub(super) fn perhaps_attached(&mut self, now: Time) {
+        self.perhaps = Some(now);
+    }
+
+    /// When anything was last attached, or may have been.
+    pub(super) fn last_asked(&self) -> Option<Time> {
+        self.last_attach().max(self.perhaps)
     }
 
     /// When anything was last attached.

@@ -169,3 +169,17 @@ fn a_right_that_was_attached_long_ago_is_not_waited_for_again() {
     assert_eq!(super::told(&outcome, scene.now), "waiting RoleRefused");
     assert_eq!(outcome.state(), State::Progressing);
 }
+
+#[test]
+fn an_attach_whose_answer_was_lost_may_have_given_the_right_and_is_waited_for() {
+    let set = |answer: Answer| {
+        let mut scene = scene(ORDERS);
+        scene.answer(&attach_step(), answer);
+        scene.wait(5);
+        let outcome = scene.answer(&set_step(), failed(Class::RoleDenied));
+        super::told(&outcome, scene.now)
+    };
+    assert_eq!(set(failed(Class::Timeout)), "waiting RolePropagation");
+    let refused = CloudError { status: Some(400), ..error(Class::Throttled) };
+    assert_eq!(set(Answer::Failed(refused)), "waiting RoleRefused");
+}
