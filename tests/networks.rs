@@ -159,3 +159,44 @@ fn endpoints_are_asked_for_only_where_a_subnet_leads_nowhere() {
     let history = after(world("[[vpc]]\nid = 'vpc-00000001'\ndefault_route = 'nat'"), "", |_| {});
     assert_eq!((asked(&history, "DescribeVpcEndpoints"), history.doubts("f").as_str()), (0, ""));
 }
+
+#[test]
+fn subnets_that_lambda_does_not_take_are_left_out_and_refused_by_name() {
+    let kinds = [
+        ("zone_id = 'euw1-dub1-az1'", "Local and Wavelength Zones", Reason::ZoneRefused),
+        ("ipv6_native = true", "IPv6-only", Reason::SubnetUnfit),
+        (
+            "outpost = 'arn:aws:outposts:eu-west-1:123456789012:outpost/op-0a1b2c3d4e5f60718'",
+            "Outpost",
+            Reason::SubnetUnfit,
+        ),
+    ];
+    for (kind, told, reason) in kinds {
+        let more = format!(
+            "[[vpc]]\nid = 'vpc-00000001'\ndefault_route = 'nat'\n\
+             [[subnet]]\nid = 'subnet-00000003'\nvpc = 'vpc-00000001'\n{kind}\n"
+        );
+        let history = after(world(&more), "", |_| {});
+        assert_eq!((history.outcome("f").state(), history.network("f").subnets.len()), (State::InSync, 2), "{kind}");
+        assert!(history.doubts("f").contains(told), "{kind}: {}", history.doubts("f"));
+        let named = after(world(&more), "subnets = { ids = ['subnet-00000003'] }", |_| {});
+        assert_eq!((named.reason("f"), named.calls()), (reason, Vec::new()), "{kind}");
+    }
+}
+
+#[test]
+fn what_an_organisation_sets_over_a_vpc_is_told_and_keeps_nobody_out() {
+    let of = |vpc: &str, subnet: &str| {
+        let more = format!("[[vpc]]\nid = 'vpc-00000001'\ndefault_route = 'nat'\n{vpc}");
+        let mut world = world(&more);
+        world.subnets.iter_mut().for_each(|it| it.no_internet = !subnet.is_empty());
+        after(world, "", |_| {})
+    };
+    for (history, told) in
+        [(of("", "closed"), "Block Public Access"), (of("encrypted_only = true", ""), "ncryption"), (of("", ""), "")]
+    {
+        assert_eq!(history.outcome("f").state(), State::InSync);
+        let doubts = history.doubts("f");
+        assert!(doubts.contains(told) && doubts.is_empty() == told.is_empty(), "{told}: {doubts}");
+    }
+}

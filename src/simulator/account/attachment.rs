@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::function::{out_of_addresses, out_of_interfaces};
 use super::quotas::{CREATE_INTERFACE, Taken};
-use super::{Aws, AwsError, Interface, Quotas, Regional, VpcConfig};
+use super::{Aws, AwsError, Configuration, Due, Interface, Quotas, Regional, VpcConfig};
 use crate::cloud::{Failure, Service};
 use crate::names::{AccountId, FunctionKey, Pair, RoleArn, Scope, SecurityGroupId, SubnetId, Time};
 
@@ -46,6 +46,10 @@ impl VpcConfigRequest {
             && self.ipv6_allowed_for_dual_stack.is_none_or(|ipv6| ipv6 == has.ipv6)
     }
 }
+
+/// What Lambda asks EC2 with the rights of whoever attaches a function: AWS's own list for that.
+const ASKED_FOR_THE_CALLER: [&str; 4] =
+    ["DescribeVpcs", "DescribeSubnets", "DescribeSecurityGroups", "GetSecurityGroupsForVpc"];
 
 /// What Lambda calls as the execution role, in the order in which a missing right is reported. CreateNetworkInterface
 /// is what everybody meets; that the other two are tried as well is not confirmed by AWS's documentation.
@@ -170,6 +174,13 @@ impl Regional {
         Ok(())
     }
 
+    /// Whether a function has this pair, or a published version, or an update that may fail and go back to it.
+    fn is_needed(&self, pair: &Pair) -> bool {
+        let has = |config: &Configuration| pairs(config.vpc_config.as_ref()).any(|it| it == *pair);
+        let mut all = self.functions.values().chain(self.published.values());
+        all.any(|it| has(&it.configuration) || it.before.as_deref().is_some_and(has))
+    }
+
     /// How many interfaces have to be made for this network.
     pub(super) fn missing_interfaces(&self, config: Option<&VpcConfig>) -> usize {
         pairs(config).filter(|pair| !self.interfaces.contains_key(pair)).count()
@@ -215,11 +226,27 @@ impl Aws {
     ) -> Result<VpcConfig, AwsError> {
         let config = self.existing_network(key, request, current, now)?;
         if config.vpc.is_some() {
+            self.check_caller()?;
             self.check_zones(key, &config)?;
             self.check_role(&key.scope, role, now)?;
             self.check_room(key, &config)?;
         }
         Ok(config)
+    }
+
+    /// Lambda looks at the network with the rights of who asks for the update.
+    fn check_caller(&self) -> Result<(), AwsError> {
+        for action in ASKED_FOR_THE_CALLER {
+            if self.denied.contains(action) || !self.caller_may(&format!("ec2:{action}")) {
+                let text = format!(
+                    "Your access has been denied by EC2, please make sure your request credentials have permission to \
+                     {action}. EC2 Error Code: UnauthorizedOperation. EC2 Error Message: You are not authorized to perform \
+                     this operation."
+                );
+                return Err(AwsError::new(403, "AccessDeniedException", text));
+            }
+        }
+        Ok(())
     }
 
     fn check_zones(&mut self, key: &FunctionKey, config: &VpcConfig) -> Result<(), AwsError> {
@@ -315,6 +342,35 @@ impl Aws {
             regional.interfaces.insert(pair, interface);
         }
         Ok(())
+    }
+
+    /// A function has left this network. Where that was the last one, Lambda keeps the interfaces for some time.
+    pub(super) fn leave(&mut self, at: &Scope, config: Option<&VpcConfig>, now: Time) {
+        let Some(regional) = self.stored_region(at) else { return };
+        let left: Vec<Pair> = pairs(config).filter(|pair| regional.interfaces.contains_key(pair)).collect();
+        let first: Vec<Pair> =
+            left.into_iter().filter(|pair| regional.left.insert(pair.clone(), now).is_none()).collect();
+        let at_the_end = now + self.timings.release;
+        self.due.extend(first.into_iter().map(|pair| (at_the_end, Due::Release(at.clone(), pair))));
+    }
+
+    /// Gives the interface of a pair back, and its address, unless a function needs it or has left it only lately.
+    pub(super) fn release(&mut self, at: &Scope, pair: Pair, now: Time) {
+        let kept = self.timings.release;
+        let Some(regional) = self.stored_region(at) else { return };
+        match regional.left.get(&pair).map(|left| *left + kept) {
+            Some(later) if later > now => {
+                self.due.insert((later, Due::Release(at.clone(), pair)));
+                return;
+            }
+            _ => regional.left.remove(&pair),
+        };
+        if !regional.is_needed(&pair)
+            && regional.interfaces.remove(&pair).is_some()
+            && let Some(subnet) = regional.subnets.get_mut(&pair.subnet)
+        {
+            subnet.free_addresses += 1;
+        }
     }
 
     fn stored_region(&mut self, at: &Scope) -> Option<&mut Regional> {

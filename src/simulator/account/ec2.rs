@@ -22,6 +22,8 @@ pub struct Vpc {
     pub dedicated: bool,
     /// Whether it is the region's default VPC.
     pub default: bool,
+    /// Whether its encryption control is enforced, which Lambda is not excluded from.
+    pub encrypted_only: bool,
 }
 
 /// A subnet.
@@ -49,6 +51,12 @@ pub struct Subnet {
     pub state: String,
     /// Whether instances get a public address at their start.
     pub public_addresses: bool,
+    /// Whether it has no IPv4 range at all.
+    pub ipv6_native: bool,
+    /// The ARN of the Outpost that it is on.
+    pub outpost: Option<String>,
+    /// Whether VPC Block Public Access lets nothing in or out.
+    pub no_internet: bool,
 }
 
 /// A route table.
@@ -228,6 +236,8 @@ impl Resource for Subnet {
         ("state", |it| vec![it.state.clone()]),
         ("map-public-ip-on-launch", |it| vec![it.public_addresses.to_string()]),
         ("default-for-az", |_| vec!["false".to_owned()]),
+        ("ipv6-native", |it| vec![it.ipv6_native.to_string()]),
+        ("outpost-arn", |it| it.outpost.iter().cloned().collect()),
     ];
     const NOUN: &'static str = "subnet ID";
     const NOT_FOUND: &'static str = "InvalidSubnetID.NotFound";

@@ -149,8 +149,10 @@ impl Aws {
         let made = doom.map_or_else(|| self.make_interfaces(key, wanted.as_ref(), at), Err);
         let Some(function) = self.stored(key) else { return };
         let before = function.before.take();
+        let mut left = None;
         match made {
             Ok(()) => {
+                left = before.and_then(|before| before.vpc_config);
                 function.life.update = Update::Successful;
                 if function.life.state == State::Pending {
                     function.life.state = State::Active;
@@ -164,6 +166,7 @@ impl Aws {
             }
         }
         function.revision = revision;
+        self.leave(&key.scope, left.as_ref(), at);
     }
 
     /// The record of a function, if there is one; nothing is let happen.

@@ -176,11 +176,12 @@ impl Aws {
         let key = identify(at, function)?;
         self.function(&key, now)?;
         let regional = self.regional(at, Service::Lambda, now)?;
-        regional.functions.remove(&key.name);
+        let deleted = regional.functions.remove(&key.name);
         regional.published.retain(|(name, _), _| *name != key.name);
         regional.aliases.retain(|(name, _), _| *name != key.name);
         self.slow.remove(&key);
         self.due.retain(|(_, due)| *due != Due::Completion(key.clone()));
+        self.leave(at, deleted.and_then(|it| it.configuration.vpc_config).as_ref(), now);
         Ok(())
     }
 

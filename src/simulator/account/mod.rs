@@ -64,7 +64,12 @@ pub struct Timings {
     pub iam_reads: Duration,
     /// From the acceptance of an update until single reads say how it goes; before that, nothing is said.
     pub unsaid: Duration,
+    /// From the moment when the last function leaves a pair until Lambda gives its interface back.
+    pub release: Duration,
 }
+
+/// AWS says that it takes up to twenty minutes until an interface that no function needs is gone.
+const RELEASE: Duration = Duration::from_secs(20 * 60);
 
 impl Timings {
     /// About what AWS takes: seconds for an update, more than a minute for the first interface of a pair.
@@ -76,6 +81,7 @@ impl Timings {
             pending: Duration::from_secs(3),
             iam_reads: Duration::ZERO,
             unsaid: Duration::ZERO,
+            release: RELEASE,
         }
     }
 }
@@ -90,6 +96,7 @@ impl Default for Timings {
             pending: Duration::from_secs(3),
             iam_reads: Duration::ZERO,
             unsaid: Duration::ZERO,
+            release: RELEASE,
         }
     }
 }
@@ -131,6 +138,8 @@ pub struct Aws {
 enum Due {
     /// A creation or an update ends.
     Completion(FunctionKey),
+    /// Nobody may need the interface of a pair any more.
+    Release(Scope, Pair),
     /// A meddler, by its number, has its turn.
     Meddler(usize),
 }
@@ -156,6 +165,8 @@ struct Regional {
     security_groups: BTreeMap<SecurityGroupId, SecurityGroup>,
     endpoints: BTreeMap<String, Endpoint>,
     interfaces: BTreeMap<Pair, Interface>,
+    /// When a function last left a pair that may be given back.
+    left: BTreeMap<Pair, Time>,
 }
 
 impl Aws {
@@ -206,6 +217,7 @@ impl Aws {
             self.due.pop_first();
             match due {
                 Due::Completion(key) => self.complete(&key, at),
+                Due::Release(scope, pair) => self.release(&scope, pair, at),
                 Due::Meddler(number) => self.meddle(number, at),
             }
         }
@@ -226,8 +238,8 @@ impl Aws {
     /// takes and grants, when faults begin and end, how often others interfere. Credentials last as long as ever.
     pub fn hasten(&mut self, times: u32, now: Time) {
         let times = times.max(1);
-        let Timings { update, new_interface, propagation, pending, iam_reads, unsaid } = &mut self.timings;
-        for time in [update, new_interface, propagation, pending, iam_reads, unsaid] {
+        let Timings { update, new_interface, propagation, pending, iam_reads, unsaid, release } = &mut self.timings;
+        for time in [update, new_interface, propagation, pending, iam_reads, unsaid, release] {
             *time /= times;
         }
         self.quotas.hasten(times);

@@ -169,6 +169,11 @@ impl Aws {
         }
     }
 
+    /// Whether the callers may do what has no resource.
+    pub(super) fn caller_may(&self, action: &str) -> bool {
+        self.permissions.as_ref().is_none_or(|policy| policy.allows(action, "*", &BTreeMap::new()))
+    }
+
     /// The VPC that new settings name by a subnet of it.
     fn vpc_of(&self, at: &Scope, settings: &UpdateFunctionConfiguration) -> Option<String> {
         let subnets = settings.vpc_config.as_ref()?.subnet_ids.as_ref()?;

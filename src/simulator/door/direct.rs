@@ -219,7 +219,7 @@ impl Read for Door {
                 owner: Some(it.owner),
                 tags: it.tags,
                 dedicated: it.dedicated,
-                encrypted_only: false,
+                encrypted_only: it.encrypted_only,
             })
         })
     }
@@ -238,10 +238,10 @@ impl Read for Door {
                 zone: it.zone_id,
                 available: it.state == "available",
                 free_addresses: it.free_addresses,
-                ipv4: true,
+                ipv4: !it.ipv6_native,
                 ipv6: it.ipv6,
-                outpost: false,
-                no_internet: false,
+                outpost: it.outpost.is_some(),
+                no_internet: it.no_internet,
             })
         })
     }

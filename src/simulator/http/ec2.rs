@@ -109,6 +109,11 @@ fn write_vpc(xml: &mut Xml, it: Vpc) {
         });
     });
     xml.text("instanceTenancy", tenancy).text("isDefault", it.default);
+    if it.encrypted_only {
+        xml.inside("encryptionControl", |xml| {
+            xml.text("vpcId", &it.id).text("mode", "enforce").text("state", "available");
+        });
+    }
     write_tags(xml, &it.tags);
 }
 
@@ -120,7 +125,12 @@ fn write_subnet(xml: &mut Xml, session: &Session<'_>, it: Subnet) {
     xml.text("availableIpAddressCount", it.free_addresses);
     xml.text("availabilityZone", &it.zone).text("availabilityZoneId", &it.zone_id);
     xml.text("defaultForAz", false).text("mapPublicIpOnLaunch", it.public_addresses);
-    xml.text("assignIpv6AddressOnCreation", false).text("ipv6Native", false);
+    xml.text("assignIpv6AddressOnCreation", false).text("ipv6Native", it.ipv6_native).maybe("outpostArn", it.outpost);
+    if it.no_internet {
+        xml.inside("blockPublicAccessStates", |xml| {
+            xml.text("internetGatewayBlockMode", "block-bidirectional");
+        });
+    }
     xml.list("ipv6CidrBlockAssociationSet", "item", it.ipv6.then_some("2001:db8::/64"), |xml, cidr| {
         xml.text("ipv6CidrBlock", cidr).inside("ipv6CidrBlockState", |xml| {
             xml.text("state", "associated");

@@ -167,7 +167,18 @@ impl Builder {
                 shared: false,
             },
         )?;
-        self.aws.add_vpc(&at, Vpc { id, owner, cidr, tags, dedicated: it.dedicated, default: it.default })?;
+        self.aws.add_vpc(
+            &at,
+            Vpc {
+                id,
+                owner,
+                cidr,
+                tags,
+                dedicated: it.dedicated,
+                default: it.default,
+                encrypted_only: it.encrypted_only,
+            },
+        )?;
         Ok(())
     }
 
@@ -196,11 +207,17 @@ impl Builder {
             vpc,
             owner: place.owner.clone(),
             zone: format!("{}{zone}", at.region),
-            zone_id: format!("{}-az{}", short_region(&at.region), u32::from(zone) - u32::from('a') + 1),
+            zone_id: it
+                .zone_id
+                .clone()
+                .unwrap_or_else(|| format!("{}-az{}", short_region(&at.region), u32::from(zone) - u32::from('a') + 1)),
             cidr,
             tags: place.shown(tags(it.name.as_ref(), &it.tags)),
             free_addresses: it.free_addresses.unwrap_or(FRESH),
-            ipv6: it.ipv6,
+            ipv6: it.ipv6 || it.ipv6_native,
+            ipv6_native: it.ipv6_native,
+            outpost: it.outpost.clone(),
+            no_internet: it.no_internet,
             state: it.state.clone().unwrap_or_else(|| "available".to_owned()),
             public_addresses: way == DefaultRoute::InternetGateway,
         };

@@ -23,6 +23,8 @@ pub struct DeclaredTimings {
     pub iam_reads: Option<f64>,
     /// Until single reads say how an update goes.
     pub unsaid: Option<f64>,
+    /// Until the interface of a pair that no function needs any more is given back.
+    pub release: Option<f64>,
 }
 
 impl DeclaredTimings {
@@ -36,6 +38,7 @@ impl DeclaredTimings {
             pending: or(self.pending, usual.pending)?,
             iam_reads: or(self.iam_reads, usual.iam_reads)?,
             unsaid: or(self.unsaid, usual.unsaid)?,
+            release: or(self.release, usual.release)?,
         })
     }
 }

@@ -115,6 +115,8 @@ pub struct DeclaredVpc {
     pub dedicated: bool,
     /// Whether it is the region's default VPC, whose main route table leads to the internet.
     pub default: bool,
+    /// Whether its encryption control is enforced, which Lambda is not excluded from.
+    pub encrypted_only: bool,
     /// Where its subnets lead that do not say so themselves: `"nat"`, `"transit-gateway"`, `"virtual-gateway"`,
     /// `"firewall"`, `"appliance"`, `"peering"`, `"internet-gateway"`, `"blackhole"` or `"none"`, as in a fresh VPC.
     pub default_route: Option<DefaultRoute>,
@@ -163,6 +165,14 @@ pub struct DeclaredSubnet {
     pub cidr: Option<String>,
     /// How many addresses are free; 251 if left out, as in a fresh /24.
     pub free_addresses: Option<u32>,
+    /// The id of its zone, where that is not the usual one: of a Local Zone (`euw1-dub1-az1`), for example.
+    pub zone_id: Option<String>,
+    /// Whether it has an IPv6 range alone.
+    pub ipv6_native: bool,
+    /// The ARN of the Outpost that it is on.
+    pub outpost: Option<String>,
+    /// Whether VPC Block Public Access lets nothing in or out.
+    pub no_internet: bool,
     /// Whether it leads to an internet gateway: short for that default route.
     pub public: bool,
     /// Where it leads; as its VPC says if left out.

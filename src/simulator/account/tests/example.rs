@@ -21,6 +21,7 @@ fn every_key_of_the_example_is_heard() {
         pending: seconds(3),
         iam_reads: seconds(2),
         unsaid: seconds(1),
+        release: seconds(600),
     };
     assert_eq!(stage.aws.timings, timings);
     let quotas = Quotas { interfaces_per_vpc: 4, entities_per_page: Some(10), ec2_page: Some(5), ..Quotas::real() };

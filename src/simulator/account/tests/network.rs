@@ -258,3 +258,45 @@ fn ipv6_goes_with_dual_stack_subnets() {
     );
     assert!(stage.set_vpc("orders-api", &[], &[]).is_ok());
 }
+
+#[test]
+fn an_interface_that_nobody_needs_is_given_back_in_twenty_minutes_and_its_address_with_it() {
+    let mut stage = Stage::demo();
+    let free = |stage: &mut Stage| {
+        let page = stage.aws.describe_subnets(&stage.at, &Describe::by("subnet-id", [SUBNET_A]), stage.now).unwrap();
+        page.items[0].free_addresses
+    };
+    let interfaces = |stage: &mut Stage| {
+        stage.aws.describe_network_interfaces(&stage.at, &Describe::default(), stage.now).unwrap().items.len()
+    };
+    let (there, before) = (interfaces(&mut stage), free(&mut stage));
+    stage.attach("orders-role", VPC_ACCESS).unwrap();
+    stage.now = stage.now + Duration::from_secs(60);
+    for name in ["orders-api", "orders-worker"] {
+        stage.update(name, &request(Some(&[SUBNET_A]), Some(&[LAMBDA_GROUP]), None)).unwrap();
+    }
+    stage.now = stage.now + Duration::from_secs(60);
+    assert_eq!((interfaces(&mut stage), free(&mut stage)), (there + 1, before - 1), "two functions share one");
+    for name in ["orders-api", "orders-worker"] {
+        stage.update(name, &request(Some(&[]), Some(&[]), None)).unwrap();
+        stage.now = stage.now + Duration::from_secs(10 * 60);
+    }
+    stage.now = stage.now + Duration::from_secs(9 * 60);
+    assert_eq!((interfaces(&mut stage), free(&mut stage)), (there + 1, before - 1), "the last one left 19 minutes ago");
+    stage.now = stage.now + Duration::from_secs(2 * 60);
+    assert_eq!((interfaces(&mut stage), free(&mut stage)), (there, before));
+}
+
+#[test]
+fn who_may_not_look_at_the_network_may_put_no_function_into_it() {
+    for right in ["DescribeSubnets", "DescribeSecurityGroups", "DescribeVpcs", "GetSecurityGroupsForVpc"] {
+        let mut stage = Stage::demo();
+        stage.attach("orders-role", VPC_ACCESS).unwrap();
+        stage.now = stage.now + Duration::from_secs(60);
+        stage.aws.denied.insert(right.to_owned());
+        let answer = stage.update("orders-api", &request(Some(&[SUBNET_A]), Some(&[LAMBDA_GROUP]), None));
+        refused(answer, 403, "AccessDeniedException", "your request credentials have permission to");
+        let described = UpdateFunctionConfiguration { description: Some("new".to_owned()), ..Default::default() };
+        stage.update("orders-api", &described).unwrap();
+    }
+}
