@@ -22,7 +22,8 @@ pub use facts::{
 };
 pub use fleet::fleet;
 pub use look::{Looked, RoleNeeds, look};
+pub use networks::GroupNeeds;
 pub use owner::owner;
 pub use published::{Published, PublishedByName};
-pub use survey::{FunctionNeeds, GroupNeeds, Needs, PatternNeeds, Simulate, Surveyed, survey};
+pub use survey::{FunctionNeeds, Needs, PatternNeeds, Simulate, Surveyed, survey};
 pub use way_out::{Leads, WayOut};

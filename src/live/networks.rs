@@ -1,17 +1,38 @@
 //! The VPCs of a scope, with what is in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::{join, join_all};
 
 use super::pages::all_pages;
-use super::survey::GroupNeeds;
 use super::{Fault, Leads, Listings, Seen, VpcFacts, WayOut};
 use crate::cloud::{CloudError, Operation, Read, SecurityGroup, VpcEndpoint};
-use crate::names::{Scope, VpcId};
+use crate::names::{Scope, SecurityGroupId, VpcId};
 
 /// How many values a filter gets: below the 200 that EC2 is known to take.
 const FILTER_VALUES: usize = 100;
+
+/// What the file asks for among the security groups of a VPC.
+///
+/// Most are the VPC's own, which one call tells for a hundred VPCs. Those of other VPCs that are associated, and those that
+/// the owner of a shared VPC shares, cost a call for each VPC: they are read only where the own ones do not answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupNeeds {
+    /// Groups by id.
+    pub ids: BTreeSet<SecurityGroupId>,
+    /// Groups by name.
+    pub names: BTreeSet<String>,
+    /// Whether groups are asked for by tags, which any group may have.
+    pub tags: bool,
+}
+
+impl GroupNeeds {
+    fn are_met_by(&self, groups: &[SecurityGroup]) -> bool {
+        !self.tags
+            && self.ids.iter().all(|id| groups.iter().any(|group| group.id == *id))
+            && self.names.iter().all(|name| groups.iter().any(|group| group.name == *name))
+    }
+}
 
 pub(super) async fn vpcs(
     cloud: &dyn Read,

@@ -1,6 +1,6 @@
 //! The sweep: one look at all of a scope that the file speaks of. It selects what needs a pass; it never writes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use futures_util::stream;
 
 use super::kept::Kept;
 use super::look::{AT_ONCE, seen};
-use super::networks::vpcs;
+use super::networks::{GroupNeeds, vpcs};
 use super::pages::Pages;
 use super::published::Versions;
 use super::roles::roles;
 use super::{Facts, Fault, OldFacts, PublishedByName, RoleFacts, ScopeFacts, Seen};
-use crate::cloud::{CloudError, Function, Identity, Listed, Listing, Operation, Read, SecurityGroup};
+use crate::cloud::{CloudError, Function, Identity, Listed, Listing, Operation, Read};
 use crate::names::{
-    AccountId, Clock, FunctionKey, FunctionName, NamePattern, PolicyName, RoleKey, Scope, SecurityGroupId, Time, VpcId,
-    means, service_of,
+    AccountId, Clock, FunctionKey, FunctionName, NamePattern, PolicyName, RoleKey, Scope, Time, VpcId, means,
+    service_of,
 };
 
 /// What the file asks about one scope.
@@ -60,28 +60,6 @@ impl Needs {
             None if service_of(name).is_some() => None,
             None => self.patterns.iter().find(|pattern| pattern.means(name))?.role.as_ref(),
         }
-    }
-}
-
-/// What the file asks for among the security groups of a VPC.
-///
-/// Most are the VPC's own, which one call tells for a hundred VPCs. Those of other VPCs that are associated, and those that
-/// the owner of a shared VPC shares, cost a call for each VPC: they are read only where the own ones do not answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GroupNeeds {
-    /// Groups by id.
-    pub ids: BTreeSet<SecurityGroupId>,
-    /// Groups by name.
-    pub names: BTreeSet<String>,
-    /// Whether groups are asked for by tags, which any group may have.
-    pub tags: bool,
-}
-
-impl GroupNeeds {
-    pub(super) fn are_met_by(&self, groups: &[SecurityGroup]) -> bool {
-        !self.tags
-            && self.ids.iter().all(|id| groups.iter().any(|group| group.id == *id))
-            && self.names.iter().all(|name| groups.iter().any(|group| group.name == *name))
     }
 }
 

@@ -8,6 +8,7 @@ mod build;
 mod examples;
 mod faults;
 mod limits;
+mod networks;
 mod overruler;
 
 use std::collections::BTreeMap;
