@@ -23,7 +23,9 @@ use lambda_vpc_controller::names::{
 };
 use lambda_vpc_controller::plan::{Limits, Outcome, Reason, ScopeRecord, Why, Writable};
 use lambda_vpc_controller::settings::{Overrides, Settings};
-use lambda_vpc_controller::simulator::{Door, StillClock, UpdateFunctionConfiguration, VpcConfigRequest, World};
+use lambda_vpc_controller::simulator::{
+    Door, StillClock, Timings, UpdateFunctionConfiguration, VpcConfigRequest, World,
+};
 use lambda_vpc_controller::telemetry::audit::Record;
 use tokio::runtime::Runtime;
 
@@ -116,10 +118,16 @@ impl History {
         Self::of(World::demo().unwrap(), limits)
     }
 
-    /// Any world, and a controller with these limits.
+    /// Any world, and a controller with these limits. What AWS answers lags, as it does in life: IAM's lists behind what was
+    /// attached, and the state of an update behind its acceptance.
     pub(crate) fn of(world: World, limits: Limits) -> Self {
         let clock = StillClock::at(BEGINNING);
         let door = Door::new(world.build(BEGINNING).unwrap(), clock.clock());
+        door.with(|aws, _| {
+            let Timings { iam_reads, unsaid, .. } = &mut aws.timings;
+            *iam_reads = (*iam_reads).max(Duration::from_secs(3));
+            *unsaid = (*unsaid).max(Duration::from_secs(1));
+        });
         clock.pass(Duration::from_secs(24 * 3600));
         let way = Arc::new(door.clone());
         Self::by(way, None, (door, clock), limits)
