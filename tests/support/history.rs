@@ -119,14 +119,15 @@ impl History {
     }
 
     /// Any world, and a controller with these limits. What AWS answers lags, as it does in life: IAM's lists behind what was
-    /// attached, and the state of an update behind its acceptance.
+    /// attached, listings of functions and the state of an update behind its acceptance.
     pub(crate) fn of(world: World, limits: Limits) -> Self {
         let clock = StillClock::at(BEGINNING);
         let door = Door::new(world.build(BEGINNING).unwrap(), clock.clock());
         door.with(|aws, _| {
-            let Timings { iam_reads, unsaid, .. } = &mut aws.timings;
+            let Timings { iam_reads, unsaid, lists, .. } = &mut aws.timings;
             *iam_reads = (*iam_reads).max(Duration::from_secs(3));
             *unsaid = (*unsaid).max(Duration::from_secs(1));
+            *lists = (*lists).max(Duration::from_secs(5));
         });
         clock.pass(Duration::from_secs(24 * 3600));
         let way = Arc::new(door.clone());

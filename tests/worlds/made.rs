@@ -88,6 +88,7 @@ impl History {
             pending: dice.seconds(&[3]),
             iam_reads: dice.seconds(&[0, 0, 5]),
             unsaid: dice.seconds(&[0, 0, 2]),
+            lists: Duration::from_secs(2),
             release: Duration::from_secs(300),
         };
         let policies_per_role = dice.one_of(&[10, 10, 10, 1]);

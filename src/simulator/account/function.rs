@@ -111,6 +111,8 @@ pub struct Function {
     pub excluded: Option<Exclusion>,
     /// The number of the last version that was published; 0 if none was.
     pub(super) published: u64,
+    /// What listings go on to show for a while after an update: the settings and the revision before it.
+    pub(super) listed: Option<Box<(Configuration, String)>>,
     /// What comes back if the update in progress fails.
     pub(super) before: Option<Box<Configuration>>,
     /// Why the update in progress will fail, if a fault says so.
@@ -132,6 +134,7 @@ impl Function {
             grant_void: false,
             excluded: None,
             published: 0,
+            listed: None,
             before: None,
             doom: None,
         }

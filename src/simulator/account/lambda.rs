@@ -105,8 +105,8 @@ impl Aws {
         }
         let key = identify(at, function)?;
         let current = self.function(&key, now)?;
-        check_revision(current, request.revision_id.as_deref())?;
         check_idle(current, &key)?;
+        check_revision(current, request.revision_id.as_deref())?;
         let before = current.configuration.clone();
         let grant_void = current.grant_void && request.role.is_none();
         self.check_key(at, before.kms_key.as_deref(), grant_void)?;
@@ -120,7 +120,7 @@ impl Aws {
         let (revision, doom) = (self.fresh_uuid(), self.doom.take());
         let function = self.function(&key, now)?;
         function.configuration = after;
-        function.revision = revision;
+        function.listed = Some(Box::new((before.clone(), std::mem::replace(&mut function.revision, revision))));
         function.modified = now;
         function.life.update = Update::InProgress;
         function.grant_void = grant_void;

@@ -64,6 +64,8 @@ pub struct Timings {
     pub iam_reads: Duration,
     /// From the acceptance of an update until single reads say how it goes; before that, nothing is said.
     pub unsaid: Duration,
+    /// From the acceptance of an update until listings show it.
+    pub lists: Duration,
     /// From the moment when the last function leaves a pair until Lambda gives its interface back.
     pub release: Duration,
 }
@@ -81,6 +83,7 @@ impl Timings {
             pending: Duration::from_secs(3),
             iam_reads: Duration::ZERO,
             unsaid: Duration::ZERO,
+            lists: Duration::ZERO,
             release: RELEASE,
         }
     }
@@ -96,6 +99,7 @@ impl Default for Timings {
             pending: Duration::from_secs(3),
             iam_reads: Duration::ZERO,
             unsaid: Duration::ZERO,
+            lists: Duration::ZERO,
             release: RELEASE,
         }
     }
@@ -238,8 +242,9 @@ impl Aws {
     /// takes and grants, when faults begin and end, how often others interfere. Credentials last as long as ever.
     pub fn hasten(&mut self, times: u32, now: Time) {
         let times = times.max(1);
-        let Timings { update, new_interface, propagation, pending, iam_reads, unsaid, release } = &mut self.timings;
-        for time in [update, new_interface, propagation, pending, iam_reads, unsaid, release] {
+        let Timings { update, new_interface, propagation, pending, iam_reads, unsaid, lists, release } =
+            &mut self.timings;
+        for time in [update, new_interface, propagation, pending, iam_reads, unsaid, lists, release] {
             *time /= times;
         }
         self.quotas.hasten(times);

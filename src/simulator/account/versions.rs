@@ -1,17 +1,29 @@
 //! Published versions and aliases: what was published stays as it was, whatever becomes of `$LATEST`.
 
 use std::ops::Bound;
+use std::time::Duration;
 
 use super::lambda::{check_idle, identify, invalid, not_found};
 use super::{Aws, AwsError, Function, VpcConfigRequest, function_arn, within};
 use crate::cloud::{Alias, Listing, Marker, Page, Service};
 use crate::names::{FunctionKey, FunctionName, Scope, Time, Version};
 
+impl Function {
+    /// What a listing shows that lags so much behind updates.
+    fn as_listed(&self, now: Time, lag: Duration) -> Self {
+        let mut shown = self.clone();
+        if let Some((configuration, revision)) = self.listed.as_deref().filter(|_| now < self.modified + lag) {
+            (shown.configuration, shown.revision) = (configuration.clone(), revision.clone());
+        }
+        shown
+    }
+}
+
 /// The place of an item in a listing of all versions: `$LATEST` stands before those that were published.
 type Place = (FunctionName, Option<Version>);
 
 impl Aws {
-    /// One page of a region's functions by name; with all versions, each is an item of its own. State and last update are
+    /// One page of a region's functions by name, as they were a while ago; with all versions, each is an item of its own. State and last update are
     /// not part of a listing's answer.
     pub fn list_functions(
         &mut self,
@@ -26,6 +38,7 @@ impl Aws {
             None => None,
             Some(marker) => Some(place(marker)?),
         };
+        let lag = self.timings.lists;
         let regional = self.regional(at, Service::Lambda, now)?;
         let first = after.as_ref().map_or(Bound::Unbounded, |(name, _)| Bound::Included(name.clone()));
         let functions = regional.functions.range((first, Bound::Unbounded)).map(|(_, function)| function);
@@ -39,7 +52,7 @@ impl Aws {
         });
         let mut rest =
             items.skip_while(|it| after.as_ref().is_some_and(|after| (&it.name, it.version) <= (&after.0, after.1)));
-        let items: Vec<Function> = rest.by_ref().take(most).cloned().collect();
+        let items: Vec<Function> = rest.by_ref().take(most).map(|it| it.as_listed(now, lag)).collect();
         let next = rest.next().and(items.last()).map(marker);
         Ok(Page { items, next })
     }

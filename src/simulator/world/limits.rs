@@ -23,6 +23,8 @@ pub struct DeclaredTimings {
     pub iam_reads: Option<f64>,
     /// Until single reads say how an update goes.
     pub unsaid: Option<f64>,
+    /// Until listings show an update.
+    pub lists: Option<f64>,
     /// Until the interface of a pair that no function needs any more is given back.
     pub release: Option<f64>,
 }
@@ -38,6 +40,7 @@ impl DeclaredTimings {
             pending: or(self.pending, usual.pending)?,
             iam_reads: or(self.iam_reads, usual.iam_reads)?,
             unsaid: or(self.unsaid, usual.unsaid)?,
+            lists: or(self.lists, usual.lists)?,
             release: or(self.release, usual.release)?,
         })
     }

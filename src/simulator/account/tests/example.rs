@@ -21,6 +21,7 @@ fn every_key_of_the_example_is_heard() {
         pending: seconds(3),
         iam_reads: seconds(2),
         unsaid: seconds(1),
+        lists: seconds(2),
         release: seconds(600),
     };
     assert_eq!(stage.aws.timings, timings);

@@ -215,3 +215,20 @@ fn the_same_calls_at_the_same_times_give_the_same_answers() {
     };
     assert_eq!(history(), history());
 }
+
+#[test]
+fn a_listing_shows_an_update_later_than_a_single_read_does() {
+    let mut stage = Stage::demo();
+    stage.aws.timings.lists = Duration::from_secs(5);
+    let described = UpdateFunctionConfiguration { description: Some("new".to_owned()), ..Default::default() };
+    stage.update("orders-api", &described).unwrap();
+    let shown = |stage: &mut Stage| {
+        let page = stage.aws.list_functions(&stage.at, Listing::Latest, None, None, stage.now).unwrap();
+        let listed = page.items.into_iter().find(|it| it.name.as_str() == "orders-api").unwrap();
+        let read = stage.aws.get_function(&stage.at, "orders-api", stage.now).unwrap();
+        (listed.configuration.description == "new", listed.revision == read.revision, read.configuration.description)
+    };
+    assert_eq!(shown(&mut stage), (false, false, "new".to_owned()));
+    stage.now = stage.now + Duration::from_secs(6);
+    assert_eq!(shown(&mut stage), (true, true, "new".to_owned()));
+}
