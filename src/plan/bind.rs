@@ -112,8 +112,9 @@ pub fn bind(intent: &Intent, facts: &VpcFacts, account: &AccountId) -> Result<Bo
     let shared = facts.vpc.owner.as_ref().filter(|owner| *owner != account);
     bind_own(intent, facts, account).map_err(|why| match (shared, why.reason) {
         (Some(owner), Reason::SubnetNotFound | Reason::NoUsableSubnet | Reason::SecurityGroupNotFound) => {
-            let hint = format!("the VPC is shared by account {owner}, whose names and tags cannot be seen: give ids of subnets, and of groups of your own or that are shared with you");
-            Why::new(why.reason, format!("{}; {hint}", why.detail))
+            let hint = format!("the VPC is shared by account {owner}, whose names and tags cannot be seen");
+            let advice = "give ids: of its subnets, and of groups of your own or that are shared with you";
+            Why::new(why.reason, format!("{}; {hint}: {advice}", why.detail))
         }
         _ => why,
     })
