@@ -123,6 +123,21 @@ impl Moto {
     }
 }
 
+/// moto does not know the operation that tells of groups of other VPCs, and says so with a page.
+#[test]
+fn a_group_that_is_not_there_is_told_where_nobody_knows_of_groups_of_other_vpcs() {
+    let moto = Moto::start(&["eu-west-1"]);
+    let file = moto.desired("eu-west-1");
+    for groups in ["ids = ['sg-0bad0bad0bad0bad0']", "tags = { no = 'group' }"] {
+        let (code, plan) = moto.plan(&file.replace("names = ['lambda']", groups));
+        assert_eq!(
+            (code, &plan["functions"][0]["reason"]),
+            (1, &serde_json::json!("SecurityGroupNotFound")),
+            "{plan:#}"
+        );
+    }
+}
+
 #[test]
 fn policy_and_network_are_applied_and_then_the_plan_is_empty() {
     let moto = Moto::start(&["eu-west-1"]);

@@ -140,10 +140,10 @@ impl CloudError {
         right_in_words(&self.text).unwrap_or_else(|| self.operation.to_string())
     }
 
-    /// Whether who answered does not know the operation at all, as emulators do not know all of them.
+    /// Whether who answered does not know the operation at all, as emulators do not know the younger ones.
     pub fn is_unheard_of(&self) -> bool {
-        self.status == Some(501)
-            || matches!(&*self.code, "InvalidAction" | "NotImplemented" | "UnknownOperationException")
+        let said = matches!(&*self.code, PAGE | "InvalidAction" | "UnknownOperationException");
+        self.operation == Operation::GetSecurityGroupsForVpc && (said || self.status == Some(501))
     }
 
     /// Who denies it, of an error of the class AccessDenied, as far as AWS says so.
@@ -187,6 +187,9 @@ const LONGEST_CODE: usize = 100;
 
 /// Where an answer has no code, its status stands for one behind this word.
 pub(super) const NO_CODE: &str = "HTTP ";
+/// What stands for the code where the answer is the page that a web framework has for a fault: so moto answers an operation that
+/// it lacks. AWS answers no pages.
+pub(super) const PAGE: &str = "HTTP 500, a page";
 
 /// Who denies the controller what it asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -104,7 +104,7 @@ fn in_scope(operation: Operation, at: &Scope) -> Asked {
 /// How long to wait after the n-th failure, from 1; none if trying again is of no use now.
 fn pause_after(error: &CloudError, failed: u32) -> Option<Duration> {
     let asked = error.retry_after.unwrap_or_default();
-    if !error.class.passes_unchanged() || asked > LONGEST_PAUSE {
+    if !error.class.passes_unchanged() || error.is_unheard_of() || asked > LONGEST_PAUSE {
         return None;
     }
     let most = FIRST_PAUSE * 2_u32.pow(failed - 1);

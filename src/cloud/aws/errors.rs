@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::cloud::error::{NO_CODE, classify};
+use crate::cloud::error::{NO_CODE, PAGE, classify};
 use crate::cloud::{Class, CloudError, Operation, Service};
 
 /// The longest time that is waited for at AWS's request.
@@ -37,7 +37,7 @@ pub(super) fn convert<E: SdkFailure>(operation: Operation, error: Sdk<E>) -> Clo
         SdkError::ServiceError(context) => {
             let (answer, raw) = (context.err(), context.raw());
             let status = raw.status().as_u16();
-            let code = answer.code().map_or_else(|| format!("{NO_CODE}{status}"), str::to_owned);
+            let code = answer.code().map_or_else(|| without_code(raw), str::to_owned);
             let text = answer.message().unwrap_or("(no text)");
             CloudError {
                 request_id: error.request_id().map(str::to_owned),
@@ -47,7 +47,7 @@ pub(super) fn convert<E: SdkFailure>(operation: Operation, error: Sdk<E>) -> Clo
         }
         SdkError::ResponseError(context) if context.raw().status().as_u16() >= 500 => {
             let status = context.raw().status().as_u16();
-            CloudError::answered(operation, status, &format!("{NO_CODE}{status}"), &innermost(&error))
+            CloudError::answered(operation, status, &without_code(context.raw()), &innermost(&error))
         }
         SdkError::ResponseError(_) => malformed(operation, &innermost(&error)),
         SdkError::TimeoutError(_) => CloudError::local(operation, Class::Timeout, "Timeout", &innermost(&error)),
@@ -60,6 +60,15 @@ pub(super) fn convert<E: SdkFailure>(operation: Operation, error: Sdk<E>) -> Clo
         },
         SdkError::ConstructionFailure(_) => CloudError::local(operation, Class::Invalid, "NotSent", &innermost(&error)),
         _ => CloudError::local(operation, Class::Unreachable, "Unreachable", &innermost(&error)),
+    }
+}
+
+/// What stands for the code of an answer that has none.
+fn without_code(raw: &HttpResponse) -> String {
+    let begins = |body: &[u8]| body.get(..9).is_some_and(|begin| begin.eq_ignore_ascii_case(b"<!doctype"));
+    match raw.status().as_u16() {
+        500 if raw.body().bytes().is_some_and(begins) => PAGE.to_owned(),
+        status => format!("{NO_CODE}{status}"),
     }
 }
 
