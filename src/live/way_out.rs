@@ -92,11 +92,11 @@ impl WayOut {
             Self::Appliance => "to an appliance",
             Self::Ipv6Only => "out by IPv6 alone",
             Self::Peering => "to a peered VPC, which lets nobody through",
-            Self::InternetGateway => "to an internet gateway (it is a public subnet), which a function cannot use",
-            Self::Nowhere => "nowhere (it has no default route)",
-            Self::Blackhole => "into a blackhole (the gateway of its default route is gone)",
+            Self::InternetGateway => "to an internet gateway, as public subnets do, which a function cannot use",
+            Self::Nowhere => "nowhere, without a default route",
+            Self::Blackhole => "into a blackhole, since the gateway of the default route is gone",
             Self::Strange => "where this program does not know",
-            Self::Unseen => "where nobody can see (its route table is the VPC owner's)",
+            Self::Unseen => "where nobody can see, since only the VPC's owner sees the route table",
         }
     }
 }

@@ -131,15 +131,15 @@ fn a_public_subnet_that_is_named_gives_a_warning() {
         "subnets = { ids = ['subnet-a', 'subnet-public'] }",
         as_is,
         both,
-        &["subnet-public leads to an internet gateway (it is a public subnet)"],
+        &["subnet-public leads to an internet gateway, as public subnets do"],
     );
     check(
         "subnets = { names = ['a', 'public'] }",
         as_is,
         both,
-        &["subnet-public leads to an internet gateway (it is a public subnet)"],
+        &["subnet-public leads to an internet gateway, as public subnets do"],
     );
-    let warnings = &["subnet-public leads to an internet gateway (it is a public subnet)", "one availability zone"];
+    let warnings = &["subnet-public leads to an internet gateway, as public subnets do", "one availability zone"];
     check("subnets = { tags = { tier = 'public' } }", as_is, "subnet-public/sg-default", warnings);
 }
 

@@ -64,12 +64,7 @@ fn picked_subnets_of_which_only_some_lead_out_are_doubtful() {
             HOME,
             &["from some subnets only: subnet-a leads to a NAT gateway; subnet-b"],
         );
-        check(
-            pick,
-            ways([Nat, InternetGateway, Nat]),
-            HOME,
-            &["subnet-b leads to an internet gateway (it is a public"],
-        );
+        check(pick, ways([Nat, InternetGateway, Nat]), HOME, &["subnet-b leads to an internet gateway, as public"]);
         check(pick, ways([Nat, Strange, Nat]), HOME, &["is not known"]);
         check(pick, ways([Nat, Nat, Nowhere]), HOME, &[]);
     }
