@@ -50,8 +50,8 @@ impl WayOut {
     pub fn of(routes: &[Route]) -> Self {
         let default = |all: &str| routes.iter().find(|route| route.destination == all).map(Self::of_route);
         let internet_gateway = || routes.iter().map(Self::of_route).find(|way| *way == Self::InternetGateway);
-        // A subnet is public where any route leads to an internet gateway, if only for some addresses.
         let for_ipv6 = || default(ALL_IPV6).filter(|way| way.leads(true) == Leads::Out).map(|_| Self::Ipv6Only);
+        // A subnet is public where any route leads to an internet gateway, if only for some addresses.
         let to_some = || internet_gateway().or(for_ipv6());
         default(ALL_IPV4).or_else(to_some).unwrap_or(Self::Nowhere)
     }

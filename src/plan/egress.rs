@@ -16,12 +16,13 @@ pub(super) fn default_choice<'a>(
     usable: Vec<&'a SubnetFacts>,
     warnings: &mut Vec<String>,
 ) -> Vec<&'a SubnetFacts> {
-    let seen = usable.iter().copied().filter(|subnet| subnet.way != WayOut::Unseen);
-    let private: Vec<&SubnetFacts> = seen.filter(|subnet| subnet.way != WayOut::InternetGateway).collect();
+    let (unseen, seen): (Vec<&SubnetFacts>, Vec<&SubnetFacts>) =
+        usable.iter().copied().partition(|subnet| subnet.way == WayOut::Unseen);
+    let private: Vec<&SubnetFacts> = seen.into_iter().filter(|subnet| subnet.way != WayOut::InternetGateway).collect();
     let wanted = |subnet: &&SubnetFacts| match (intent.egress, subnet.way) {
-        (Egress::None, way) => way.leads(intent.ipv6 == Some(true)) == Leads::Nowhere,
+        (Egress::None, _) => leads(intent, subnet) == Leads::Nowhere,
         (Egress::Any | Egress::Required, WayOut::Blackhole) => true,
-        (Egress::Any | Egress::Required, way) => way.leads(intent.ipv6 == Some(true)) == Leads::Out,
+        (Egress::Any | Egress::Required, _) => leads(intent, subnet) == Leads::Out,
     };
     let (fitting, unfit): (Vec<&SubnetFacts>, Vec<&SubnetFacts>) = private.iter().copied().partition(wanted);
     let zones: BTreeSet<&str> = fitting.iter().map(|it| it.subnet.zone.as_str()).collect();
@@ -30,9 +31,7 @@ pub(super) fn default_choice<'a>(
         let need = if intent.egress == Egress::None { "lead" } else { "do not lead" };
         warnings.push(format!("zones are left out because their subnets {need} to the internet: {}", in_words(&lost)));
     }
-    let unseen: Vec<&SubnetFacts> = usable.iter().copied().filter(|subnet| subnet.way == WayOut::Unseen).collect();
-    let choices = [fitting, private, unseen];
-    if let Some(choice) = choices.into_iter().find(|choice| !choice.is_empty()) {
+    if let Some(choice) = [fitting, private, unseen].into_iter().find(|choice| !choice.is_empty()) {
         return choice;
     }
     if !usable.is_empty() {
@@ -43,53 +42,47 @@ pub(super) fn default_choice<'a>(
 
 /// What is doubtful about where the picked subnets lead; an error where functions need more than they would get.
 ///
-/// What cannot be seen is no way out. But who names subnets by their ids is taken at their word.
+/// A subnet whose route table nobody can see counts as one without a way out. But who names subnets by their ids is taken at
+/// their word.
 pub(super) fn check(
     intent: &Intent,
     facts: &VpcFacts,
     picked: &[&SubnetFacts],
     warnings: &mut Vec<String>,
 ) -> Result<(), Why> {
-    let by_ids = matches!(intent.subnets, Pick::Ids(_));
-    let lead = |subnet: &SubnetFacts| match subnet.way.leads(intent.ipv6 == Some(true)) {
-        Leads::Unknown if by_ids => Leads::Out,
+    let unseen = match (&intent.subnets, intent.egress) {
+        (Pick::Ids(_), Egress::None) => Leads::Nowhere,
+        (Pick::Ids(_), Egress::Any | Egress::Required) => Leads::Out,
+        _ => Leads::Unknown,
+    };
+    let lead = |subnet: &SubnetFacts| match leads(intent, subnet) {
+        Leads::Unknown => unseen,
         leads => leads,
     };
-    let all = |wanted: Leads| picked.iter().all(|subnet| lead(subnet) == wanted);
-    let ways = || in_words(picked);
-    match intent.egress {
-        Egress::None => {
-            let out: Vec<&SubnetFacts> = picked.iter().copied().filter(|it| lead(it) == Leads::Out).collect();
-            if !by_ids && !all(Leads::Nowhere)
-                || out.iter().any(|it| it.way.leads(intent.ipv6 == Some(true)) == Leads::Out)
-            {
-                warnings.push(format!("egress = \"none\", but not all subnets are without a way out: {}", ways()));
-            }
+    let all = |wanted| picked.iter().all(|subnet| lead(subnet) == wanted);
+    let any = |wanted| picked.iter().any(|subnet| lead(subnet) == wanted);
+    let ways = in_words(picked);
+    warnings.extend(match intent.egress {
+        Egress::None if all(Leads::Nowhere) => None,
+        Egress::None => Some(format!("egress = \"none\", but not all subnets are without a way out: {ways}")),
+        Egress::Required if !all(Leads::Out) => return Err(Why::new(Reason::NoWayOut, ways)),
+        _ if all(Leads::Out) => {
+            let out = picked.iter().filter(|subnet| leads(intent, subnet) == Leads::Out);
+            let different = out.map(|subnet| subnet.way).collect::<BTreeSet<_>>().len() > 1;
+            different.then(|| format!("the subnets lead to the internet by different ways: {ways}"))
         }
-        Egress::Required if !all(Leads::Out) => return Err(Why::new(Reason::NoWayOut, ways())),
-        Egress::Any | Egress::Required if all(Leads::Out) => {
-            let mut seen =
-                picked.iter().map(|it| it.way).filter(|way| way.leads(intent.ipv6 == Some(true)) == Leads::Out);
-            let first = seen.next();
-            if seen.any(|way| Some(way) != first) {
-                warnings.push(format!("the subnets lead to the internet by different ways: {}", ways()));
-            }
+        _ if any(Leads::Unknown) => Some(format!("whether functions get to the internet is not known: {ways}")),
+        _ if any(Leads::Out) => Some(format!("functions get to the internet from some subnets only: {ways}")),
+        _ => {
+            let (endpoints, advice) = (endpoints(facts), "if that is wanted, say egress = \"none\"");
+            Some(format!("functions get no way to the internet: {ways}{endpoints}; {advice}"))
         }
-        Egress::Any | Egress::Required => {
-            let some = picked.iter().any(|subnet| lead(subnet) == Leads::Out);
-            let unknown = picked.iter().any(|subnet| lead(subnet) == Leads::Unknown);
-            warnings.push(match (some, unknown) {
-                (_, true) => format!("whether functions get to the internet is not known: {}", ways()),
-                (true, false) => format!("functions get to the internet from some subnets only: {}", ways()),
-                (false, false) => {
-                    let (ways, endpoints) = (ways(), endpoints(facts));
-                    let advice = "if that is wanted, say egress = \"none\"";
-                    format!("functions get no way to the internet: {ways}{endpoints}; {advice}")
-                }
-            });
-        }
-    }
+    });
     Ok(())
+}
+
+fn leads(intent: &Intent, subnet: &SubnetFacts) -> Leads {
+    subnet.way.leads(intent.ipv6 == Some(true))
 }
 
 /// What is reached all the same, of AWS's own services.
@@ -126,35 +119,23 @@ fn in_words(subnets: &[&SubnetFacts]) -> String {
 /// or where the file wants it so.
 pub(super) fn loss(w: &World<'_>, entry: &Entry, function: &Function, to: &Network) -> Option<String> {
     let Want::Attached(intent) = &entry.terms.want else { return None };
-    if intent.egress == Egress::None {
+    let of = |vpc: &VpcId, network: &Network| leads_of(w, entry, vpc, network);
+    let today = function.vpc.as_ref().map_or(vec![Leads::Out], |vpc| of(vpc, &function.network));
+    let then = of(&intent.vpc, to);
+    let is_out = !today.is_empty() && today.iter().all(|leads| *leads == Leads::Out);
+    if intent.egress == Egress::None || !is_out || !then.contains(&Leads::Nowhere) {
         return None;
     }
-    let today = match &function.vpc {
-        None => Some(Leads::Out),
-        Some(vpc) => of_network(w, entry, vpc, &function.network).map(|(all, _)| all),
+    let what = match then.contains(&Leads::Out) {
+        true => "with this change it will from some of its subnets only",
+        false => "loses that with this change",
     };
-    let (all, some) = of_network(w, entry, &intent.vpc, to)?;
-    match (today?, all, some) {
-        (Leads::Out, Leads::Nowhere, true) => {
-            Some("this function gets to the internet today; then it will from some of its subnets only".to_owned())
-        }
-        (Leads::Out, Leads::Nowhere, false) => {
-            Some("this function gets to the internet today, and loses that with this change".to_owned())
-        }
-        _ => None,
-    }
+    Some(format!("this function gets to the internet today, and {what}"))
 }
 
-/// Whether a function gets to the internet from wherever in a network it runs, and whether it does from any subnet; none
-/// where nobody looked at the VPC.
-fn of_network(w: &World<'_>, entry: &Entry, vpc: &VpcId, network: &Network) -> Option<(Leads, bool)> {
-    let Seen::Present(VpcFacts { subnets, .. }) = w.facts.vpc(&entry.key.scope, vpc) else { return None };
-    let used = || subnets.iter().filter(|it| network.subnets.contains(&it.subnet.id));
-    let lead = |wanted: Leads| used().any(|it| it.way.leads(network.ipv6) == wanted);
-    let all = match () {
-        () if lead(Leads::Nowhere) => Leads::Nowhere,
-        () if lead(Leads::Unknown) || used().next().is_none() => Leads::Unknown,
-        () => Leads::Out,
-    };
-    Some((all, lead(Leads::Out)))
+/// Where the subnets of a network lead; nothing where nobody looked at the VPC.
+fn leads_of(w: &World<'_>, entry: &Entry, vpc: &VpcId, network: &Network) -> Vec<Leads> {
+    let Seen::Present(VpcFacts { subnets, .. }) = w.facts.vpc(&entry.key.scope, vpc) else { return Vec::new() };
+    let used = subnets.iter().filter(|it| network.subnets.contains(&it.subnet.id));
+    used.map(|it| it.way.leads(network.ipv6)).collect()
 }
