@@ -111,7 +111,7 @@ fn in_a_shared_vpc_the_owner_s_groups_are_used_only_where_they_are_shared_as_wel
     }
     let history = after(shared(), "", |_| {});
     assert_eq!(history.reason("f"), Reason::SecurityGroupNotFound);
-    assert!(history.detail("f").contains("default group of a shared VPC is its owner's"), "{}", history.detail("f"));
+    assert!(history.detail("f").contains("whose default group cannot be used"), "{}", history.detail("f"));
 }
 
 #[test]

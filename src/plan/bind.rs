@@ -110,23 +110,24 @@ const REFUSED_ZONES: &[&str] = &["use1-az3"];
 /// Binds an intent of an account against a VPC as it is.
 pub fn bind(intent: &Intent, facts: &VpcFacts, account: &AccountId) -> Result<Bound, Why> {
     let shared = facts.vpc.owner.as_ref().filter(|owner| *owner != account);
-    bind_own(intent, facts, account).map_err(|why| match (shared, why.reason) {
+    bind_own(intent, facts).map_err(|why| match (shared, why.reason) {
         (Some(owner), Reason::SubnetNotFound | Reason::NoUsableSubnet | Reason::SecurityGroupNotFound) => {
             let hint = format!("the VPC is shared by account {owner}, whose names and tags cannot be seen");
-            let advice = "give ids: of its subnets, and of groups of your own or that are shared with you";
-            Why::new(why.reason, format!("{}; {hint}: {advice}", why.detail))
+            let advice =
+                "and whose default group cannot be used: give ids, of groups your own or those that are shared too";
+            Why::new(why.reason, format!("{}; {hint}, {advice}", why.detail))
         }
         _ => why,
     })
 }
 
-fn bind_own(intent: &Intent, facts: &VpcFacts, account: &AccountId) -> Result<Bound, Why> {
+fn bind_own(intent: &Intent, facts: &VpcFacts) -> Result<Bound, Why> {
     if facts.vpc.dedicated {
         return Err(Why::new(Reason::DedicatedTenancy, facts.vpc.id.to_string()));
     }
     let mut warnings = Vec::new();
     let subnets = subnets(intent, facts, &mut warnings)?;
-    let groups = security_groups(intent, (facts, account), &mut warnings)?;
+    let groups = security_groups(intent, facts, &mut warnings)?;
     let single = subnets.iter().find(|subnet| !subnet.subnet.ipv6);
     let ipv6 = match (intent.ipv6, &intent.subnets, single) {
         (Some(true), _, Some(single)) => {
@@ -260,7 +261,7 @@ fn is_at_the_edge(zone: &str) -> bool {
 
 fn security_groups<'a>(
     intent: &Intent,
-    (facts, account): (&'a VpcFacts, &AccountId),
+    facts: &'a VpcFacts,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<&'a SecurityGroup>, Why> {
     let groups = &facts.security_groups;
@@ -269,13 +270,7 @@ fn security_groups<'a>(
         groups.iter().find(|group| group.name == name).ok_or_else(none)
     };
     let picked: Vec<&SecurityGroup> = match &intent.security_groups {
-        Pick::Default => match facts.vpc.owner.as_ref().filter(|owner| *owner != account) {
-            None => vec![named("default")?],
-            Some(_) => {
-                let detail = "the default group of a shared VPC is its owner's, and cannot be used".to_owned();
-                return Err(Why::new(Reason::SecurityGroupNotFound, detail));
-            }
-        },
+        Pick::Default => vec![named("default")?],
         Pick::Ids(ids) => each(ids, |id: &SecurityGroupId| {
             let none = || Why::new(Reason::SecurityGroupNotFound, format!("{} has no group {id}", intent.vpc));
             groups.iter().find(|group| group.id == *id).ok_or_else(none)
