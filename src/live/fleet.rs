@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::look::seen;
-use super::networks::vpcs;
+use super::networks::{GroupNeeds, vpcs};
 use super::pages::all_pages;
 use super::roles::roles;
 use super::survey::identity;
-use super::{Fault, FunctionNeeds, GroupNeeds, Needs, OldFacts, ScopeFacts, Seen, Simulate, Surveyed};
+use super::{Fault, FunctionNeeds, Needs, OldFacts, ScopeFacts, Seen, Simulate, Surveyed};
 use crate::cloud::{Function, Listed, Listing, Operation, Read};
 use crate::names::{FunctionName, PolicyName, Scope, Time};
 

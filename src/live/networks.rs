@@ -42,9 +42,9 @@ pub(super) async fn vpcs(
     let ids: Vec<VpcId> = wanted.keys().cloned().collect();
     let chunks = ids.chunks(FILTER_VALUES).map(|chunk| async move {
         match in_use(cloud, scope, chunk).await {
-            Ok(found) => {
-                let one = |id: &VpcId| found.get(id).map_or(Seen::Absent, |facts| Seen::Present(facts.clone()));
-                chunk.iter().map(|id| (id.clone(), one(id))).collect()
+            Ok(mut found) => {
+                let one = |id: &VpcId| (id.clone(), found.remove(id).map_or(Seen::Absent, Seen::Present));
+                chunk.iter().map(one).collect()
             }
             Err(error) => {
                 let fault = Fault::from(error);
@@ -57,7 +57,7 @@ pub(super) async fn vpcs(
     let mut lacking = Vec::new();
     for (id, vpc) in &mut vpcs {
         let Seen::Present(facts) = vpc else { continue };
-        if facts.subnets.iter().any(|subnet| leads_nowhere(subnet.way)) {
+        if is_sealed(facts) {
             sealed.push(id.clone());
         }
         if wanted.get(id).is_some_and(|needs| !needs.are_met_by(&facts.security_groups)) {
@@ -77,9 +77,12 @@ pub(super) async fn vpcs(
     vpcs
 }
 
-/// Whether a function can do no more there than what the VPC's endpoints let it, also with IPv6.
-fn leads_nowhere(way: WayOut) -> bool {
-    way.leads(false) == Leads::Nowhere && way != WayOut::InternetGateway
+/// Whether there are subnets from which functions reach no more than the VPC's endpoints let them. Public ones are hardly ever
+/// used where there are others.
+fn is_sealed(facts: &VpcFacts) -> bool {
+    let is_public = |way: WayOut| way == WayOut::InternetGateway;
+    let mut ways = facts.subnets.iter().map(|it| it.way);
+    ways.clone().any(|way| way.leads(false) == Leads::Nowhere && !is_public(way)) || ways.all(is_public)
 }
 
 async fn in_use(cloud: &dyn Read, scope: &Scope, ids: &[VpcId]) -> Result<BTreeMap<VpcId, VpcFacts>, CloudError> {
