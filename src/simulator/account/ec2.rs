@@ -99,7 +99,7 @@ pub fn target_kind(target: &str) -> &'static str {
 }
 
 /// The state of a route.
-pub fn state(route: &Route) -> &'static str {
+pub fn route_state(route: &Route) -> &'static str {
     if route.blackhole { "blackhole" } else { "active" }
 }
 
@@ -263,7 +263,7 @@ impl Resource for RouteTable {
         ("route.nat-gateway-id", |it| it.targets("natGatewayId")),
         ("route.transit-gateway-id", |it| it.targets("transitGatewayId")),
         ("route.vpc-peering-connection-id", |it| it.targets("vpcPeeringConnectionId")),
-        ("route.state", |it| it.routes.iter().map(|route| state(route).to_owned()).collect()),
+        ("route.state", |it| it.routes.iter().map(|route| route_state(route).to_owned()).collect()),
         ("route.destination-cidr-block", |it| it.routes.iter().map(|route| route.destination.clone()).collect()),
     ];
     const NOUN: &'static str = "routeTable ID";

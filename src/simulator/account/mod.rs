@@ -28,7 +28,7 @@ use std::time::Duration;
 
 pub use attachment::VpcConfigRequest;
 pub use describe::{Describe, Filter};
-pub use ec2::{Endpoint, Interface, RouteTable, SecurityGroup, Subnet, Vpc, state, target_kind};
+pub use ec2::{Endpoint, Interface, RouteTable, SecurityGroup, Subnet, Vpc, route_state, target_kind};
 pub use error::AwsError;
 pub use function::{Configuration, FileSystem, Function, VpcConfig};
 pub use iam::{Attachment, Overruler, Role, SimulatedAction, Summary, Trust};

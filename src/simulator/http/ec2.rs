@@ -5,7 +5,8 @@ use super::xml::Xml;
 use super::{Session, invalid_action};
 use crate::cloud::{Page, Route, Tags};
 use crate::simulator::account::{
-    AwsError, Describe, Endpoint, Interface, RouteTable, SecurityGroup, Subnet, Vpc, partition, state, target_kind,
+    AwsError, Describe, Endpoint, Interface, RouteTable, SecurityGroup, Subnet, Vpc, partition, route_state,
+    target_kind,
 };
 
 /// The namespace of EC2's answers; it holds the version of the API.
@@ -37,8 +38,7 @@ pub(super) fn handle(session: &Session<'_>, form: &Form) -> Result<String, AwsEr
             Ok(answer(session, "DescribeSecurityGroups", "securityGroupInfo", page, write_security_group))
         }
         Some("GetSecurityGroupsForVpc") => {
-            // The one listing that asks about a single resource, of another kind than it gives.
-            let (vpc, request) = (form.required("VpcId")?, describe(&form.without("VpcId"), "none")?);
+            let (vpc, request) = (form.required("VpcId")?, listing(form, &["VpcId"], None)?);
             let page = session
                 .read("GetSecurityGroupsForVpc", |aws, now| aws.get_security_groups_for_vpc(at, vpc, &request, now))?;
             Ok(answer(session, "GetSecurityGroupsForVpc", "securityGroupForVpcSet", page, write_group_for_vpc))
@@ -59,15 +59,22 @@ pub(super) fn handle(session: &Session<'_>, form: &Form) -> Result<String, AwsEr
     }
 }
 
-/// The request of a listing. A parameter that this model does not know is refused, not ignored: it would select.
+/// The request of a listing that can be asked for resources by their ids.
 fn describe(form: &Form, ids: &str) -> Result<Describe, AwsError> {
-    let ids_dot = format!("{ids}.");
-    if let Some(unknown) = form.unknown(&["Action", "Version", "MaxResults", "NextToken"], &["Filter.", &ids_dot]) {
+    listing(form, &[], Some(ids))
+}
+
+/// The request of a listing. A parameter that this model does not know is refused, not ignored: it would select.
+fn listing(form: &Form, own: &[&str], ids: Option<&str>) -> Result<Describe, AwsError> {
+    let ids_dot = ids.map(|ids| format!("{ids}."));
+    let names = [&["Action", "Version", "MaxResults", "NextToken"], own].concat();
+    let prefixes: Vec<&str> = std::iter::once("Filter.").chain(ids_dot.as_deref()).collect();
+    if let Some(unknown) = form.unknown(&names, &prefixes) {
         let text = format!("The parameter {unknown} is not recognized");
         return Err(AwsError::new(400, "UnknownParameter", text));
     }
     Ok(Describe {
-        ids: form.list(ids),
+        ids: ids.map(|ids| form.list(ids)).unwrap_or_default(),
         filters: form.filters(),
         max_results: form.number("MaxResults")?,
         next_token: form.text("NextToken").map(str::to_owned),
@@ -160,7 +167,7 @@ fn write_route_table(xml: &mut Xml, it: RouteTable) {
 fn write_route(xml: &mut Xml, it: &Route) {
     let origin = if it.target == "local" { "CreateRouteTable" } else { "CreateRoute" };
     xml.text("destinationCidrBlock", &it.destination).text(target_kind(&it.target), &it.target);
-    xml.text("state", state(it)).text("origin", origin);
+    xml.text("state", route_state(it)).text("origin", origin);
 }
 
 fn write_security_group(xml: &mut Xml, it: SecurityGroup) {

@@ -26,12 +26,6 @@ impl Form {
         })
     }
 
-    /// The others.
-    pub(super) fn without(&self, name: &str) -> Self {
-        let others = self.0.iter().filter(|(known, _)| *known != name);
-        Self(others.map(|(name, value)| (name.clone(), value.clone())).collect())
-    }
-
     /// A parameter that is a number, if it is there.
     pub(super) fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>, AwsError> {
         let malformed =
