@@ -280,9 +280,9 @@ struct IamPolicyArgs {
     /// an account with `role_arn` has that statement anyway.
     #[arg(long, value_name = "ARN", conflicts_with = "trust", value_parser = RoleArn::parse)]
     own_role: Option<RoleArn>,
-    /// Refuse every update that carries layers (a `Null` condition on `lambda:Layer`), so that nobody who gets hold of the role
-    /// adds one. What it may cost: AWS does not say whether the condition also refuses an update of the VPC alone for a function
-    /// that has layers already. If it does, such a function stays `AccessDenied`: try it with one before the fleet.
+    /// Refuse every update that carries layers (a `Null` condition on `lambda:Layer`): a thief of the role's credentials then adds
+    /// none. AWS does not say whether the condition also refuses an update of the VPC alone, for a function that has layers
+    /// already. If IAM does refuse that, such a function stays `AccessDenied`: try the policy with one function before the fleet.
     #[arg(long, conflicts_with = "trust")]
     refuse_layers: bool,
     /// With the use of customer managed KMS keys, by way of Lambda alone: functions that have one are not updated without.
