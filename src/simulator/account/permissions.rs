@@ -120,8 +120,8 @@ impl Operator {
 }
 
 impl Aws {
-    /// Whether the callers may make this call. Nobody needs a right to learn who he is, and whom a role trusts is not
-    /// modelled.
+    /// Whether the callers may make this call. Nobody needs a right to learn who he is; who may become a role is for its trust
+    /// to say (`sts`).
     pub(super) fn may(&self, asked: &Asked<'_>, goal: Goal<'_>) -> bool {
         let Asked { service, operation, account, region, subject } = *asked;
         let Some(policy) = self.permissions.as_ref().filter(|_| service != Service::Sts) else { return true };
