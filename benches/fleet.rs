@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use lambda_vpc_controller::cloud::aws::{Aws, Deadlines, Endpoint};
 use lambda_vpc_controller::cloud::{Class, CloudError, Rates, Read, Unobserved, Write};
 use lambda_vpc_controller::names::{
-    AccountId, Clock, FunctionKey, FunctionName, Network, PolicyName, Region, Scope, Time,
+    AccountId, Clock, FunctionKey, FunctionName, Network, PolicyName, Region, ScopeKey, Time,
 };
 use lambda_vpc_controller::simulator::{DeclaredQuotas, DeclaredRate, Door, Fault, Misbehaviour, World, http};
 use tokio::net::TcpListener;
@@ -466,7 +466,7 @@ fn script(functions: usize) -> Outcome<()> {
 }
 
 async fn by_script(aws: &Aws, world: &World, number: usize) -> Outcome<()> {
-    let scope = Scope { account: AccountId::parse(support::ACCOUNT)?, region: Region::parse(support::REGION)? };
+    let scope = ScopeKey { account: AccountId::parse(support::ACCOUNT)?, region: Region::parse(support::REGION)? };
     let name = FunctionName::parse(&world.functions[number].name)?;
     let key = FunctionKey { scope: scope.clone(), name };
     let vpc = [lambda_vpc_controller::names::VpcId::parse(&world.vpcs[number / 500].id)?];

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cloud::{Changed, CloudError, Receipt, Write};
-use crate::names::{Clock, Digest, Scope, Time, VpcId};
+use crate::names::{Clock, Digest, ScopeKey, Time, VpcId};
 use crate::plan::{Answer, Cause, Step};
 
 /// A turn is refused long before.
@@ -78,7 +78,7 @@ impl Applier {
     }
 
     /// How many requests a second to Lambda are possible in a scope now; none where nobody counts them.
-    pub fn rate(&self, at: &Scope) -> Option<f64> {
+    pub fn rate(&self, at: &ScopeKey) -> Option<f64> {
         self.write.rate(at)
     }
 

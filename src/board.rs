@@ -21,7 +21,7 @@ use self::since::Before;
 use crate::apply::Order;
 use crate::desired::{DesiredState, Entry, LoadFailure};
 use crate::file::Diagnostic;
-use crate::names::{Digest, FunctionKey, Network, Scope, Time, VpcId, WallClock};
+use crate::names::{Digest, FunctionKey, Network, ScopeKey, Time, VpcId, WallClock};
 use crate::plan::{Answer, Change, Outcome, Reason, State, Why, not_loaded};
 use crate::text::shown;
 
@@ -29,7 +29,7 @@ use crate::text::shown;
 #[derive(Clone, Debug, Default)]
 pub struct Board {
     lines: BTreeMap<FunctionKey, Arc<Line>>,
-    scopes: BTreeMap<Scope, ScopeLine>,
+    scopes: BTreeMap<ScopeKey, ScopeLine>,
     file: FileLine,
     settings: Option<Arc<str>>,
     /// How functions stood when a process before this one ended.
@@ -58,7 +58,7 @@ pub struct Fleet {
     /// Every function of the file, by account, region and name.
     pub lines: Vec<Arc<Line>>,
     /// Every account and region.
-    pub scopes: BTreeMap<Scope, ScopeLine>,
+    pub scopes: BTreeMap<ScopeKey, ScopeLine>,
     /// The desired state.
     pub file: FileLine,
     /// What is wrong with the settings as they were last read, for people; none where they can be used.
@@ -203,26 +203,26 @@ impl Board {
     }
 
     /// Only these scopes are looked at any more.
-    pub fn keep_scopes(&mut self, wanted: impl Fn(&Scope) -> bool) {
+    pub fn keep_scopes(&mut self, wanted: impl Fn(&ScopeKey) -> bool) {
         let before = self.scopes.len();
         self.scopes.retain(|scope, _| wanted(scope));
         self.revision += u64::from(self.scopes.len() < before);
     }
 
     /// A sweep of a scope begins.
-    pub fn sweeping(&mut self, scope: &Scope, now: Time) {
+    pub fn sweeping(&mut self, scope: &ScopeKey, now: Time) {
         self.scopes.entry(scope.clone()).or_default().sweeping = Some(now);
         self.revision += 1;
     }
 
     /// A scope was swept; where something could not be read, why.
-    pub fn swept(&mut self, scope: &Scope, took: Duration, fault: Option<&Why>, now: Time) {
+    pub fn swept(&mut self, scope: &ScopeKey, took: Duration, fault: Option<&Why>, now: Time) {
         self.scopes.entry(scope.clone()).or_default().swept(took, fault, now);
         self.revision += 1;
     }
 
     /// How the guard stands in a scope.
-    pub fn guarded(&mut self, scope: &Scope, guard: GuardLine) {
+    pub fn guarded(&mut self, scope: &ScopeKey, guard: GuardLine) {
         if let Some(line) = self.scopes.get_mut(scope).filter(|line| line.guard != guard) {
             line.guard = guard;
             self.revision += 1;
@@ -230,7 +230,7 @@ impl Board {
     }
 
     /// How many functions the guard holds, by scope.
-    pub fn held_by_guard(&self) -> impl Iterator<Item = (&Scope, usize)> {
+    pub fn held_by_guard(&self) -> impl Iterator<Item = (&ScopeKey, usize)> {
         self.scopes.iter().map(|(scope, line)| (scope, line.held_by_guard))
     }
 
@@ -245,7 +245,7 @@ impl Board {
     }
 
     /// The scopes that the file speaks of, or that were swept.
-    pub fn scopes(&self) -> &BTreeMap<Scope, ScopeLine> {
+    pub fn scopes(&self) -> &BTreeMap<ScopeKey, ScopeLine> {
         &self.scopes
     }
 

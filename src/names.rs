@@ -206,14 +206,14 @@ fn resource_id(text: &str, prefix: &str) -> bool {
 
 /// One account in one region: what is swept together, and what AWS counts requests for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct Scope {
+pub struct ScopeKey {
     /// The account.
     pub account: AccountId,
     /// The region.
     pub region: Region,
 }
 
-impl fmt::Display for Scope {
+impl fmt::Display for ScopeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.account, self.region)
     }
@@ -224,7 +224,7 @@ impl fmt::Display for Scope {
 pub struct FunctionKey {
     /// Where it lives.
     #[serde(flatten)]
-    pub scope: Scope,
+    pub scope: ScopeKey,
     /// Its name.
     pub name: FunctionName,
 }
@@ -232,7 +232,7 @@ pub struct FunctionKey {
 impl FunctionKey {
     /// Parses the three parts of what [`FunctionKey`] displays.
     pub fn parse(account: &str, region: &str, name: &str) -> Result<Self, NameError> {
-        let scope = Scope { account: AccountId::parse(account)?, region: Region::parse(region)? };
+        let scope = ScopeKey { account: AccountId::parse(account)?, region: Region::parse(region)? };
         Ok(Self { scope, name: FunctionName::parse(name)? })
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
-use lambda_vpc_controller::names::{Region, Scope};
+use lambda_vpc_controller::names::{Region, ScopeKey};
 use lambda_vpc_controller::simulator::UpdateFunctionConfiguration;
 use serde_json::Value;
 
@@ -122,7 +122,7 @@ fn a_plan_ends_with_0_where_all_is_in_sync_and_with_1_where_something_is_blocked
 fn an_update_that_goes_on_is_not_taken_for_its_end() {
     let desk = Desk::new(IN_SYNC);
     desk.account.door.with(|aws, now| {
-        let scope = Scope { account: aws.home().clone(), region: Region::parse("eu-west-1").unwrap() };
+        let scope = ScopeKey { account: aws.home().clone(), region: Region::parse("eu-west-1").unwrap() };
         let deploy = UpdateFunctionConfiguration { timeout: Some(9), ..UpdateFunctionConfiguration::default() };
         aws.update_function_configuration(&scope, "legacy-report", &deploy, now).unwrap();
     });

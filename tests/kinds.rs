@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lambda_vpc_controller::board::Line;
-use lambda_vpc_controller::names::{FunctionKey, Region, Scope};
+use lambda_vpc_controller::names::{FunctionKey, Region, ScopeKey};
 use lambda_vpc_controller::plan::{Limits, Outcome, Reason, State};
 use lambda_vpc_controller::rights;
 use lambda_vpc_controller::simulator::{
@@ -145,7 +145,7 @@ fn a_grant_that_spreads_is_waited_for_without_speaking_of_a_right_that_nobody_ga
 fn a_function_of_lambda_at_edge_is_never_attached() {
     let demo = include_str!("../src/simulator/world/demo.toml").replace("eu-west-1", "us-east-1");
     let demo = World::parse(&demo, "demo.toml").unwrap();
-    let scope = Scope { region: Region::parse("us-east-1").unwrap(), ..key("f").scope };
+    let scope = ScopeKey { region: Region::parse("us-east-1").unwrap(), ..key("f").scope };
     let here = FunctionKey { scope, ..key("f") };
     for edge in [true, false] {
         let world =

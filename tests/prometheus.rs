@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lambda_vpc_controller::cloud::{CallObserver as _, Called, Class, CloudError, Operation};
 use lambda_vpc_controller::engine::{Notice, Observer as _};
-use lambda_vpc_controller::names::{Clock, Region, Scope, Time};
+use lambda_vpc_controller::names::{Clock, Region, ScopeKey, Time};
 use lambda_vpc_controller::plan::{Limits, Reason, State};
 use lambda_vpc_controller::telemetry::Telemetry;
 use serde_json::Value;
@@ -25,7 +25,7 @@ fn throttled() -> CloudError {
 }
 
 /// A call that came to this.
-fn refused<'a>(error: &'a CloudError, at: &'a Scope) -> Called<'a> {
+fn refused<'a>(error: &'a CloudError, at: &'a ScopeKey) -> Called<'a> {
     Called { operation: Operation::ListFunctions, at: Some(at), error: Some(error), took: Duration::from_millis(30) }
 }
 
@@ -104,7 +104,7 @@ fn the_series_of_an_account_and_region_and_of_a_function_vanish_with_their_entri
     history.load(&(entry("eu-west-1") + &entry("us-east-1")));
     history.until_rest(Duration::from_secs(1200));
     let mut window = Window::on(history);
-    let gone = Scope { region: Region::parse("us-east-1").unwrap(), ..key("orders-api").scope };
+    let gone = ScopeKey { region: Region::parse("us-east-1").unwrap(), ..key("orders-api").scope };
     window.telemetry.called(&refused(&throttled(), &gone));
     let series =
         |window: &Window, words: &str| window.get("/metrics").body.lines().filter(|line| line.contains(words)).count();

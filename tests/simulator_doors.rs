@@ -8,7 +8,7 @@ use std::time::Duration;
 use lambda_vpc_controller::cloud::aws::{Access, Deadlines};
 use lambda_vpc_controller::cloud::{Cloud, CloudError, Listing, Read, Receipt, Reply};
 use lambda_vpc_controller::names::{
-    AccountId, FunctionKey, FunctionName, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, SecurityGroupId,
+    AccountId, FunctionKey, FunctionName, Network, PolicyArn, Region, RevisionId, RoleArn, ScopeKey, SecurityGroupId,
     SubnetId, VpcId,
 };
 use lambda_vpc_controller::simulator::{DeclaredRoute, DeclaredVersion, World};
@@ -57,7 +57,7 @@ impl Script<'_> {
 
     async fn run(mut self) -> Vec<String> {
         let account = AccountId::parse("123456789012").unwrap();
-        let at = Scope { account, region: Region::parse("eu-west-1").unwrap() };
+        let at = ScopeKey { account, region: Region::parse("eu-west-1").unwrap() };
         self.reads(&at).await;
         self.network(&at).await;
         self.attachment(&at).await;
@@ -65,7 +65,7 @@ impl Script<'_> {
         self.answers
     }
 
-    async fn reads(&mut self, at: &Scope) {
+    async fn reads(&mut self, at: &ScopeKey) {
         let cloud = self.cloud;
         self.note("identity", cloud.caller_identity(None, &at.region), "ok").await;
         let first = self.note("list", cloud.list_functions(at, Listing::Latest, None), "ok").await.unwrap();
@@ -83,7 +83,7 @@ impl Script<'_> {
         self.note("simulate nobody", cloud.simulate(&nobody, &at.region, &actions), "NotFound").await;
     }
 
-    async fn published(&mut self, at: &Scope) {
+    async fn published(&mut self, at: &ScopeKey) {
         let cloud = self.cloud;
         let (mut pages, mut published, mut from) = (Vec::new(), 0, None);
         loop {
@@ -104,7 +104,7 @@ impl Script<'_> {
         self.note("aliases of nothing", cloud.list_aliases(&key(at, "nothing"), None), "NotFound").await;
     }
 
-    async fn network(&mut self, at: &Scope) {
+    async fn network(&mut self, at: &ScopeKey) {
         let cloud = self.cloud;
         let vpcs = ["vpc-0a1b2c3d4e5f60718", "vpc-0bad"].map(|id| VpcId::parse(id).unwrap());
         self.note("vpcs", cloud.describe_vpcs(at, &vpcs, None), "ok").await;
@@ -117,11 +117,11 @@ impl Script<'_> {
         let page = self.note("endpoints", cloud.describe_endpoints(at, &vpcs, None), "ok").await.unwrap();
         assert_eq!(page.items.iter().map(|it| it.service.as_str()).collect::<Vec<_>>(), ["com.amazonaws.eu-west-1.s3"]);
         self.note("interfaces", cloud.describe_interfaces(at, &vpcs, None), "ok").await;
-        let elsewhere = Scope { region: Region::parse("us-east-1").unwrap(), ..at.clone() };
+        let elsewhere = ScopeKey { region: Region::parse("us-east-1").unwrap(), ..at.clone() };
         self.note("vpcs elsewhere", cloud.describe_vpcs(&elsewhere, &vpcs, None), "ok").await;
     }
 
-    async fn attachment(&mut self, at: &Scope) {
+    async fn attachment(&mut self, at: &ScopeKey) {
         let (cloud, api, orders) = (self.cloud, key(at, "orders-api"), role("orders/orders-role"));
         let private = network(&["subnet-0a1a1a1a1a1a1a1a1", "subnet-0b2b2b2b2b2b2b2b2"], &["sg-0e5e5e5e5e5e5e5e5"]);
         self.note("attach early", done(cloud.set_vpc(&api, &private, None)), "RoleDenied").await;
@@ -145,7 +145,7 @@ impl Script<'_> {
         self.note("detached", cloud.get_function(&api), "ok").await;
     }
 
-    async fn refusals(&mut self, at: &Scope) {
+    async fn refusals(&mut self, at: &ScopeKey) {
         let (cloud, api) = (self.cloud, key(at, "orders-api"));
         let (subnet, group) = ("subnet-0a1a1a1a1a1a1a1a1", "sg-0e5e5e5e5e5e5e5e5");
         let many: Vec<String> = (0..17).map(|n| format!("subnet-{n}")).collect();
@@ -167,7 +167,7 @@ impl Script<'_> {
     }
 }
 
-fn key(at: &Scope, name: &str) -> FunctionKey {
+fn key(at: &ScopeKey, name: &str) -> FunctionKey {
     FunctionKey { scope: at.clone(), name: FunctionName::parse(name).unwrap() }
 }
 

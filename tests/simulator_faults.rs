@@ -9,7 +9,7 @@ use lambda_vpc_controller::cloud::{
     self, Class, Cloud, CloudError, Exclusion, Failure, Listing, Read as _, Simulated, State, Update, Write as _,
 };
 use lambda_vpc_controller::names::{
-    AccountId, FunctionKey, FunctionName, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, VpcId,
+    AccountId, FunctionKey, FunctionName, Network, PolicyArn, Region, RevisionId, RoleArn, ScopeKey, VpcId,
 };
 use lambda_vpc_controller::simulator::{
     Door, Fault, Match, Meddler, Meddling, Misbehaviour, Overruler, Quotas, Rate, StillClock, VpcConfigRequest, World,
@@ -20,9 +20,9 @@ use crate::served::{BEGIN, Served, runtime};
 use crate::support::process::{Process, eventually};
 use crate::support::program;
 
-fn at() -> Scope {
+fn at() -> ScopeKey {
     let account = AccountId::parse("123456789012").unwrap();
-    Scope { account, region: Region::parse("eu-west-1").unwrap() }
+    ScopeKey { account, region: Region::parse("eu-west-1").unwrap() }
 }
 
 fn key(name: &str) -> FunctionKey {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Board;
 use crate::desired::DesiredState;
-use crate::names::{Digest, FunctionKey, FunctionName, Scope, Time};
+use crate::names::{Digest, FunctionKey, FunctionName, ScopeKey, Time};
 use crate::plan::record::UnsyncedRecord;
 use crate::plan::{Cause, Outcome, Reason, State};
 
@@ -30,7 +30,7 @@ impl Before {
 
 impl Board {
     /// What the record of a scope says.
-    pub fn recalled(&mut self, scope: &Scope, unsynced: &[UnsyncedRecord], now: Time) {
+    pub fn recalled(&mut self, scope: &ScopeKey, unsynced: &[UnsyncedRecord], now: Time) {
         for UnsyncedRecord { state, reason, cause, since, functions } in unsynced {
             let before =
                 Arc::new(Before { since: (*since).min(now), state: *state, reason: reason.clone(), cause: *cause });
@@ -53,7 +53,7 @@ impl Board {
     /// others are; none where that is not known of each. One that this process could not read is as it was left.
     pub fn unsynced(
         &self,
-        scope: &Scope,
+        scope: &ScopeKey,
         desired: &DesiredState,
         left_in_sync: impl Fn(&FunctionKey) -> bool,
     ) -> (Vec<UnsyncedRecord>, Option<Digest>) {

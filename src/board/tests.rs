@@ -25,7 +25,7 @@ const A_OBSERVED: &str = "{ name = 'a', vpc = 'orders', mode = 'observe' }";
 const B: &str = "{ name = 'b', vpc = 'orders' }";
 
 fn key(name: &str) -> FunctionKey {
-    let scope = Scope { account: AccountId::parse(ACCOUNT).unwrap(), region: Region::parse("eu-west-1").unwrap() };
+    let scope = ScopeKey { account: AccountId::parse(ACCOUNT).unwrap(), region: Region::parse("eu-west-1").unwrap() };
     FunctionKey { scope, name: FunctionName::parse(name).unwrap() }
 }
 

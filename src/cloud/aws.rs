@@ -29,7 +29,7 @@ use super::{
     Write, iam_region,
 };
 use crate::names::{
-    AccountId, Clock, FunctionKey, Network, PolicyArn, Region, RevisionId, RoleArn, RoleName, Scope, VpcId,
+    AccountId, Clock, FunctionKey, Network, PolicyArn, Region, RevisionId, RoleArn, RoleName, ScopeKey, VpcId,
 };
 
 /// A change waits for its turn no longer than this, or the decision could be out of date.
@@ -75,15 +75,15 @@ impl Aws {
         self.connection.region()
     }
 
-    async fn lambda(&self, at: &Scope) -> aws_sdk_lambda::Client {
+    async fn lambda(&self, at: &ScopeKey) -> aws_sdk_lambda::Client {
         self.connection.clients(Some(&at.account), &at.region).await.lambda
     }
 
-    async fn ec2(&self, at: &Scope) -> aws_sdk_ec2::Client {
+    async fn ec2(&self, at: &ScopeKey) -> aws_sdk_ec2::Client {
         self.connection.clients(Some(&at.account), &at.region).await.ec2
     }
 
-    async fn iam(&self, at: &Scope) -> aws_sdk_iam::Client {
+    async fn iam(&self, at: &ScopeKey) -> aws_sdk_iam::Client {
         self.connection.clients(Some(&at.account), &at.region).await.iam
     }
 
@@ -91,7 +91,7 @@ impl Aws {
     async fn call<T, E: SdkFailure>(
         &self,
         operation: Operation,
-        at: &Scope,
+        at: &ScopeKey,
         call: impl Future<Output = Result<T, errors::Sdk<E>>>,
     ) -> Result<T, CloudError> {
         if let Some(family) = Family::of(operation) {
@@ -105,7 +105,7 @@ impl Aws {
     async fn make<T, E: SdkFailure>(
         &self,
         operation: Operation,
-        at: Option<&Scope>,
+        at: Option<&ScopeKey>,
         call: impl Future<Output = Result<T, errors::Sdk<E>>>,
     ) -> Result<T, CloudError> {
         let begun = self.clock.now();
@@ -122,13 +122,13 @@ impl Aws {
 }
 
 /// IAM is global: its requests are signed for the home region of the partition.
-fn home(operation: Operation, account: &AccountId, partition: &str) -> Result<Scope, CloudError> {
+fn home(operation: Operation, account: &AccountId, partition: &str) -> Result<ScopeKey, CloudError> {
     let region = iam_region(partition).ok_or_else(|| malformed(operation, "the partition"))?;
-    Ok(Scope { account: account.clone(), region })
+    Ok(ScopeKey { account: account.clone(), region })
 }
 
 /// Where IAM is asked about a role.
-fn home_of(operation: Operation, role: &RoleArn) -> Result<Scope, CloudError> {
+fn home_of(operation: Operation, role: &RoleArn) -> Result<ScopeKey, CloudError> {
     home(operation, &role.key().account, role.partition())
 }
 
@@ -155,7 +155,7 @@ impl Read for Aws {
         Box::pin(async move {
             let operation = Operation::GetCallerIdentity;
             let client = self.connection.clients(account, region).await.sts;
-            let at = account.map(|account| Scope { account: account.clone(), region: region.clone() });
+            let at = account.map(|account| ScopeKey { account: account.clone(), region: region.clone() });
             let answer = self.make(operation, at.as_ref(), client.get_caller_identity().send()).await?;
             let account = answer.account().and_then(|id| AccountId::parse(id).ok());
             let account = account.ok_or_else(|| malformed(operation, "no account id"))?;
@@ -163,7 +163,7 @@ impl Read for Aws {
         })
     }
 
-    fn list_functions<'a>(&'a self, at: &'a Scope, which: Listing, from: Option<Marker>) -> Reply<'a, Page<Listed>> {
+    fn list_functions<'a>(&'a self, at: &'a ScopeKey, which: Listing, from: Option<Marker>) -> Reply<'a, Page<Listed>> {
         Box::pin(async move {
             let operation = Operation::ListFunctions;
             let request = self.lambda(at).await.list_functions().max_items(LAMBDA_PAGE).set_marker(token(from));
@@ -206,7 +206,7 @@ impl Read for Aws {
 
     fn list_tags<'a>(&'a self, key: &'a FunctionKey, partition: &'a str) -> Reply<'a, Tags> {
         Box::pin(async move {
-            let FunctionKey { scope: at @ Scope { account, region }, name } = key;
+            let FunctionKey { scope: at @ ScopeKey { account, region }, name } = key;
             let arn = format!("arn:{partition}:lambda:{region}:{account}:function:{name}");
             let request = self.lambda(at).await.list_tags().resource(arn);
             let answer = self.call(Operation::ListTags, at, request.send()).await?;
@@ -291,7 +291,7 @@ impl Read for Aws {
         })
     }
 
-    fn describe_vpcs<'a>(&'a self, at: &'a Scope, vpcs: &'a [VpcId], from: Option<Marker>) -> Reply<'a, Page<Vpc>> {
+    fn describe_vpcs<'a>(&'a self, at: &'a ScopeKey, vpcs: &'a [VpcId], from: Option<Marker>) -> Reply<'a, Page<Vpc>> {
         Box::pin(async move {
             let operation = Operation::DescribeVpcs;
             let request = self.ec2(at).await.describe_vpcs().filters(in_vpcs(vpcs));
@@ -304,7 +304,7 @@ impl Read for Aws {
 
     fn describe_subnets<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<Subnet>> {
@@ -320,7 +320,7 @@ impl Read for Aws {
 
     fn describe_route_tables<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<RouteTable>> {
@@ -336,7 +336,7 @@ impl Read for Aws {
 
     fn describe_security_groups<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<SecurityGroup>> {
@@ -352,7 +352,7 @@ impl Read for Aws {
 
     fn groups_for_vpc<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpc: &'a VpcId,
         from: Option<Marker>,
     ) -> Reply<'a, Page<SecurityGroup>> {
@@ -368,7 +368,7 @@ impl Read for Aws {
 
     fn describe_endpoints<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<VpcEndpoint>> {
@@ -385,7 +385,7 @@ impl Read for Aws {
 
     fn describe_interfaces<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<Interface>> {
@@ -416,7 +416,7 @@ impl Write for Aws {
         })
     }
 
-    fn rate(&self, at: &Scope) -> Option<f64> {
+    fn rate(&self, at: &ScopeKey) -> Option<f64> {
         Some(self.turns.rate(Family::Lambda, at))
     }
 

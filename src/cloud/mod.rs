@@ -19,7 +19,9 @@ pub use error::{Class, CloudError, Denier};
 pub use retry::{Pause, Retrying};
 pub use types::*;
 
-use crate::names::{AccountId, FunctionKey, Network, PolicyArn, Region, RevisionId, RoleArn, RoleName, Scope, VpcId};
+use crate::names::{
+    AccountId, FunctionKey, Network, PolicyArn, Region, RevisionId, RoleArn, RoleName, ScopeKey, VpcId,
+};
 
 /// A call's answer, to be awaited.
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, CloudError>> + Send + 'a>>;
@@ -30,7 +32,7 @@ pub trait Read: Send + Sync {
     fn caller_identity<'a>(&'a self, account: Option<&'a AccountId>, region: &'a Region) -> Reply<'a, Identity>;
 
     /// The functions of a scope, at most 50 a page, without state and last update (`lambda:ListFunctions`).
-    fn list_functions<'a>(&'a self, at: &'a Scope, which: Listing, from: Option<Marker>) -> Reply<'a, Page<Listed>>;
+    fn list_functions<'a>(&'a self, at: &'a ScopeKey, which: Listing, from: Option<Marker>) -> Reply<'a, Page<Listed>>;
 
     /// One function, with state and last update (`lambda:GetFunctionConfiguration`, or `lambda:GetFunction` where the
     /// operator allows that).
@@ -61,12 +63,12 @@ pub trait Read: Send + Sync {
     fn simulate<'a>(&'a self, role: &'a RoleArn, region: &'a Region, actions: &'a [&'a str]) -> Reply<'a, Simulated>;
 
     /// These VPCs, as far as they exist (`ec2:DescribeVpcs` by filter).
-    fn describe_vpcs<'a>(&'a self, at: &'a Scope, vpcs: &'a [VpcId], from: Option<Marker>) -> Reply<'a, Page<Vpc>>;
+    fn describe_vpcs<'a>(&'a self, at: &'a ScopeKey, vpcs: &'a [VpcId], from: Option<Marker>) -> Reply<'a, Page<Vpc>>;
 
     /// The subnets of these VPCs (`ec2:DescribeSubnets` by filter).
     fn describe_subnets<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<Subnet>>;
@@ -74,7 +76,7 @@ pub trait Read: Send + Sync {
     /// The route tables of these VPCs (`ec2:DescribeRouteTables` by filter).
     fn describe_route_tables<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<RouteTable>>;
@@ -82,7 +84,7 @@ pub trait Read: Send + Sync {
     /// The security groups of these VPCs (`ec2:DescribeSecurityGroups` by filter).
     fn describe_security_groups<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<SecurityGroup>>;
@@ -91,7 +93,7 @@ pub trait Read: Send + Sync {
     /// its owner shares; without their rules (`ec2:GetSecurityGroupsForVpc`).
     fn groups_for_vpc<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpc: &'a VpcId,
         from: Option<Marker>,
     ) -> Reply<'a, Page<SecurityGroup>>;
@@ -99,7 +101,7 @@ pub trait Read: Send + Sync {
     /// The endpoints for AWS's services in these VPCs that are in use (`ec2:DescribeVpcEndpoints` by filter).
     fn describe_endpoints<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<VpcEndpoint>>;
@@ -107,7 +109,7 @@ pub trait Read: Send + Sync {
     /// The network interfaces that Lambda made in these VPCs (`ec2:DescribeNetworkInterfaces` by filter).
     fn describe_interfaces<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<Interface>>;
@@ -134,7 +136,7 @@ pub trait Write: Send + Sync {
     }
 
     /// How many requests a second to Lambda's control plane are possible now; none where nobody counts them.
-    fn rate(&self, _at: &Scope) -> Option<f64> {
+    fn rate(&self, _at: &ScopeKey) -> Option<f64> {
         None
     }
 
@@ -290,7 +292,7 @@ pub struct Called<'a> {
     /// What was asked.
     pub operation: Operation,
     /// The account and the region it was signed for; none where nobody knows yet whose the credentials are.
-    pub at: Option<&'a Scope>,
+    pub at: Option<&'a ScopeKey>,
     /// What went wrong, if anything did.
     pub error: Option<&'a CloudError>,
     /// The time until the answer, without the wait for the budget.

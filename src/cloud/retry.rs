@@ -16,7 +16,7 @@ use super::{
     Alias, CloudError, Function, Identity, Interface, Listed, Listing, Marker, Operation, Page, Read, Reply,
     RouteTable, SecurityGroup, Simulated, Subnet, Tags, Vpc, VpcEndpoint,
 };
-use crate::names::{AccountId, Clock, FunctionKey, PolicyArn, Region, RoleArn, RoleName, Scope, VpcId};
+use crate::names::{AccountId, Clock, FunctionKey, PolicyArn, Region, RoleArn, RoleName, ScopeKey, VpcId};
 
 /// How often a call is made at most.
 const TRIES: u32 = 5;
@@ -97,7 +97,7 @@ fn of_account(operation: Operation, account: &AccountId) -> Asked {
     (operation, Some(account.clone()), None)
 }
 
-fn in_scope(operation: Operation, at: &Scope) -> Asked {
+fn in_scope(operation: Operation, at: &ScopeKey) -> Asked {
     (operation, Some(at.account.clone()), Some(at.region.clone()))
 }
 
@@ -118,7 +118,7 @@ impl Read for Retrying {
         Box::pin(self.persist(asked, move |read| read.caller_identity(account, region)))
     }
 
-    fn list_functions<'a>(&'a self, at: &'a Scope, which: Listing, from: Option<Marker>) -> Reply<'a, Page<Listed>> {
+    fn list_functions<'a>(&'a self, at: &'a ScopeKey, which: Listing, from: Option<Marker>) -> Reply<'a, Page<Listed>> {
         let asked = in_scope(Operation::ListFunctions, at);
         Box::pin(self.persist(asked, move |read| read.list_functions(at, which, from.clone())))
     }
@@ -163,14 +163,14 @@ impl Read for Retrying {
         Box::pin(self.persist(asked, move |read| read.simulate(role, region, actions)))
     }
 
-    fn describe_vpcs<'a>(&'a self, at: &'a Scope, vpcs: &'a [VpcId], from: Option<Marker>) -> Reply<'a, Page<Vpc>> {
+    fn describe_vpcs<'a>(&'a self, at: &'a ScopeKey, vpcs: &'a [VpcId], from: Option<Marker>) -> Reply<'a, Page<Vpc>> {
         let asked = in_scope(Operation::DescribeVpcs, at);
         Box::pin(self.persist(asked, move |read| read.describe_vpcs(at, vpcs, from.clone())))
     }
 
     fn describe_subnets<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<Subnet>> {
@@ -180,7 +180,7 @@ impl Read for Retrying {
 
     fn describe_route_tables<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<RouteTable>> {
@@ -190,7 +190,7 @@ impl Read for Retrying {
 
     fn describe_security_groups<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<SecurityGroup>> {
@@ -200,7 +200,7 @@ impl Read for Retrying {
 
     fn groups_for_vpc<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpc: &'a VpcId,
         from: Option<Marker>,
     ) -> Reply<'a, Page<SecurityGroup>> {
@@ -210,7 +210,7 @@ impl Read for Retrying {
 
     fn describe_endpoints<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<VpcEndpoint>> {
@@ -220,7 +220,7 @@ impl Read for Retrying {
 
     fn describe_interfaces<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<Interface>> {
@@ -268,7 +268,7 @@ mod tests {
         /// Reads a function, and says after how many calls with which success.
         fn read(&self) -> (u64, Result<(), Class>) {
             let account = AccountId::parse("123456789012").unwrap();
-            let scope = Scope { account, region: Region::parse("eu-west-1").unwrap() };
+            let scope = ScopeKey { account, region: Region::parse("eu-west-1").unwrap() };
             let key = FunctionKey { scope, name: FunctionName::parse("orders-api").unwrap() };
             let answer = self.read.get_function(&key).now_or_never().unwrap();
             (self.door.count("GetFunctionConfiguration"), answer.map(drop).map_err(|error| error.class))

@@ -13,7 +13,7 @@ use super::print::{self, Summary};
 use super::run::told_to_stop;
 use super::{ApplyArgs, Failure, audit, exit};
 use crate::engine::{self, Controller, Event, Notice, Observer, Signal};
-use crate::names::{Digest, FunctionKey, Scope};
+use crate::names::{Digest, FunctionKey, ScopeKey};
 use crate::plan::{Admitted, Answer, Change, GuardLimits, Line, Outcome, Plan, State};
 use crate::settings::Settings;
 
@@ -54,10 +54,10 @@ pub(super) async fn run(settings: Settings, args: &ApplyArgs) -> Result<ExitCode
 }
 
 /// The scopes whose changes this id approves: one of them, or all.
-fn approved(plan: &Plan, id: &str) -> Result<BTreeSet<Scope>, Failure> {
+fn approved(plan: &Plan, id: &str) -> Result<BTreeSet<ScopeKey>, Failure> {
     let means = |of: &Digest| of.as_str().starts_with(id);
     let scopes = plan.ids.iter().filter(|(_, of)| means(&plan.id) || means(of)).map(|(scope, _)| scope.clone());
-    let scopes: BTreeSet<Scope> = scopes.collect();
+    let scopes: BTreeSet<ScopeKey> = scopes.collect();
     if scopes.is_empty() && !means(&plan.id) {
         let now: BTreeSet<&str> = plan.ids.values().chain([&plan.id]).map(Digest::short).collect();
         return Err(Failure::Other(format!(

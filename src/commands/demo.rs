@@ -292,8 +292,10 @@ fn interfere(door: &Door) {
         ..UpdateFunctionConfiguration::default()
     };
     let done = door.with(|aws, now| {
-        let scope =
-            crate::names::Scope { account: aws.home().clone(), region: crate::names::Region::parse("eu-west-1").ok()? };
+        let scope = crate::names::ScopeKey {
+            account: aws.home().clone(),
+            region: crate::names::Region::parse("eu-west-1").ok()?,
+        };
         aws.update_function_configuration(&scope, "orders-worker", &request, now).ok()
     });
     if done.is_some() {

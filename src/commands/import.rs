@@ -22,7 +22,7 @@ use crate::cloud::aws::{Aws, Endpoint};
 use crate::cloud::{Function, Listed, Read, Unobserved};
 use crate::desired::Accounts;
 use crate::live::{self, Facts, Fault};
-use crate::names::{AccountId, Region, Scope};
+use crate::names::{AccountId, Region, ScopeKey};
 use crate::plan::{Limits, Why};
 use crate::settings::Settings;
 
@@ -39,7 +39,7 @@ pub(super) async fn run(settings: &Settings, args: &ImportArgs) -> Result<ExitCo
     let account = account(settings, args, &*read, any).await?;
     let mut facts = Facts::default();
     for region in regions {
-        let scope = Scope { account: account.clone(), region };
+        let scope = ScopeKey { account: account.clone(), region };
         let found = live::fleet(&*read, &scope, |listed| picked(args, listed), clock.now()).await;
         facts.surveyed(found.map_err(|fault| unlisted(&scope, &fault))?);
     }
@@ -89,8 +89,8 @@ fn picked(args: &ImportArgs, Listed { name, version: _, function }: &Listed) -> 
         && (args.vpc.is_empty() || function.as_ref().map_or(true, in_vpc))
 }
 
-fn unlisted(scope: &Scope, fault: &Fault) -> Failure {
-    let Scope { account, region } = scope;
+fn unlisted(scope: &ScopeKey, fault: &Fault) -> Failure {
+    let ScopeKey { account, region } = scope;
     Failure::Other(format!(
         "the functions of account {account} in {region} could not be listed, and nothing was written: {}",
         Why::unread(fault)

@@ -11,7 +11,7 @@ use super::Failure;
 use crate::desired::{DesiredState, Pattern, Want};
 use crate::file::Place;
 use crate::live::{Facts, Seen, SubnetFacts, VpcFacts, WayOut};
-use crate::names::{AccountId, Digest, FunctionKey, FunctionName, NamePattern, Network, Region, Scope};
+use crate::names::{AccountId, Digest, FunctionKey, FunctionName, NamePattern, Network, Region, ScopeKey};
 use crate::plan::{
     Attach, Behind, Change, Evidence, GuardLimits, LeftOut, Line, NewInterfaces, Outcome, Plan, Reason, State, Verdict,
     Why,
@@ -116,7 +116,7 @@ impl Summary {
 /// The plan as people read it.
 pub(super) fn plan(plan: &Plan, desired: &DesiredState, facts: &Facts, guard: &GuardLimits) -> String {
     let mut text = String::new();
-    let mut by_scope: BTreeMap<&Scope, Vec<&Line>> = BTreeMap::new();
+    let mut by_scope: BTreeMap<&ScopeKey, Vec<&Line>> = BTreeMap::new();
     for line in &plan.lines {
         by_scope.entry(&line.entry.key.scope).or_default().push(line);
     }
@@ -170,7 +170,7 @@ fn write_network_warnings(text: &mut String, lines: &[&Line]) {
 
 /// What patterns leave out, by place and service.
 fn write_left_out(text: &mut String, left_out: &[LeftOut]) {
-    let mut names: BTreeMap<(&Scope, &str), Vec<&str>> = BTreeMap::new();
+    let mut names: BTreeMap<(&ScopeKey, &str), Vec<&str>> = BTreeMap::new();
     for LeftOut { key, service } in left_out {
         names.entry((&key.scope, service)).or_default().push(key.name.as_str());
     }
@@ -186,11 +186,11 @@ fn write_left_out(text: &mut String, left_out: &[LeftOut]) {
 
 /// What the daemon would not do of it without a person's agreement.
 fn write_held(text: &mut String, plan: &Plan, desired: &DesiredState, guard: &GuardLimits) {
-    let mut pending: BTreeMap<&Scope, usize> = BTreeMap::new();
+    let mut pending: BTreeMap<&ScopeKey, usize> = BTreeMap::new();
     for line in plan.lines.iter().filter(|line| line.outcome().is_none()) {
         *pending.entry(&line.entry.key.scope).or_default() += 1;
     }
-    let allowed = |scope: &Scope| guard.allowance(desired.listed(scope));
+    let allowed = |scope: &ScopeKey| guard.allowance(desired.listed(scope));
     let held = pending.iter().filter(|(scope, count)| **count > allowed(scope)).collect::<Vec<_>>();
     for (scope, count) in &held {
         let allowed = allowed(scope);
@@ -219,7 +219,7 @@ fn common_fault<'a>(lines: &[&'a Line]) -> Option<&'a Why> {
 
 /// What Lambda has to make for the plan, which is what takes the time.
 fn write_interfaces(text: &mut String, interfaces: &NewInterfaces) {
-    let NewInterfaces { scope: Scope { account, region }, vpc, there, new, warnings } = interfaces;
+    let NewInterfaces { scope: ScopeKey { account, region }, vpc, there, new, warnings } = interfaces;
     let plural = if *new == 1 { "" } else { "s" };
     let there = there.map(|there| format!(" beside the {there} that it has")).unwrap_or_default();
     let _ = writeln!(text, "{vpc} in {account}/{region}: Lambda makes {new} new network interface{plural}{there}");
@@ -313,7 +313,7 @@ pub(super) fn write_network(text: &mut String, from: &Network, to: &Network, nam
 }
 
 /// What is known of a VPC; none where it is not.
-pub(super) fn known_vpc<'a>(facts: &'a Facts, scope: &Scope, id: &crate::names::VpcId) -> Option<&'a VpcFacts> {
+pub(super) fn known_vpc<'a>(facts: &'a Facts, scope: &ScopeKey, id: &crate::names::VpcId) -> Option<&'a VpcFacts> {
     match facts.vpc(scope, id) {
         Seen::Present(vpc) => Some(vpc),
         Seen::Absent | Seen::Unknown(_) => None,
@@ -321,7 +321,7 @@ pub(super) fn known_vpc<'a>(facts: &'a Facts, scope: &Scope, id: &crate::names::
 }
 
 /// The names of subnets and groups by id, as far as they are known in a scope.
-fn names(facts: &Facts, scope: &Scope) -> BTreeMap<String, String> {
+fn names(facts: &Facts, scope: &ScopeKey) -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();
     for vpc in facts.scopes.get(scope).iter().flat_map(|scope| scope.vpcs.values()) {
         let Seen::Present(vpc) = vpc else { continue };
@@ -388,7 +388,7 @@ pub(super) fn plan_json(plan: &Plan, desired: &DesiredState) -> Result<String, F
 #[derive(Serialize)]
 struct OfScope<'a> {
     #[serde(flatten)]
-    scope: &'a Scope,
+    scope: &'a ScopeKey,
     plan_id: &'a Digest,
 }
 
@@ -403,7 +403,7 @@ struct Unmatched<'a> {
 
 impl<'a> Unmatched<'a> {
     fn of(pattern: &'a Pattern) -> Self {
-        let Scope { account, region } = &pattern.scope;
+        let ScopeKey { account, region } = &pattern.scope;
         Self { account, region, pattern: &pattern.name, place: pattern.terms.place() }
     }
 }
@@ -447,7 +447,7 @@ struct Function<'a> {
 impl<'a> Function<'a> {
     fn of(line: &'a Line) -> Self {
         let why = line.outcome().and_then(Outcome::why);
-        let Scope { account, region } = &line.entry.key.scope;
+        let ScopeKey { account, region } = &line.entry.key.scope;
         Self {
             account,
             region,

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use super::{Failure, UndoArgs, exit, print};
 use crate::file::nearest;
-use crate::names::{AccountId, FunctionName, Network, Region, Scope, VpcId};
+use crate::names::{AccountId, FunctionName, Network, Region, ScopeKey, VpcId};
 use crate::plan::Cause;
 use crate::telemetry::audit::{Line, Outcome, Phase, Place, Record, What};
 
@@ -37,7 +37,7 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    fn is_in(&self, scope: &Scope) -> bool {
+    fn is_in(&self, scope: &ScopeKey) -> bool {
         self.account.is_none_or(|account| *account == scope.account)
             && self.region.is_none_or(|region| *region == scope.region)
     }
@@ -46,7 +46,7 @@ impl Wanted<'_> {
 /// What a trail tells of the functions of one name.
 #[derive(Default)]
 struct Found {
-    by_scope: BTreeMap<Scope, Vec<Record>>,
+    by_scope: BTreeMap<ScopeKey, Vec<Record>>,
     others: BTreeSet<FunctionName>,
     /// Lines that are no records, and lines of another version, by number.
     skipped: Vec<usize>,
@@ -60,7 +60,7 @@ impl Found {
             let line = line?;
             match Line::parse(&line) {
                 Line::Record(record) if record.function == *name => {
-                    let scope = Scope { account: record.account.clone(), region: record.region.clone() };
+                    let scope = ScopeKey { account: record.account.clone(), region: record.region.clone() };
                     found.by_scope.entry(scope).or_default().push(*record);
                 }
                 Line::Record(record) => {
@@ -96,7 +96,7 @@ impl Found {
                  be the latest, so use the program that wrote it"
             ));
         }
-        let places: Vec<&Scope> = self.by_scope.keys().filter(|scope| wanted.is_in(scope)).collect();
+        let places: Vec<&ScopeKey> = self.by_scope.keys().filter(|scope| wanted.is_in(scope)).collect();
         let scope = match places.as_slice() {
             [scope] => scope,
             [] if self.by_scope.is_empty() => return Err(self.nothing_of(name)),
@@ -127,12 +127,12 @@ impl Found {
     }
 }
 
-fn in_words<'a>(scopes: impl Iterator<Item = &'a Scope>) -> String {
+fn in_words<'a>(scopes: impl Iterator<Item = &'a ScopeKey>) -> String {
     let places = scopes.map(|scope| format!("in account {}, region {}", scope.account, scope.region));
     places.collect::<Vec<_>>().join(", and ")
 }
 
-fn as_flags(scopes: &[&Scope]) -> String {
+fn as_flags(scopes: &[&ScopeKey]) -> String {
     scopes.iter().map(|scope| format!("\n  --account {} --region {}", scope.account, scope.region)).collect()
 }
 
@@ -168,7 +168,7 @@ impl<'a> Change<'a> {
         })
     }
 
-    fn comment(&self, scope: &Scope) -> String {
+    fn comment(&self, scope: &ScopeKey) -> String {
         let Record { function, time, cause, file_digest, .. } = self.record;
         let why = match cause {
             Cause::File => "the file asked for it",
@@ -191,7 +191,7 @@ impl<'a> Change<'a> {
                # mode, policies and attach_policy.\n"
     }
 
-    fn entry(&self, scope: &Scope) -> String {
+    fn entry(&self, scope: &ScopeKey) -> String {
         let (name, Network { ipv6, .. }) = (&self.record.function, &*self.before.network);
         let function = format!(
             "[[function]]\nname = \"{name}\"\naccount = \"{}\"\nregion = \"{}\"\n",

@@ -33,8 +33,8 @@ pub(crate) use words::vpc_name;
 use crate::cloud::CloudError;
 use crate::file::{self, Allowed, Diagnostic, Place, Report, Source, Span, Unusable};
 use crate::names::{
-    AccountId, Digest, FunctionKey, FunctionName, NameError, NamePattern, PolicyName, Region, Scope, SecurityGroupId,
-    SubnetId, Time, VpcId, means,
+    AccountId, Digest, FunctionKey, FunctionName, NameError, NamePattern, PolicyName, Region, ScopeKey,
+    SecurityGroupId, SubnetId, Time, VpcId, means,
 };
 use crate::settings::Mode;
 
@@ -75,7 +75,7 @@ pub struct DesiredState {
     /// What is legal but doubtful.
     pub warnings: Vec<Diagnostic>,
     by_key: BTreeSet<ByKey>,
-    listed: BTreeMap<Scope, usize>,
+    listed: BTreeMap<ScopeKey, usize>,
 }
 
 /// One function and where it belongs.
@@ -93,7 +93,7 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     /// Where its functions live.
-    pub scope: Scope,
+    pub scope: ScopeKey,
     /// The pattern.
     pub name: NamePattern,
     /// What it does not mean, though it fits.
@@ -331,7 +331,7 @@ impl DesiredState {
 
     /// These are the functions of a scope that patterns fit, from now on. Returns the entries of those that are not among
     /// them any more.
-    pub fn match_up(&mut self, scope: &Scope, matched: Vec<Entry>) -> Vec<Arc<Entry>> {
+    pub fn match_up(&mut self, scope: &ScopeKey, matched: Vec<Entry>) -> Vec<Arc<Entry>> {
         let of_pattern = |entry: &Arc<Entry>| entry.pattern.is_some() && entry.key.scope == *scope;
         let before: Vec<Arc<Entry>> = self.entries.extract_if(.., |entry| of_pattern(entry)).collect();
         for entry in &before {
@@ -381,13 +381,13 @@ impl DesiredState {
     }
 
     /// The scopes that it speaks of, more than once where more is said.
-    pub fn scopes(&self) -> impl Iterator<Item = &Scope> {
+    pub fn scopes(&self) -> impl Iterator<Item = &ScopeKey> {
         let named = self.entries.iter().map(|entry| &entry.key.scope);
         named.chain(self.patterns.iter().map(|pattern| &pattern.scope))
     }
 
     /// How many functions it lists in a scope.
-    pub fn listed(&self, scope: &Scope) -> usize {
+    pub fn listed(&self, scope: &ScopeKey) -> usize {
         self.listed.get(scope).copied().unwrap_or_default()
     }
 

@@ -10,7 +10,7 @@ use super::document::{Defaults, Document, Function, Vpc};
 use super::words::{Named, function_name, moment, reason, vpc_name};
 use super::{Accounts, AttachPolicy, Egress, Entry, Files, Intent, Pattern, Pick, Terms, Want, pick};
 use crate::file::{self, Diagnostic, Field, Reader, Report, Source, Span, nearest};
-use crate::names::{AccountId, FunctionArn, FunctionKey, NamePattern, Once, PolicyName, Region, Scope, Time, VpcId};
+use crate::names::{AccountId, FunctionArn, FunctionKey, NamePattern, Once, PolicyName, Region, ScopeKey, Time, VpcId};
 use crate::settings::Mode;
 
 /// IAM lets no role have more managed policies, however high its quota is raised.
@@ -83,14 +83,14 @@ struct Vpcs {
 struct Entries {
     list: Vec<Entry>,
     patterns: Vec<Arc<Pattern>>,
-    seen: BTreeMap<(Scope, Named), Arc<Terms>>,
+    seen: BTreeMap<(ScopeKey, Named), Arc<Terms>>,
     // Thousands of entries ask for one place and the same policies.
     intents: Once<Arc<Intent>>,
     policies: Once<Arc<[PolicyName]>>,
 }
 
 impl Entries {
-    fn add(&mut self, scope: Scope, named: Named, except: Arc<[NamePattern]>, terms: Terms) {
+    fn add(&mut self, scope: ScopeKey, named: Named, except: Arc<[NamePattern]>, terms: Terms) {
         let want = match terms.want {
             Want::Attached(intent) => Want::Attached(self.intents.of(intent)),
             other => other,
@@ -186,7 +186,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn scope_in_words(&self, scope: &Scope) -> String {
+    fn scope_in_words(&self, scope: &ScopeKey) -> String {
         match scope.account == self.accounts.own {
             true => scope.region.to_string(),
             false => format!("account {} in {}", scope.account, scope.region),
@@ -199,7 +199,7 @@ impl<'a> Resolver<'a> {
         span: &Span,
         defaults: &Fallback,
         vpcs: &Vpcs,
-    ) -> Option<(Scope, Named, Terms)> {
+    ) -> Option<(ScopeKey, Named, Terms)> {
         let identity = self.identity(raw, span);
         let mode = self.reader.parse(&raw.mode, Mode::parse).or(defaults.mode).unwrap_or(Mode::Enforce);
         let until = self.until(raw, mode);
@@ -215,7 +215,7 @@ impl<'a> Resolver<'a> {
         };
         let (region, account) = self.location(raw, span, arn, vpc, defaults)?;
         let account_stated = account.is_some() || self.accounts.stated(&self.accounts.own);
-        let scope = Scope { account: account.unwrap_or_else(|| self.accounts.own.clone()), region };
+        let scope = ScopeKey { account: account.unwrap_or_else(|| self.accounts.own.clone()), region };
         let terms = Terms {
             account_stated,
             want,
@@ -231,7 +231,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// The function's name, where that stands, and what an ARN says beside it.
-    fn identity(&mut self, raw: &Function, span: &Span) -> Option<(Named, Span, Option<Scope>)> {
+    fn identity(&mut self, raw: &Function, span: &Span) -> Option<(Named, Span, Option<ScopeKey>)> {
         match (&raw.name, &raw.arn) {
             (Some(name), Some(arn)) => {
                 let text = "a function has either a name or an ARN";
@@ -359,7 +359,7 @@ impl<'a> Resolver<'a> {
         &mut self,
         raw: &Function,
         span: &Span,
-        arn: Option<Scope>,
+        arn: Option<ScopeKey>,
         vpc: Option<&NamedVpc>,
         defaults: &Fallback,
     ) -> Option<(Region, Option<AccountId>)> {

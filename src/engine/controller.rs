@@ -29,7 +29,7 @@ use crate::board::Board;
 use crate::cloud::Listing;
 use crate::desired::{DesiredState, Entry};
 use crate::live::Facts;
-use crate::names::{FunctionKey, Scope, Time, WallClock};
+use crate::names::{FunctionKey, ScopeKey, Time, WallClock};
 use crate::plan::{self, Bindings, Change, Limits, Memory, Reason, World};
 use crate::settings::Settings;
 
@@ -100,7 +100,7 @@ pub struct Controller {
     attempts: BTreeMap<FunctionKey, (Reason, u32)>,
     drifting: BTreeMap<FunctionKey, Arc<Change>>,
     board: Board,
-    sweeps: BTreeMap<Scope, Sweep>,
+    sweeps: BTreeMap<ScopeKey, Sweep>,
     load: Load,
     ends: Ends,
     plans: Plans,
@@ -219,7 +219,7 @@ impl Controller {
     }
 
     /// So many requests a second to Lambda are possible in a scope now: others use the quota as well.
-    pub fn leaves(&mut self, at: &Scope, rate: f64) {
+    pub fn leaves(&mut self, at: &ScopeKey, rate: f64) {
         if let Some(sweep) = self.sweeps.get_mut(at) {
             sweep.rate = Some(rate);
         }
@@ -346,7 +346,7 @@ impl Controller {
         if self.load.begins(now) {
             effects.push(Effect::Load(self.desired.as_ref().map(|desired| desired.digest.clone())));
         }
-        let due: Vec<Scope> =
+        let due: Vec<ScopeKey> =
             self.sweeps.iter().filter(|(_, sweep)| sweep.is_due(now)).map(|(scope, _)| scope.clone()).collect();
         for scope in due {
             if self.records.asks_for(&scope, now) {

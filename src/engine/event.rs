@@ -9,7 +9,7 @@ use crate::apply::Order;
 use crate::desired::{DesiredState, Entry, LoadFailure, Pattern};
 use crate::file::Diagnostic;
 use crate::live::{Looked, Needs, RoleNeeds, Surveyed};
-use crate::names::{Digest, FunctionKey, Network, Scope};
+use crate::names::{Digest, FunctionKey, Network, ScopeKey};
 use crate::plan::{Answer, Change, LeftOut, Limits, Outcome, ScopeRecord, State, Why};
 
 /// What happens.
@@ -26,9 +26,9 @@ pub enum Event {
     /// A step was answered after this time.
     Answered(Order, Answer, Duration),
     /// The record of a scope was looked for.
-    Recalled(Scope, Recall),
+    Recalled(ScopeKey, Recall),
     /// The record of a scope was stored; an error says why it was not.
-    Stored(Scope, Result<(), String>),
+    Stored(ScopeKey, Result<(), String>),
     /// Somebody asks for something.
     Signal(Signal),
     /// Time has passed.
@@ -50,7 +50,7 @@ pub enum Recall {
 
 impl Recall {
     /// What was found where the record of a scope is kept.
-    pub fn of(scope: &Scope, found: io::Result<Option<String>>) -> Self {
+    pub fn of(scope: &ScopeKey, found: io::Result<Option<String>>) -> Self {
         match found.map(|text| text.map(|text| ScopeRecord::parse(&text, scope))) {
             Ok(Some(Ok(record))) => Self::Known(Box::new(record)),
             Ok(None) => Self::Missing,
@@ -84,7 +84,7 @@ pub enum Effect {
     /// Read the file; what has this digest is in force.
     Load(Option<Digest>),
     /// Sweep a scope.
-    Survey(Scope, Needs),
+    Survey(ScopeKey, Needs),
     /// Look at a function, and at its role as well if there are needs.
     Look(FunctionKey, Option<RoleNeeds>),
     /// Ask who else a function belongs to; AWS wants to know the partition.
@@ -92,9 +92,9 @@ pub enum Effect {
     /// Make a step.
     Do(Order),
     /// Look for the record of a scope.
-    Recall(Scope),
+    Recall(ScopeKey),
     /// Store the record of a scope.
-    Store(Scope, String),
+    Store(ScopeKey, String),
     /// Tell this.
     Tell(Notice),
     /// The end: nothing is in hand any more.
@@ -138,11 +138,11 @@ pub enum Notice {
     /// A pattern fits a function that a service made for itself, and so does not mean it. Told once.
     LeftOut(LeftOut),
     /// A sweep begins.
-    Sweeping(Scope),
+    Sweeping(ScopeKey),
     /// A scope was swept; where something could not be read, the first reason.
     Swept {
         /// The scope.
-        scope: Scope,
+        scope: ScopeKey,
         /// How long it took.
         took: Duration,
         /// What could not be read, and why.
@@ -152,21 +152,21 @@ pub enum Notice {
     /// one before.
     Behind {
         /// The scope.
-        scope: Scope,
+        scope: ScopeKey,
         /// How many; none if nobody wants to know any more.
         versions: Option<usize>,
     },
     /// A person has approved the plan with this id in a scope, and what is left of its changes is made.
     Approved {
         /// The scope.
-        scope: Scope,
+        scope: ScopeKey,
         /// The plan's id there.
         id: Digest,
     },
     /// What processes before this one did in a scope is not known.
     NotRecalled {
         /// The scope.
-        scope: Scope,
+        scope: ScopeKey,
         /// Why its record cannot be used; none where there is none.
         fault: Option<String>,
         /// The ids in the settings that count as spent, since nobody knows whether they are.
@@ -175,14 +175,14 @@ pub enum Notice {
     /// The record of a scope cannot be read for now, so that nothing is done there.
     RecordUnread {
         /// The scope.
-        scope: Scope,
+        scope: ScopeKey,
         /// Why not.
         error: String,
     },
     /// The record of a scope was stored, or could not be.
     Stored {
         /// The scope.
-        scope: Scope,
+        scope: ScopeKey,
         /// Why it was not.
         error: Option<String>,
     },

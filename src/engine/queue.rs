@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 
 use super::stats::QueueStats;
-use crate::names::{FunctionKey, Scope, Time};
+use crate::names::{FunctionKey, ScopeKey, Time};
 
 /// A key that belongs to a lane.
 pub trait Keyed: Ord + Clone {
@@ -20,8 +20,8 @@ pub trait Keyed: Ord + Clone {
 }
 
 impl Keyed for FunctionKey {
-    type Lane = Scope;
-    fn lane(&self) -> &Scope {
+    type Lane = ScopeKey;
+    fn lane(&self) -> &ScopeKey {
         &self.scope
     }
 }

@@ -15,7 +15,7 @@ use crate::apply::Applier;
 use crate::cloud::Read;
 use crate::desired::{DesiredState, LoadFailure};
 use crate::live;
-use crate::names::{Clock, Digest, Scope};
+use crate::names::{Clock, Digest, ScopeKey};
 use crate::records::Records;
 
 /// After a stop was asked for, calls in hand get this long to end; below the usual grace of 10 s.
@@ -127,7 +127,7 @@ fn wake(controller: &Controller, ports: &Ports) -> Instant {
 }
 
 /// What came of a task, and how many requests a second to Lambda were possible at its end where it was at work.
-type Ended = (Event, Option<(Scope, f64)>);
+type Ended = (Event, Option<(ScopeKey, f64)>);
 
 struct Tasks<'a> {
     ports: &'a Ports,
@@ -192,7 +192,7 @@ impl Tasks<'_> {
         }
     }
 
-    fn spawn(&mut self, at: Option<Scope>, task: impl Future<Output = Event> + Send + 'static) {
+    fn spawn(&mut self, at: Option<ScopeKey>, task: impl Future<Output = Event> + Send + 'static) {
         let (send, applier) = (self.send.clone(), Arc::clone(&self.ports.applier));
         self.set.spawn(async move {
             let event = task.await;

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::names::{
-    AccountId, Digest, FunctionKey, FunctionName, Network, PolicyArn, Region, RoleName, Scope, Time, VpcId,
+    AccountId, Digest, FunctionKey, FunctionName, Network, PolicyArn, Region, RoleName, ScopeKey, Time, VpcId,
     milliseconds,
 };
 use crate::plan::{Cause, Evidence, State};

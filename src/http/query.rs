@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::answer::{Function, Functions};
 use crate::board::Line;
 use crate::desired::Want;
-use crate::names::{AccountId, FunctionKey, Region, Scope, WallClock, fits};
+use crate::names::{AccountId, FunctionKey, Region, ScopeKey, WallClock, fits};
 use crate::plan::{Reason, State};
 
 /// So many functions come in one answer unless somebody says otherwise.
@@ -156,7 +156,7 @@ impl Query {
     }
 
     fn wants(&self, line: &Line) -> bool {
-        let FunctionKey { scope: Scope { account, region }, name } = &line.entry.key;
+        let FunctionKey { scope: ScopeKey { account, region }, name } = &line.entry.key;
         let state = || self.states.is_empty() || self.states.contains(&line.outcome.state());
         let reason = || self.reason.is_none_or(|reason| line.outcome.why().is_some_and(|why| why.reason == reason));
         let vpc = || self.vpc.as_ref().is_none_or(|vpc| is_in(line, vpc));

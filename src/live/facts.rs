@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Published, PublishedByName, WayOut};
 use crate::cloud::{CloudError, Function, Identity, Interface, RouteTable, SecurityGroup, Simulated, Subnet, Vpc};
 use crate::names::{
-    AccountId, FunctionKey, FunctionName, Pair, PolicyArn, PolicyName, RoleArn, RoleKey, Scope, Time, VpcId,
+    AccountId, FunctionKey, FunctionName, Pair, PolicyArn, PolicyName, RoleArn, RoleKey, ScopeKey, Time, VpcId,
 };
 
 /// A fact: seen, known to be absent, or not known. The last two are never mixed up.
@@ -65,12 +65,12 @@ impl Fault {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// By account and region.
-    pub scopes: BTreeMap<Scope, ScopeFacts>,
+    pub scopes: BTreeMap<ScopeKey, ScopeFacts>,
     /// The execution roles of the functions of each scope. A role that functions of two regions share is known to each by
     /// itself: they may have to know other things of it.
-    pub roles: BTreeMap<(Scope, RoleKey), Seen<RoleFacts>>,
+    pub roles: BTreeMap<(ScopeKey, RoleKey), Seen<RoleFacts>>,
     /// The roles that could not be read when that was last tried, and are known from before, and why not.
-    pub old_roles: BTreeMap<(Scope, RoleKey), Fault>,
+    pub old_roles: BTreeMap<(ScopeKey, RoleKey), Fault>,
     /// Who else those functions belong to that somebody sets back, in words; none where their tags do not tell, or were not
     /// read yet.
     pub owners: BTreeMap<FunctionKey, Option<String>>,
@@ -313,7 +313,7 @@ impl Facts {
     }
 
     /// What is known of a VPC.
-    pub fn vpc(&self, scope: &Scope, id: &VpcId) -> &Seen<VpcFacts> {
+    pub fn vpc(&self, scope: &ScopeKey, id: &VpcId) -> &Seen<VpcFacts> {
         let scope = self.scopes.get(scope);
         scope.and_then(|scope| scope.vpcs.get(id)).unwrap_or(&Seen::Unknown(Fault::Unread))
     }
@@ -330,12 +330,12 @@ impl Facts {
     }
 
     /// What is known in a scope of a role.
-    pub fn role(&self, scope: &Scope, key: &RoleKey) -> &Seen<RoleFacts> {
+    pub fn role(&self, scope: &ScopeKey, key: &RoleKey) -> &Seen<RoleFacts> {
         self.roles.get(&(scope.clone(), key.clone())).unwrap_or(&Seen::Unknown(Fault::Unread))
     }
 
     /// Why a role that is known from before could not be read since, if that is so.
-    pub fn old_role(&self, scope: &Scope, key: &RoleKey) -> Option<&Fault> {
+    pub fn old_role(&self, scope: &ScopeKey, key: &RoleKey) -> Option<&Fault> {
         self.old_roles.get(&(scope.clone(), key.clone()))
     }
 
@@ -349,7 +349,7 @@ impl Facts {
     }
 
     /// When a VPC was last read; none if it never was.
-    pub fn vpc_read_at(&self, scope: &Scope, id: &VpcId) -> Option<Time> {
+    pub fn vpc_read_at(&self, scope: &ScopeKey, id: &VpcId) -> Option<Time> {
         let scope = self.scopes.get(scope).filter(|scope| scope.vpcs.contains_key(id))?;
         Some(scope.old.vpcs.get(id).map_or(scope.vpcs_at, |old| old.at))
     }
@@ -379,7 +379,7 @@ impl Facts {
     }
 
     /// A role that cannot be read stays known from before.
-    fn role_read(&mut self, role: (Scope, RoleKey), found: Seen<RoleFacts>) {
+    fn role_read(&mut self, role: (ScopeKey, RoleKey), found: Seen<RoleFacts>) {
         match (found, self.roles.get(&role)) {
             (Seen::Unknown(fault), Some(Seen::Present(_))) => {
                 self.old_roles.insert(role, fault);
@@ -405,7 +405,7 @@ impl Facts {
     }
 
     /// Forgets the scopes that nobody asks for any more.
-    pub fn keep_scopes(&mut self, wanted: impl Fn(&Scope) -> bool) {
+    pub fn keep_scopes(&mut self, wanted: impl Fn(&ScopeKey) -> bool) {
         self.scopes.retain(|scope, _| wanted(scope));
         self.roles.retain(|(scope, _), _| wanted(scope));
         self.old_roles.retain(|(scope, _), _| wanted(scope));

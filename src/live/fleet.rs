@@ -12,7 +12,7 @@ use super::roles::roles;
 use super::survey::identity;
 use super::{Fault, FunctionNeeds, Needs, OldFacts, ScopeFacts, Seen, Simulate, Surveyed};
 use crate::cloud::{Function, Listed, Listing, Operation, Read};
-use crate::names::{FunctionName, PolicyName, Scope, Time};
+use crate::names::{FunctionName, PolicyName, ScopeKey, Time};
 
 /// Looks at the functions of a scope that are picked, as a sweep would for entries that name them.
 ///
@@ -20,7 +20,7 @@ use crate::names::{FunctionName, PolicyName, Scope, Time};
 /// each part for itself, in the same places as in a sweep.
 pub async fn fleet(
     cloud: &dyn Read,
-    scope: &Scope,
+    scope: &ScopeKey,
     picked: impl Fn(&Listed) -> bool,
     now: Time,
 ) -> Result<Surveyed, Fault> {

@@ -7,7 +7,7 @@ use futures_util::future::{join, join_all};
 use super::pages::all_pages;
 use super::{Fault, Leads, Listings, Seen, VpcFacts, WayOut};
 use crate::cloud::{CloudError, Operation, Read, SecurityGroup, VpcEndpoint};
-use crate::names::{Scope, SecurityGroupId, VpcId};
+use crate::names::{ScopeKey, SecurityGroupId, VpcId};
 
 /// How many values a filter gets: below the 200 that EC2 is known to take.
 const FILTER_VALUES: usize = 100;
@@ -36,7 +36,7 @@ impl GroupNeeds {
 
 pub(super) async fn vpcs(
     cloud: &dyn Read,
-    scope: &Scope,
+    scope: &ScopeKey,
     wanted: &BTreeMap<VpcId, GroupNeeds>,
 ) -> BTreeMap<VpcId, Seen<VpcFacts>> {
     let ids: Vec<VpcId> = wanted.keys().cloned().collect();
@@ -85,7 +85,7 @@ fn is_sealed(facts: &VpcFacts) -> bool {
     ways.clone().any(|way| way.leads(false) == Leads::Nowhere && !is_public(way)) || ways.all(is_public)
 }
 
-async fn in_use(cloud: &dyn Read, scope: &Scope, ids: &[VpcId]) -> Result<BTreeMap<VpcId, VpcFacts>, CloudError> {
+async fn in_use(cloud: &dyn Read, scope: &ScopeKey, ids: &[VpcId]) -> Result<BTreeMap<VpcId, VpcFacts>, CloudError> {
     let (mut vpcs, mut subnets, mut tables, mut groups) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     all_pages(Operation::DescribeVpcs, |from| cloud.describe_vpcs(scope, ids, from), |vpc| vpcs.push(vpc)).await?;
     all_pages(
@@ -121,7 +121,7 @@ async fn in_use(cloud: &dyn Read, scope: &Scope, ids: &[VpcId]) -> Result<BTreeM
 
 /// Adds the groups that are not the VPC's own. Without them the file's words could mean something else than they do, so
 /// nothing is known of the VPC where they cannot be read.
-async fn add_groups(cloud: &dyn Read, scope: &Scope, id: &VpcId, vpc: &mut Seen<VpcFacts>) {
+async fn add_groups(cloud: &dyn Read, scope: &ScopeKey, id: &VpcId, vpc: &mut Seen<VpcFacts>) {
     let Seen::Present(facts) = vpc else { return };
     let mut groups = Vec::new();
     let listed = all_pages(
@@ -139,7 +139,7 @@ async fn add_groups(cloud: &dyn Read, scope: &Scope, id: &VpcId, vpc: &mut Seen<
     }
 }
 
-async fn endpoints(cloud: &dyn Read, scope: &Scope, vpcs: &[VpcId]) -> Result<Vec<VpcEndpoint>, CloudError> {
+async fn endpoints(cloud: &dyn Read, scope: &ScopeKey, vpcs: &[VpcId]) -> Result<Vec<VpcEndpoint>, CloudError> {
     let mut endpoints = Vec::new();
     for chunk in vpcs.chunks(FILTER_VALUES) {
         let listed = all_pages(

@@ -11,7 +11,7 @@ use super::look::{AT_ONCE, seen};
 use super::pages::all_pages;
 use super::{Fault, Needs, Seen};
 use crate::cloud::{Alias, Function, Operation, Read};
-use crate::names::{FunctionKey, FunctionName, Network, Scope, Time, Version};
+use crate::names::{FunctionKey, FunctionName, Network, ScopeKey, Time, Version};
 
 /// An answer about aliases is used again for this long.
 const ALIASES_AGE: Duration = Duration::from_secs(60 * 60);
@@ -50,7 +50,7 @@ impl Versions {
     pub(super) async fn with_aliases(
         self,
         cloud: &dyn Read,
-        scope: &Scope,
+        scope: &ScopeKey,
         needs: &Needs,
         functions: &BTreeMap<FunctionName, Seen<Function>>,
         now: Time,
@@ -89,7 +89,7 @@ impl Published {
     }
 }
 
-async fn aliases(cloud: &dyn Read, scope: &Scope, name: &FunctionName) -> Seen<Arc<[Alias]>> {
+async fn aliases(cloud: &dyn Read, scope: &ScopeKey, name: &FunctionName) -> Seen<Arc<[Alias]>> {
     let key = FunctionKey { scope: scope.clone(), name: name.clone() };
     let mut found = Vec::new();
     let listed =

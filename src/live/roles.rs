@@ -12,7 +12,7 @@ use super::look::{AT_ONCE, may_be_of_edge, simulate_where_needed, with_trust};
 use super::pages::all_pages;
 use super::{Asked, Fault, FunctionNeeds, Needs, RoleFacts, Seen};
 use crate::cloud::{CloudError, Function, Operation, Read};
-use crate::names::{AccountId, FunctionName, PolicyArn, PolicyName, RoleArn, RoleKey, RoleName, Scope, Time};
+use crate::names::{AccountId, FunctionName, PolicyArn, PolicyName, RoleArn, RoleKey, RoleName, ScopeKey, Time};
 
 /// What must be known of each role, and whether that is also whether Lambda@Edge may assume it.
 type Wanted = BTreeMap<RoleArn, (FunctionNeeds, bool)>;
@@ -22,7 +22,7 @@ type Wanted = BTreeMap<RoleArn, (FunctionNeeds, bool)>;
 /// A role of another account is left out: no function of this one can be managed with it.
 pub(super) async fn roles(
     cloud: &dyn Read,
-    scope: &Scope,
+    scope: &ScopeKey,
     needs: &Needs,
     functions: &BTreeMap<FunctionName, Seen<Function>>,
     now: Time,

@@ -16,7 +16,7 @@ use super::roles::roles;
 use super::{Facts, Fault, OldFacts, PublishedByName, RoleFacts, ScopeFacts, Seen};
 use crate::cloud::{CloudError, Function, Identity, Listed, Listing, Operation, Read};
 use crate::names::{
-    AccountId, Clock, FunctionKey, FunctionName, NamePattern, PolicyName, RoleKey, Scope, Time, VpcId, means,
+    AccountId, Clock, FunctionKey, FunctionName, NamePattern, PolicyName, RoleKey, ScopeKey, Time, VpcId, means,
     service_of,
 };
 
@@ -104,7 +104,7 @@ pub enum Simulate {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Surveyed {
     /// The scope.
-    pub scope: Scope,
+    pub scope: ScopeKey,
     /// What is known of it now.
     pub facts: ScopeFacts,
     /// The roles of its functions.
@@ -129,7 +129,7 @@ impl Surveyed {
 }
 
 /// Sweeps a scope. What cannot be read is Unknown, each part for itself.
-pub async fn survey(cloud: &dyn Read, scope: &Scope, needs: &Needs, clock: &Clock) -> Surveyed {
+pub async fn survey(cloud: &dyn Read, scope: &ScopeKey, needs: &Needs, clock: &Clock) -> Surveyed {
     let at = clock.now();
     let identity = seen(cloud.caller_identity(Some(&scope.account), &scope.region).await);
     match of_account(&identity, &scope.account) {
@@ -156,7 +156,7 @@ pub async fn survey(cloud: &dyn Read, scope: &Scope, needs: &Needs, clock: &Cloc
 }
 
 /// A sweep that could not even tell whose the credentials are.
-fn unread(scope: &Scope, needs: &Needs, identity: Seen<Identity>, fault: &Fault, at: Time) -> Surveyed {
+fn unread(scope: &ScopeKey, needs: &Needs, identity: Seen<Identity>, fault: &Fault, at: Time) -> Surveyed {
     let facts = ScopeFacts {
         identity,
         functions: needs.functions.keys().map(|name| (name.clone(), Seen::Unknown(fault.clone()))).collect(),
@@ -181,7 +181,7 @@ fn unpublished(needs: &Needs, fault: Fault) -> Seen<PublishedByName> {
 }
 
 /// Whose the credentials are; an error where they are not known to be of the scope's account.
-pub(super) async fn identity(cloud: &dyn Read, scope: &Scope) -> Result<Identity, Fault> {
+pub(super) async fn identity(cloud: &dyn Read, scope: &ScopeKey) -> Result<Identity, Fault> {
     let identity = seen(cloud.caller_identity(Some(&scope.account), &scope.region).await);
     of_account(&identity, &scope.account).cloned()
 }
@@ -208,7 +208,7 @@ struct Functions {
 /// A listing costs a call for each fifty functions of the scope, a single read one for each that is asked for; what is
 /// cheaper is known once a listing was tried. It ends when all that was asked for has been seen, and is given up when it
 /// has cost as much as single reads. Patterns and published versions need the whole listing in any case.
-async fn functions(cloud: &dyn Read, scope: &Scope, needs: &Needs) -> Functions {
+async fn functions(cloud: &dyn Read, scope: &ScopeKey, needs: &Needs) -> Functions {
     let unread = |name: &FunctionName| (name.clone(), Seen::Unknown(Fault::Unread));
     let by_name = needs.functions.keys().map(unread).collect();
     let (versions, listed) = (Versions::default(), Seen::Unknown(Fault::Unread));
@@ -225,7 +225,7 @@ async fn functions(cloud: &dyn Read, scope: &Scope, needs: &Needs) -> Functions 
 
 impl Functions {
     /// Lists the functions, but not more than so many pages.
-    async fn list(&mut self, cloud: &dyn Read, scope: &Scope, needs: &Needs, most: usize) {
+    async fn list(&mut self, cloud: &dyn Read, scope: &ScopeKey, needs: &Needs, most: usize) {
         let (by_name, versions) = (&mut self.by_name, &mut self.versions);
         let mut missing = by_name.len();
         let mut kept = Kept::default();
@@ -272,7 +272,7 @@ impl Functions {
     }
 
     /// Reads each function that was not seen yet by itself.
-    async fn read_singly(&mut self, cloud: &dyn Read, scope: &Scope) {
+    async fn read_singly(&mut self, cloud: &dyn Read, scope: &ScopeKey) {
         let unread = self.by_name.iter().filter(|(_, function)| **function == Seen::Unknown(Fault::Unread));
         let names: Vec<FunctionName> = unread.map(|(name, _)| name.clone()).collect();
         let read: Vec<(FunctionName, Seen<Function>)> = stream::iter(names)
@@ -305,7 +305,7 @@ enum Ended {
 /// Lists the functions of a scope, as long as `take` wants more, but not more than so many pages.
 async fn list(
     cloud: &dyn Read,
-    scope: &Scope,
+    scope: &ScopeKey,
     which: Listing,
     most: usize,
     mut take: impl FnMut(Listed) -> bool,

@@ -9,20 +9,20 @@ use super::{Why, World};
 use crate::cloud::{Function, Identity};
 use crate::desired::Entry;
 use crate::live::{Fault, Old, OldFacts, RoleFacts, Seen, VpcFacts};
-use crate::names::{FunctionKey, RoleKey, Scope, Time, VpcId};
+use crate::names::{FunctionKey, RoleKey, ScopeKey, Time, VpcId};
 
 /// After so many resyncs in which something could not be read, it is not known any more.
 pub(super) const RESYNCS: u32 = 3;
 
 impl<'a> World<'a> {
     /// Whether what was read at this time still counts. Sweeps that take long come to their end less often.
-    pub(super) fn still_counts(&self, scope: &Scope, read: Time) -> bool {
+    pub(super) fn still_counts(&self, scope: &ScopeKey, read: Time) -> bool {
         let took = self.facts.scopes.get(scope).map_or(Duration::ZERO, |facts| facts.took);
         self.now.since(read) <= self.limits.max_age + took * RESYNCS
     }
 
     /// Whose credentials are used in a scope.
-    pub(super) fn identity(&self, scope: &Scope) -> Seen<&'a Identity> {
+    pub(super) fn identity(&self, scope: &ScopeKey) -> Seen<&'a Identity> {
         match self.facts.scopes.get(scope) {
             Some(facts) => self.lately(&facts.identity, facts.old.identity.as_ref(), scope),
             None => Seen::Unknown(Fault::Unread),
@@ -36,13 +36,13 @@ impl<'a> World<'a> {
     }
 
     /// What is known of a VPC.
-    pub(super) fn vpc(&self, scope: &Scope, id: &VpcId) -> Seen<&'a VpcFacts> {
+    pub(super) fn vpc(&self, scope: &ScopeKey, id: &VpcId) -> Seen<&'a VpcFacts> {
         let old = self.facts.scopes.get(scope).and_then(|facts| facts.old.vpcs.get(id));
         self.lately(self.facts.vpc(scope, id), old, scope)
     }
 
     /// What is known of the role of a function in a scope.
-    pub(super) fn role(&self, scope: &Scope, role: &RoleKey) -> Seen<&'a RoleFacts> {
+    pub(super) fn role(&self, scope: &ScopeKey, role: &RoleKey) -> Seen<&'a RoleFacts> {
         match (self.facts.role(scope, role), self.facts.old_role(scope, role)) {
             (Seen::Present(facts), Some(fault)) if !self.still_counts(scope, facts.at) => Seen::Unknown(fault.clone()),
             (seen, _) => seen.as_ref(),
@@ -77,7 +77,7 @@ impl<'a> World<'a> {
         [itself, network, role].into_iter().flatten().collect()
     }
 
-    fn lately<T>(&self, seen: &'a Seen<T>, old: Option<&Old>, scope: &Scope) -> Seen<&'a T> {
+    fn lately<T>(&self, seen: &'a Seen<T>, old: Option<&Old>, scope: &ScopeKey) -> Seen<&'a T> {
         match old.filter(|old| !self.still_counts(scope, old.at)) {
             Some(old) => Seen::Unknown(old.fault.clone()),
             None => seen.as_ref(),

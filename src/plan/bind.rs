@@ -9,7 +9,7 @@ use super::reason::{Reason, Why};
 use crate::cloud::SecurityGroup;
 use crate::desired::{Intent, Pick};
 use crate::live::{SubnetFacts, VpcFacts, WayOut};
-use crate::names::{AccountId, Network, Pair, Scope, SecurityGroupId, SubnetId};
+use crate::names::{AccountId, Network, Pair, ScopeKey, SecurityGroupId, SubnetId};
 
 /// An intent, bound: the exact configuration, and what is doubtful about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub struct Bindings(RefCell<HashMap<*const Intent, Binding>>);
 struct Binding {
     /// Alive, so that its address is not another one's.
     _intent: Arc<Intent>,
-    scope: Scope,
+    scope: ScopeKey,
     bound: Result<Bound, Why>,
     /// The pairs that need new interfaces, once somebody has asked.
     new_pairs: OnceCell<Arc<[Pair]>>,
@@ -75,7 +75,7 @@ struct Binding {
 
 impl Bindings {
     /// Binds an intent of a scope, if that was not done before; `facts` are those of its VPC there.
-    pub(super) fn bind(&self, intent: &Arc<Intent>, facts: &VpcFacts, scope: &Scope) -> Result<Bound, Why> {
+    pub(super) fn bind(&self, intent: &Arc<Intent>, facts: &VpcFacts, scope: &ScopeKey) -> Result<Bound, Why> {
         let mut all = self.0.borrow_mut();
         match all.get(&Arc::as_ptr(intent)) {
             Some(binding) if binding.scope == *scope => binding.bound.clone(),
@@ -93,7 +93,7 @@ impl Bindings {
     pub(super) fn new_pairs(
         &self,
         intent: &Arc<Intent>,
-        scope: &Scope,
+        scope: &ScopeKey,
         find: impl FnOnce() -> Arc<[Pair]>,
     ) -> Arc<[Pair]> {
         match self.0.borrow().get(&Arc::as_ptr(intent)).filter(|binding| binding.scope == *scope) {

@@ -12,7 +12,7 @@ use super::{Behind, Bound, Limits, World, behind, egress, preflight};
 use crate::cloud::{Class, Exclusion, Function, Simulated, State, Update};
 use crate::desired::{AttachPolicy, Entry, Intent, Want};
 use crate::live::{Fault, RoleFacts, Seen};
-use crate::names::{FunctionKey, Network, Pair, PolicyArn, RoleArn, Scope, SecurityGroupId, SubnetId};
+use crate::names::{FunctionKey, Network, Pair, PolicyArn, RoleArn, ScopeKey, SecurityGroupId, SubnetId};
 
 /// What differs for one function: printed, counted, agreed to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -338,7 +338,7 @@ fn target(w: &World<'_>, entry: &Entry) -> Result<Bound, Outcome> {
 }
 
 /// What each VPC entry of a scope means now; none where that cannot be told.
-pub fn targets(w: &World<'_>, scope: &Scope) -> BTreeMap<Arc<Intent>, Option<Arc<Network>>> {
+pub fn targets(w: &World<'_>, scope: &ScopeKey) -> BTreeMap<Arc<Intent>, Option<Arc<Network>>> {
     let mut targets = BTreeMap::new();
     for entry in w.desired.entries.iter().filter(|entry| entry.key.scope == *scope) {
         if let Want::Attached(intent) = &entry.terms.want
@@ -457,7 +457,7 @@ fn allowed(w: &World<'_>, entry: &Entry, attach: &[Attach]) -> Result<(), Outcom
 }
 
 /// Why a policy may not be attached to a role, no matter what the file says; none if it may.
-fn not_allowed(w: &World<'_>, scope: &Scope, Attach { role, policy, .. }: &Attach) -> Option<Why> {
+fn not_allowed(w: &World<'_>, scope: &ScopeKey, Attach { role, policy, .. }: &Attach) -> Option<Why> {
     let Limits { allowed_policies, allowed_roles, own_roles, .. } = w.limits;
     let session = match w.identity(scope) {
         Seen::Present(identity) => identity.role(),

@@ -24,7 +24,7 @@ use super::record::{ApprovalsRecord, HourRecord};
 use super::{Cause, Change, World};
 use crate::cloud::Function;
 use crate::desired::{Entry, Want};
-use crate::names::{Digest, FunctionKey, FunctionName, Scope, Time};
+use crate::names::{Digest, FunctionKey, FunctionName, ScopeKey, Time};
 use crate::settings::Guard;
 
 /// So many functions of a scope may always be changed in an hour, for each cause.
@@ -79,7 +79,7 @@ pub struct Ledger {
     begun: Option<Time>,
     /// What the settings approved when the process began. Without a record nobody knows whether that is spent.
     before: Vec<String>,
-    scopes: BTreeMap<Scope, Account>,
+    scopes: BTreeMap<ScopeKey, Account>,
 }
 
 /// The books of one scope.
@@ -138,7 +138,7 @@ impl Ledger {
     }
 
     /// What the record of a scope says; none where there is none that could be used.
-    pub(super) fn recall(&mut self, scope: &Scope, record: Option<(HourRecord, ApprovalsRecord)>, now: Time) {
+    pub(super) fn recall(&mut self, scope: &ScopeKey, record: Option<(HourRecord, ApprovalsRecord)>, now: Time) {
         let account = self.scopes.entry(scope.clone()).or_default();
         match record {
             Some((hour, approvals)) => {
@@ -150,7 +150,7 @@ impl Ledger {
     }
 
     /// What belongs into the record of a scope.
-    pub(super) fn record(&self, scope: &Scope, now: Time) -> (HourRecord, ApprovalsRecord) {
+    pub(super) fn record(&self, scope: &ScopeKey, now: Time) -> (HourRecord, ApprovalsRecord) {
         let (mut hour, mut approvals) = self.scopes.get(scope).map_or_else(Default::default, |account| {
             (account.hour.record(now), account.approvals.record(&self.before, now))
         });
@@ -162,12 +162,12 @@ impl Ledger {
     }
 
     /// The ids in the settings that count as spent in a scope, since nobody knows whether they are.
-    pub fn doubted(&self, scope: &Scope) -> &[String] {
+    pub fn doubted(&self, scope: &ScopeKey) -> &[String] {
         self.scopes.get(scope).and_then(|account| account.approvals.doubted()).unwrap_or(&self.before)
     }
 
     /// The number of the last entry that has to be in the record of a scope before a call is made there.
-    pub fn entries(&self, scope: &Scope) -> u64 {
+    pub fn entries(&self, scope: &ScopeKey) -> u64 {
         self.scopes.get(scope).map_or(0, |account| account.entries)
     }
 
@@ -180,19 +180,19 @@ impl Ledger {
         }
     }
 
-    fn known_since(&self, scope: &Scope) -> Option<Time> {
+    fn known_since(&self, scope: &ScopeKey) -> Option<Time> {
         let recorded = self.scopes.get(scope).and_then(|account| account.hour.known_since());
         [recorded, self.begun].into_iter().flatten().min()
     }
 
     /// Until when less is let through since nobody knows what was changed in the last hour; none where that is known.
-    pub fn unknown_until(&self, scope: &Scope, now: Time) -> Option<Time> {
+    pub fn unknown_until(&self, scope: &ScopeKey, now: Time) -> Option<Time> {
         let known = self.known_since(scope).map_or(now, |since| since) + WINDOW;
         Some(known).filter(|known| now < *known)
     }
 
     /// How the budget of a cause stands in a scope that lists so many functions.
-    fn budget(&self, cause: Cause, limits: &GuardLimits, scope: &Scope, listed: usize, now: Time) -> Budget {
+    fn budget(&self, cause: Cause, limits: &GuardLimits, scope: &ScopeKey, listed: usize, now: Time) -> Budget {
         let allowance = limits.allowance(listed);
         let allowed = match cause {
             Cause::Network => FROM_THE_NETWORK,
@@ -204,7 +204,7 @@ impl Ledger {
     }
 
     /// How the budgets of a scope stand that lists so many functions.
-    pub fn budgets(&self, limits: &GuardLimits, scope: &Scope, listed: usize, now: Time) -> [Budget; 3] {
+    pub fn budgets(&self, limits: &GuardLimits, scope: &ScopeKey, listed: usize, now: Time) -> [Budget; 3] {
         Cause::ALL.map(|cause| self.budget(cause, limits, scope, listed, now))
     }
 
@@ -264,7 +264,7 @@ impl Ledger {
     }
 
     /// These are the changes that a plan of this scope shows now, by function.
-    pub fn shows(&mut self, scope: &Scope, changes: &[&Change], unread: BTreeSet<FunctionName>, now: Time) {
+    pub fn shows(&mut self, scope: &ScopeKey, changes: &[&Change], unread: BTreeSet<FunctionName>, now: Time) {
         let account = self.scopes.entry(scope.clone()).or_default();
         account.approvals.shows(super::scope_id(changes), changes, unread, now);
         let ids = self.scopes.iter().filter_map(|(scope, account)| {
@@ -276,12 +276,12 @@ impl Ledger {
     }
 
     /// The id by which the changes of a scope can be approved, as they were shown last; none where nothing differs.
-    pub fn plan_id(&self, scope: &Scope) -> Option<&Digest> {
+    pub fn plan_id(&self, scope: &ScopeKey) -> Option<&Digest> {
         self.scopes.get(scope)?.approvals.id()
     }
 
     /// Whether one of these ids may still be of use to a scope.
-    pub fn awaits(&self, scope: &Scope, approved: &[String]) -> bool {
+    pub fn awaits(&self, scope: &ScopeKey, approved: &[String]) -> bool {
         self.scopes
             .get(scope)
             .is_some_and(|account| approved.iter().any(|id| account.approvals.is_open(id, &self.before)))
@@ -289,7 +289,7 @@ impl Ledger {
 
     /// A person has approved plans by their ids: what is left of those that were shown in this scope is agreed to, once.
     /// Returns the ids that are spent by that.
-    pub fn approve(&mut self, scope: &Scope, approved: &[String]) -> Vec<Digest> {
+    pub fn approve(&mut self, scope: &ScopeKey, approved: &[String]) -> Vec<Digest> {
         let Some(account) = self.scopes.get_mut(scope) else { return Vec::new() };
         let spent = account.approvals.approve(approved, &self.before, account.entries + 1);
         account.entries += u64::from(!spent.is_empty());

@@ -21,7 +21,7 @@ use super::{Change, Step, Targets};
 use crate::cloud::{Class, CloudError, Failure, Function, State, Update};
 use crate::desired::Entry;
 use crate::live::RoleFacts;
-use crate::names::{FunctionKey, Network, PolicyArn, RevisionId, RoleKey, Scope, Time};
+use crate::names::{FunctionKey, Network, PolicyArn, RevisionId, RoleKey, ScopeKey, Time};
 
 /// What AWS answered to a step; or why the step was not made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub struct Memory {
     /// What the file's VPC entries meant at the last listings.
     pub targets: Targets,
     /// What a process before this one was in sync with.
-    recalled: BTreeMap<Scope, Recalled>,
+    recalled: BTreeMap<ScopeKey, Recalled>,
     /// Who goes first.
     pub rollouts: Rollouts,
     /// What the guard has let through.
@@ -414,7 +414,7 @@ impl Memory {
     }
 
     /// Where somebody's turn may have come since this was last asked.
-    pub fn moved(&mut self, now: Time) -> BTreeSet<Scope> {
+    pub fn moved(&mut self, now: Time) -> BTreeSet<ScopeKey> {
         let expired: Vec<FunctionKey> = self.roles.values_mut().filter_map(|role| role.expire(now)).collect();
         expired.iter().for_each(|key| self.rollouts.wake(&key.scope));
         self.rollouts.moved(now)

@@ -59,8 +59,8 @@ use std::time::Duration;
 use crate::desired::{DesiredState, Entry, Pattern};
 use crate::live::{Facts, Seen};
 use crate::names::{
-    Digest, FunctionKey, Network, PolicyArn, PolicyName, RevisionId, RoleArn, RoleKey, RolePattern, Scope, Time, VpcId,
-    WallClock,
+    Digest, FunctionKey, Network, PolicyArn, PolicyName, RevisionId, RoleArn, RoleKey, RolePattern, ScopeKey, Time,
+    VpcId, WallClock,
 };
 use crate::settings::{Mode, Settings};
 
@@ -216,7 +216,7 @@ pub struct Plan {
     /// The functions that patterns leave out, since services made them for themselves.
     pub left_out: Vec<LeftOut>,
     /// Of each scope in which something differs, a digest of its exact changes and their before-values.
-    pub ids: BTreeMap<Scope, Digest>,
+    pub ids: BTreeMap<ScopeKey, Digest>,
     /// The digest of those; where there is but one, that one.
     pub id: Digest,
 }
@@ -284,7 +284,7 @@ pub fn plan(w: &World<'_>) -> Plan {
         Line { entry: Arc::clone(entry), comparison, gate }
     };
     let lines: Vec<Line> = w.desired.entries.iter().map(line).collect();
-    let mut changes: BTreeMap<&Scope, Vec<&Change>> = BTreeMap::new();
+    let mut changes: BTreeMap<&ScopeKey, Vec<&Change>> = BTreeMap::new();
     for change in lines.iter().filter_map(Line::change) {
         changes.entry(&change.key.scope).or_default().push(change);
     }
@@ -316,7 +316,7 @@ fn scope_id(changes: &[&Change]) -> Digest {
 }
 
 /// The digest of the plans of all scopes in which something differs.
-fn whole_id(ids: &BTreeMap<Scope, Digest>) -> Digest {
+fn whole_id(ids: &BTreeMap<ScopeKey, Digest>) -> Digest {
     match ids.first_key_value() {
         Some((_, only)) if ids.len() == 1 => only.clone(),
         _ => {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::desired::{DesiredState, Entry, Pattern, Terms, Want};
 use crate::live::{Facts, ScopeFacts, Seen};
-use crate::names::{FunctionKey, FunctionName, NamePattern, Scope, service_of};
+use crate::names::{FunctionKey, FunctionName, NamePattern, ScopeKey, service_of};
 
 /// The entries of those functions of a scope that patterns fit: of those that are known to be there, and those of which
 /// nobody knows. What the file names is named, and no pattern's; what several patterns fit, nobody can decide.
-pub fn matched(desired: &DesiredState, facts: &Facts, scope: &Scope) -> Vec<Entry> {
+pub fn matched(desired: &DesiredState, facts: &Facts, scope: &ScopeKey) -> Vec<Entry> {
     let patterns: Vec<&Arc<Pattern>> = desired.patterns.iter().filter(|pattern| pattern.scope == *scope).collect();
     let Some(ScopeFacts { functions, .. }) = facts.scopes.get(scope).filter(|_| !patterns.is_empty()) else {
         return Vec::new();
@@ -45,7 +45,7 @@ pub struct LeftOut {
 }
 
 /// The functions of a scope that patterns leave out, of those that are known to be there.
-pub fn left_out(desired: &DesiredState, facts: &Facts, scope: &Scope) -> Vec<LeftOut> {
+pub fn left_out(desired: &DesiredState, facts: &Facts, scope: &ScopeKey) -> Vec<LeftOut> {
     let patterns: Vec<&Arc<Pattern>> = desired.patterns.iter().filter(|pattern| pattern.scope == *scope).collect();
     let functions = facts.scopes.get(scope).map(|facts| &facts.functions);
     let there = functions.into_iter().flatten().filter(|(_, function)| matches!(function, Seen::Present(_)));
@@ -63,7 +63,7 @@ pub fn unmatched(desired: &DesiredState, facts: &Facts) -> Vec<Arc<Pattern>> {
     if desired.patterns.is_empty() {
         return Vec::new();
     }
-    let mut used: BTreeSet<(&Scope, &NamePattern)> = BTreeSet::new();
+    let mut used: BTreeSet<(&ScopeKey, &NamePattern)> = BTreeSet::new();
     for entry in &desired.entries {
         let patterns = match &entry.terms.want {
             Want::Disputed(all) => all.iter(),

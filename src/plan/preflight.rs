@@ -8,7 +8,7 @@ use super::reason::{Reason, Why};
 use super::{Line, World};
 use crate::desired::Want;
 use crate::live::{Fault, Seen, VpcFacts};
-use crate::names::{Pair, Scope, SubnetId, VpcId};
+use crate::names::{Pair, ScopeKey, SubnetId, VpcId};
 
 /// Fewer free addresses than this in a subnet are worth a warning: under load Lambda makes further interfaces.
 const FEW_ADDRESSES: u32 = 8;
@@ -39,7 +39,7 @@ pub(super) fn check(facts: &VpcFacts, new: &[Pair]) -> Result<Vec<String>, Why> 
 pub struct NewInterfaces {
     /// Where the VPC is used.
     #[serde(flatten)]
-    pub scope: Scope,
+    pub scope: ScopeKey,
     /// The VPC.
     pub vpc: VpcId,
     /// How many are there; none if that could not be read.
@@ -52,7 +52,7 @@ pub struct NewInterfaces {
 
 /// The new interfaces of a whole plan, by VPC; only the lines that would be changed count.
 pub(super) fn new_interfaces(w: &World<'_>, lines: &[Line]) -> Vec<NewInterfaces> {
-    let mut needed: BTreeMap<(&Scope, &VpcId), BTreeSet<&Pair>> = BTreeMap::new();
+    let mut needed: BTreeMap<(&ScopeKey, &VpcId), BTreeSet<&Pair>> = BTreeMap::new();
     // Thousands of lines have their pairs in common.
     let mut seen: HashSet<*const Pair> = HashSet::new();
     for Line { entry, comparison, .. } in lines.iter().filter(|line| line.outcome().is_none()) {
@@ -67,7 +67,7 @@ pub(super) fn new_interfaces(w: &World<'_>, lines: &[Line]) -> Vec<NewInterfaces
     needed.into_iter().map(|((scope, vpc), pairs)| in_vpc(w, scope, vpc, &pairs)).collect()
 }
 
-fn in_vpc(w: &World<'_>, scope: &Scope, vpc: &VpcId, pairs: &BTreeSet<&Pair>) -> NewInterfaces {
+fn in_vpc(w: &World<'_>, scope: &ScopeKey, vpc: &VpcId, pairs: &BTreeSet<&Pair>) -> NewInterfaces {
     let new = pairs.len();
     let mut warnings = Vec::new();
     let facts = match w.facts.vpc(scope, vpc) {

@@ -8,7 +8,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Cause, State};
-use crate::names::{AccountId, Digest, FunctionName, Mark, Network, PolicyArn, Region, RoleName, Scope, Time, moment};
+use crate::names::{
+    AccountId, Digest, FunctionName, Mark, Network, PolicyArn, Region, RoleName, ScopeKey, Time, moment,
+};
 
 /// The version of the shape.
 const VERSION: u32 = 1;
@@ -248,13 +250,13 @@ pub enum Unusable {
     OtherVersion(u64),
     /// It belongs to another scope.
     #[error("it is the record of {0}")]
-    Elsewhere(Scope),
+    Elsewhere(ScopeKey),
 }
 
 impl ScopeRecord {
     /// A record of this scope with nothing in it.
-    pub fn new(scope: &Scope) -> Self {
-        let Scope { account, region } = scope.clone();
+    pub fn new(scope: &ScopeKey) -> Self {
+        let ScopeKey { account, region } = scope.clone();
         Self {
             version: VERSION,
             account,
@@ -271,7 +273,7 @@ impl ScopeRecord {
     }
 
     /// Reads the record of this scope.
-    pub fn parse(text: &str, scope: &Scope) -> Result<Self, Unusable> {
+    pub fn parse(text: &str, scope: &ScopeKey) -> Result<Self, Unusable> {
         #[derive(Deserialize)]
         struct Versioned {
             version: u64,
@@ -281,7 +283,7 @@ impl ScopeRecord {
             version => return Err(Unusable::OtherVersion(version)),
         }
         let record: Self = serde_json::from_str(text)?;
-        let of = Scope { account: record.account.clone(), region: record.region.clone() };
+        let of = ScopeKey { account: record.account.clone(), region: record.region.clone() };
         if of == *scope { Ok(record) } else { Err(Unusable::Elsewhere(of)) }
     }
 

@@ -21,7 +21,7 @@ use super::{Change, World};
 use crate::cloud::{CloudError, Function, Update};
 use crate::desired::{Entry, Want};
 use crate::live::{Seen, VpcFacts};
-use crate::names::{FunctionKey, Network, Pair, Scope, Time};
+use crate::names::{FunctionKey, Network, Pair, ScopeKey, Time};
 
 /// Who goes first: what this process has begun, and whom it has told to wait.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +29,7 @@ pub struct Rollouts {
     waves: Waves,
     leads: Leads,
     /// Where something has ended, so that somebody else may go.
-    moved: BTreeSet<Scope>,
+    moved: BTreeSet<ScopeKey>,
 }
 
 /// Why a change is not to be begun now: others go first. None if it may be begun.
@@ -68,7 +68,7 @@ pub fn turn(w: &World<'_>, entry: &Entry, change: &Change) -> Option<Outcome> {
 /// The pairs of the network that an entry means for which no interface is known to be there.
 pub(super) fn new_pairs(w: &World<'_>, entry: &Entry, network: &Network) -> Arc<[Pair]> {
     let Want::Attached(intent) = &entry.terms.want else { return Arc::default() };
-    let Scope { account, .. } = &entry.key.scope;
+    let ScopeKey { account, .. } = &entry.key.scope;
     let there = match w.facts.vpc(&entry.key.scope, &intent.vpc) {
         Seen::Present(VpcFacts { interfaces: Seen::Present(there), .. }) => Some(there),
         _ => None,
@@ -154,7 +154,7 @@ impl Rollouts {
     }
 
     /// In this scope somebody's turn may have come, and in the others of its account, which share its roles.
-    pub(super) fn wake(&mut self, scope: &Scope) {
+    pub(super) fn wake(&mut self, scope: &ScopeKey) {
         let Self { waves, moved, .. } = self;
         moved.extend(waves.scopes().filter(|other| other.account == scope.account).cloned());
         moved.insert(scope.clone());
@@ -166,7 +166,7 @@ impl Rollouts {
     }
 
     /// Where somebody's turn may have come since this was last asked.
-    pub(super) fn moved(&mut self, now: Time) -> BTreeSet<Scope> {
+    pub(super) fn moved(&mut self, now: Time) -> BTreeSet<ScopeKey> {
         self.moved.extend(self.leads.expire(now));
         self.moved.extend(self.waves.expire(now));
         std::mem::take(&mut self.moved)
@@ -178,7 +178,7 @@ impl Rollouts {
     }
 
     /// Those in a scope that wait for others.
-    pub fn waiting(&self, scope: &Scope) -> Vec<FunctionKey> {
+    pub fn waiting(&self, scope: &ScopeKey) -> Vec<FunctionKey> {
         self.waves.waiting(scope)
     }
 

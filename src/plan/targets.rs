@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::desired::Intent;
-use crate::names::{Network, Scope, Time};
+use crate::names::{Network, ScopeKey, Time};
 
 /// What each VPC entry meant, by account and region.
 #[derive(Clone, Debug, Default)]
-pub struct Targets(BTreeMap<(Scope, Arc<Intent>), Target>);
+pub struct Targets(BTreeMap<(ScopeKey, Arc<Intent>), Target>);
 
 #[derive(Clone, Debug)]
 struct Target {
@@ -27,7 +27,7 @@ struct Target {
 impl Targets {
     /// A listing of a scope, begun at that moment, says what the entries mean that its functions have: none where it could
     /// not tell, so that the listing before still counts. Other entries are forgotten.
-    pub fn listed(&mut self, scope: &Scope, at: Time, meant: BTreeMap<Arc<Intent>, Option<Arc<Network>>>) {
+    pub fn listed(&mut self, scope: &ScopeKey, at: Time, meant: BTreeMap<Arc<Intent>, Option<Arc<Network>>>) {
         let mut before: BTreeMap<Arc<Intent>, Target> =
             self.0.extract_if(.., |(of, _), _| of == scope).map(|((_, intent), target)| (intent, target)).collect();
         for (intent, network) in meant {
@@ -41,13 +41,13 @@ impl Targets {
     }
 
     /// Forgets the scopes that nobody asks for any more.
-    pub fn keep_scopes(&mut self, wanted: impl Fn(&Scope) -> bool) {
+    pub fn keep_scopes(&mut self, wanted: impl Fn(&ScopeKey) -> bool) {
         self.0.retain(|(scope, _), _| wanted(scope));
     }
 
     /// Whether two listings that were begun this far apart, and all between them, agree that an entry means this. Whether outbound
     /// IPv6 is allowed is said by the file or the function, and by no listing of subnets.
-    pub(super) fn agree(&self, scope: &Scope, intent: &Arc<Intent>, network: &Network, apart: Duration) -> bool {
+    pub(super) fn agree(&self, scope: &ScopeKey, intent: &Arc<Intent>, network: &Network, apart: Duration) -> bool {
         let target = self.0.get(&(scope.clone(), Arc::clone(intent)));
         let same = |it: &Network| (&it.subnets, &it.security_groups) == (&network.subnets, &network.security_groups);
         target.is_some_and(|it| same(&it.network) && it.last.since(it.first) >= apart)
@@ -62,8 +62,10 @@ mod tests {
 
     #[test]
     fn listings_agree_on_subnets_and_groups_whatever_outbound_ipv6_a_function_keeps() {
-        let scope =
-            Scope { account: AccountId::parse("123456789012").unwrap(), region: Region::parse("eu-west-1").unwrap() };
+        let scope = ScopeKey {
+            account: AccountId::parse("123456789012").unwrap(),
+            region: Region::parse("eu-west-1").unwrap(),
+        };
         let intent = Arc::new(Intent {
             name: None,
             vpc: VpcId::parse("vpc-1").unwrap(),

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use super::{Loading, Records, Storing};
-use crate::names::Scope;
+use crate::names::ScopeKey;
 
 /// A disk that has not answered in this time, such as a network mount that hangs, is one that does not work.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -42,7 +42,7 @@ impl Directory {
     /// Does a piece of work on the disk, beside the runtime's threads; an error names the file.
     async fn work<T: Send + 'static>(
         &self,
-        scope: &Scope,
+        scope: &ScopeKey,
         work: impl FnOnce(&Path, &str) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let (folder, busy) = (self.path.clone(), Arc::clone(&self.busy));
@@ -68,11 +68,11 @@ impl Directory {
 }
 
 impl Records for Directory {
-    fn load<'a>(&'a self, scope: &'a Scope) -> Loading<'a> {
+    fn load<'a>(&'a self, scope: &'a ScopeKey) -> Loading<'a> {
         Box::pin(self.work(scope, read))
     }
 
-    fn store<'a>(&'a self, scope: &'a Scope, record: String) -> Storing<'a> {
+    fn store<'a>(&'a self, scope: &'a ScopeKey, record: String) -> Storing<'a> {
         Box::pin(self.work(scope, move |folder, name| replace(folder, name, &record)))
     }
 }
@@ -137,8 +137,8 @@ mod tests {
     use super::*;
     use crate::names::{AccountId, Region};
 
-    fn scope() -> Scope {
-        Scope { account: AccountId::parse("123456789012").unwrap(), region: Region::parse("eu-west-1").unwrap() }
+    fn scope() -> ScopeKey {
+        ScopeKey { account: AccountId::parse("123456789012").unwrap(), region: Region::parse("eu-west-1").unwrap() }
     }
 
     const NAME: &str = "123456789012-eu-west-1.json";

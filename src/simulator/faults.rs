@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::account::{AwsError, function_arn};
 use crate::cloud::{Failure, Service};
-use crate::names::{AccountId, Region, Scope};
+use crate::names::{AccountId, Region, ScopeKey};
 
 /// The operation that some misbehaviours are about.
 const UPDATE: &str = "UpdateFunctionConfiguration";
@@ -98,7 +98,7 @@ impl Asked<'_> {
     pub(super) fn resource(&self) -> String {
         match (self.service, self.subject, self.region) {
             (Service::Lambda, Some(name), Some(region)) => {
-                function_arn(&Scope { account: self.account.clone(), region: region.clone() }, name)
+                function_arn(&ScopeKey { account: self.account.clone(), region: region.clone() }, name)
             }
             (Service::Iam, Some(name), _) => format!("role {name}"),
             _ => "*".to_owned(),

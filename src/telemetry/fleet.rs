@@ -9,7 +9,7 @@ use prometheus::{IntGaugeVec, Opts};
 
 use super::shown::Window;
 use crate::board::Line;
-use crate::names::Scope;
+use crate::names::ScopeKey;
 use crate::plan::{Budget, Outcome, State};
 
 /// Fills its gauges for each answer, and empties them again.
@@ -73,7 +73,7 @@ impl Gauges {
     }
 
     fn function(&self, line: &Line) {
-        let Scope { account, region } = &line.entry.key.scope;
+        let ScopeKey { account, region } = &line.entry.key.scope;
         let labels = [account.as_str(), region.as_str(), line.entry.key.name.as_str()];
         // A gauge is there when it is known.
         if !matches!(line.outcome, Outcome::Unread { .. }) {
@@ -103,7 +103,8 @@ impl Collector for FleetMetrics {
         let shown = self.window.latest();
         let gauges = self.gauges.lock().unwrap_or_else(PoisonError::into_inner);
         // Before the first sweep has ended nothing is known.
-        for (Scope { account, region }, line) in shown.fleet.scopes.iter().filter(|(_, line)| line.last_sweep.is_some())
+        for (ScopeKey { account, region }, line) in
+            shown.fleet.scopes.iter().filter(|(_, line)| line.last_sweep.is_some())
         {
             let scope = [account.as_str(), region.as_str()];
             for (state, count) in line.counts.each() {

@@ -19,7 +19,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::board::Board;
 use crate::desired::LoadFailure;
 use crate::engine::Notice;
-use crate::names::{FunctionKey, Scope};
+use crate::names::{FunctionKey, ScopeKey};
 use crate::plan::{LeftOut, Outcome, Reason, Why, not_loaded};
 use crate::text::{shown_json, shown_within};
 
@@ -210,12 +210,12 @@ impl<W: std::io::Write> std::io::Write for Shown<W> {
 #[derive(Debug, Default)]
 pub(super) struct Log {
     reasons: BTreeMap<FunctionKey, Reason>,
-    faults: BTreeMap<Scope, Reason>,
+    faults: BTreeMap<ScopeKey, Reason>,
     /// Whether the file cannot be used as it was last read.
     unusable: bool,
-    held: BTreeMap<Scope, usize>,
+    held: BTreeMap<ScopeKey, usize>,
     /// The scopes whose records could not be stored.
-    no_records: BTreeSet<Scope>,
+    no_records: BTreeSet<ScopeKey>,
 }
 
 impl Log {
@@ -340,7 +340,7 @@ impl Log {
         }
     }
 
-    fn swept(&mut self, scope: &Scope, took: std::time::Duration, fault: Option<&Why>) {
+    fn swept(&mut self, scope: &ScopeKey, took: std::time::Duration, fault: Option<&Why>) {
         let before = match fault {
             Some(why) => self.faults.insert(scope.clone(), why.reason),
             None => self.faults.remove(scope),

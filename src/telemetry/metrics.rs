@@ -17,7 +17,7 @@ use crate::board::Board;
 use crate::cloud::{Called, Class, Family, Operation, Service};
 use crate::desired::LoadFailure;
 use crate::engine::{Controller, Notice};
-use crate::names::{Clock, Scope, Time};
+use crate::names::{Clock, ScopeKey, Time};
 use crate::plan::{Answer, Cause, Outcome, Reason, State};
 
 /// Seconds that fit a call to AWS.
@@ -39,7 +39,7 @@ macro_rules! metrics {
         pub(super) struct Metrics {
             registry: Registry,
             /// The scopes that have series.
-            scopes: Mutex<BTreeSet<Scope>>,
+            scopes: Mutex<BTreeSet<ScopeKey>>,
             /// The error codes that are told apart.
             codes: Mutex<BTreeSet<String>>,
             described: Vec<Described>,
@@ -247,7 +247,7 @@ impl Metrics {
         self.requests.with_label_values(&[service, name, self.code(call.code())]).inc();
         self.request_seconds.with_label_values(&[service, name]).observe(call.took.as_secs_f64());
         let throttled = call.error.is_some_and(|error| error.class == Class::Throttled);
-        if let Some(Scope { account, region }) = call.at.filter(|_| throttled) {
+        if let Some(ScopeKey { account, region }) = call.at.filter(|_| throttled) {
             self.throttled.with_label_values(&[account.as_str(), region.as_str(), service]).inc();
         }
     }
@@ -282,14 +282,14 @@ impl Metrics {
     fn forget_scopes_that_left(&self, board: &Board) {
         let mut known = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
         if !known.iter().eq(board.scopes().keys()) {
-            let now: BTreeSet<Scope> = board.scopes().keys().cloned().collect();
+            let now: BTreeSet<ScopeKey> = board.scopes().keys().cloned().collect();
             known.difference(&now).for_each(|gone| self.scope_left(gone));
             *known = now;
         }
     }
 
     /// An account and region that the file does not speak of any more must not look as if it were not swept.
-    fn scope_left(&self, Scope { account, region }: &Scope) {
+    fn scope_left(&self, ScopeKey { account, region }: &ScopeKey) {
         let scope = [account.as_str(), region.as_str()];
         // Some of them may never have been there.
         for service in Service::ALL {
@@ -320,20 +320,20 @@ impl Metrics {
                 self.desired_valid.with_label_values::<&str>(&[]).set(0);
             }
             Notice::Released { .. } | Notice::Gone(_) | Notice::Unmatched(_) | Notice::LeftOut(_) => {}
-            Notice::Sweeping(Scope { account, region }) => {
+            Notice::Sweeping(ScopeKey { account, region }) => {
                 self.sweep_attempt.with_label_values(&[account.as_str(), region.as_str()]).set(now.as_seconds());
                 for service in [Service::Lambda, Service::Ec2] {
                     self.throttled.with_label_values(&[account.as_str(), region.as_str(), service.name()]);
                 }
             }
-            Notice::Swept { scope: Scope { account, region }, took, fault } => {
+            Notice::Swept { scope: ScopeKey { account, region }, took, fault } => {
                 let labels = [account.as_str(), region.as_str()];
                 self.sweep_seconds.with_label_values(&labels).observe(took.as_secs_f64());
                 if fault.is_none() {
                     self.sweep_success.with_label_values(&labels).set(now.as_seconds());
                 }
             }
-            Notice::Behind { scope: Scope { account, region }, versions } => {
+            Notice::Behind { scope: ScopeKey { account, region }, versions } => {
                 let labels = [account.as_str(), region.as_str()];
                 match versions {
                     Some(count) => self.versions_behind.with_label_values(&labels).set(number(*count)),
@@ -342,11 +342,11 @@ impl Metrics {
                 }
             }
             Notice::Approved { .. } | Notice::Resumed(_) | Notice::NotRecalled { fault: None, .. } => {}
-            Notice::NotRecalled { scope: Scope { account, region }, fault: Some(_), .. }
-            | Notice::RecordUnread { scope: Scope { account, region }, .. } => {
+            Notice::NotRecalled { scope: ScopeKey { account, region }, fault: Some(_), .. }
+            | Notice::RecordUnread { scope: ScopeKey { account, region }, .. } => {
                 self.state_stored.with_label_values(&[account.as_str(), region.as_str()]).set(0);
             }
-            Notice::Stored { scope: Scope { account, region }, error } => {
+            Notice::Stored { scope: ScopeKey { account, region }, error } => {
                 let stored = i64::from(error.is_none());
                 self.state_stored.with_label_values(&[account.as_str(), region.as_str()]).set(stored);
             }

@@ -6,7 +6,7 @@ use lambda_vpc_controller::cloud::{
     Alias, CloudError, Function, Identity, Interface, Listed, Listing, Marker, Page, Read, Reply, RouteTable,
     SecurityGroup, Simulated, Subnet, Tags, Vpc, VpcEndpoint,
 };
-use lambda_vpc_controller::names::{AccountId, FunctionKey, PolicyArn, Region, RoleArn, RoleName, Scope, VpcId};
+use lambda_vpc_controller::names::{AccountId, FunctionKey, PolicyArn, Region, RoleArn, RoleName, ScopeKey, VpcId};
 use lambda_vpc_controller::simulator::Door;
 
 /// What happens just before a page is read: an error is its answer.
@@ -29,7 +29,7 @@ impl Between {
 }
 
 impl Read for Between {
-    fn list_functions<'a>(&'a self, at: &'a Scope, which: Listing, from: Option<Marker>) -> Reply<'a, Page<Listed>> {
+    fn list_functions<'a>(&'a self, at: &'a ScopeKey, which: Listing, from: Option<Marker>) -> Reply<'a, Page<Listed>> {
         match (self.happening)(&self.door, self.pages.fetch_add(1, Ordering::Relaxed)) {
             Ok(()) => self.door.list_functions(at, which, from),
             Err(error) => Box::pin(async { Err(error) }),
@@ -73,13 +73,13 @@ impl Read for Between {
         self.door.simulate(role, region, actions)
     }
 
-    fn describe_vpcs<'a>(&'a self, at: &'a Scope, vpcs: &'a [VpcId], from: Option<Marker>) -> Reply<'a, Page<Vpc>> {
+    fn describe_vpcs<'a>(&'a self, at: &'a ScopeKey, vpcs: &'a [VpcId], from: Option<Marker>) -> Reply<'a, Page<Vpc>> {
         self.door.describe_vpcs(at, vpcs, from)
     }
 
     fn describe_subnets<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<Subnet>> {
@@ -88,7 +88,7 @@ impl Read for Between {
 
     fn describe_route_tables<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<RouteTable>> {
@@ -97,7 +97,7 @@ impl Read for Between {
 
     fn describe_security_groups<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<SecurityGroup>> {
@@ -106,7 +106,7 @@ impl Read for Between {
 
     fn groups_for_vpc<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpc: &'a VpcId,
         from: Option<Marker>,
     ) -> Reply<'a, Page<SecurityGroup>> {
@@ -115,7 +115,7 @@ impl Read for Between {
 
     fn describe_endpoints<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<VpcEndpoint>> {
@@ -124,7 +124,7 @@ impl Read for Between {
 
     fn describe_interfaces<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<Interface>> {

@@ -18,7 +18,7 @@ use lambda_vpc_controller::engine::{Cadence, Controller, Effect, Event, Notice, 
 use lambda_vpc_controller::file::Source;
 use lambda_vpc_controller::live::{self, Surveyed};
 use lambda_vpc_controller::names::{
-    AccountId, Digest, FunctionKey, FunctionName, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, Time,
+    AccountId, Digest, FunctionKey, FunctionName, Network, PolicyArn, Region, RevisionId, RoleArn, ScopeKey, Time,
     WallClock,
 };
 use lambda_vpc_controller::plan::{Limits, Outcome, Reason, ScopeRecord, Why, Writable};
@@ -53,7 +53,7 @@ pub(crate) struct History {
     /// How far the machine's wall clock is ahead, in milliseconds.
     ahead: i64,
     /// What outlives a restart: the records of scopes; none where nothing does.
-    pub(crate) records: Option<BTreeMap<Scope, String>>,
+    pub(crate) records: Option<BTreeMap<ScopeKey, String>>,
     /// Whether records can be stored, and read.
     pub(crate) stores: bool,
 }
@@ -446,7 +446,7 @@ impl History {
 /// A function of the demo's account and region.
 pub(crate) fn key(name: &str) -> FunctionKey {
     let (account, region) = (AccountId::parse("123456789012").unwrap(), Region::parse("eu-west-1").unwrap());
-    FunctionKey { scope: Scope { account, region }, name: FunctionName::parse(name).unwrap() }
+    FunctionKey { scope: ScopeKey { account, region }, name: FunctionName::parse(name).unwrap() }
 }
 
 /// Somebody takes a function out of its VPC by hand.

@@ -11,7 +11,7 @@ use lambda_vpc_controller::cloud::Listing;
 use lambda_vpc_controller::desired::DesiredState;
 use lambda_vpc_controller::engine::{Cadence, Controller, Effect, Event, Recall, Signal};
 use lambda_vpc_controller::live::{self, Needs, RoleNeeds, Seen, Surveyed};
-use lambda_vpc_controller::names::{FunctionKey, Scope, Time, WallClock};
+use lambda_vpc_controller::names::{FunctionKey, ScopeKey, Time, WallClock};
 use lambda_vpc_controller::plan::{Limits, Step};
 use lambda_vpc_controller::settings::Mode;
 use lambda_vpc_controller::simulator::{Door, StillClock};
@@ -34,7 +34,7 @@ pub(crate) struct Stage {
     coming: BTreeMap<(Time, u64), Coming>,
     numbers: u64,
     /// The records of scopes, which outlive the process.
-    pub(crate) records: BTreeMap<Scope, String>,
+    pub(crate) records: BTreeMap<ScopeKey, String>,
     /// The functions, and the policies of roles, that a changing call is being made for.
     in_hand: BTreeSet<String>,
     /// How far the machine's wall clock is ahead, in milliseconds.
@@ -48,12 +48,12 @@ pub(crate) struct Stage {
 }
 
 enum Coming {
-    Survey(Scope, Needs),
+    Survey(ScopeKey, Needs),
     Look(FunctionKey, Option<RoleNeeds>),
     Owner(FunctionKey, String),
     Do(Order),
-    Recall(Scope),
-    Store(Scope, String),
+    Recall(ScopeKey),
+    Store(ScopeKey, String),
     Happens(Box<Event>),
 }
 
@@ -86,7 +86,7 @@ impl Stage {
     }
 
     /// The one account and region of these worlds.
-    pub(crate) fn scope(&self) -> Scope {
+    pub(crate) fn scope(&self) -> ScopeKey {
         super::history::key("x").scope
     }
 

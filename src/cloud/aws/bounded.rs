@@ -46,7 +46,7 @@ mod tests {
     use super::MOST_BYTES;
     use crate::cloud::aws::{Aws, Deadlines, Endpoint};
     use crate::cloud::{Class, Listing, Rates, Read as _, Unobserved};
-    use crate::names::{AccountId, Clock, Region, Scope, Time};
+    use crate::names::{AccountId, Clock, Region, ScopeKey, Time};
 
     #[tokio::test]
     async fn an_answer_without_end_is_left_and_called_malformed() {
@@ -72,7 +72,7 @@ mod tests {
         let clock = Clock::new(|| Time(0));
         let rates = Rates::default();
         let aws = Aws::connect(&endpoint, HashMap::new(), deadlines, rates, Arc::new(Unobserved), clock).await.unwrap();
-        let scope = Scope { account, region: Region::parse("eu-west-1").unwrap() };
+        let scope = ScopeKey { account, region: Region::parse("eu-west-1").unwrap() };
         let error = aws.list_functions(&scope, Listing::Latest, None).await.unwrap_err();
         assert_eq!(error.class, Class::Malformed, "{error}");
         let sent = serving.await.unwrap();

@@ -11,13 +11,13 @@ use super::bucket::Bucket;
 use super::line::{Line, Place};
 use super::{Family, Kind, Rates};
 use crate::cloud::CallObserver;
-use crate::names::{Scope, Time, milliseconds};
+use crate::names::{ScopeKey, Time, milliseconds};
 
 /// The turns of all calls, by what AWS counts together. They go by a clock of their own, which nobody sets.
 pub struct Turns {
     rates: Rates,
     begun: Instant,
-    counters: Mutex<HashMap<(Family, Scope), Arc<Counter>>>,
+    counters: Mutex<HashMap<(Family, ScopeKey), Arc<Counter>>>,
     observer: Arc<dyn CallObserver>,
 }
 
@@ -88,7 +88,7 @@ impl Turns {
 
     /// IAM is counted by account: its scope is the region that its requests are signed for, which is one for all regions of
     /// a partition.
-    fn counter(&self, family: Family, at: &Scope) -> Arc<Counter> {
+    fn counter(&self, family: Family, at: &ScopeKey) -> Arc<Counter> {
         let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = || {
             let bucket = Bucket::new(self.rates.of(family), self.now());
@@ -99,7 +99,7 @@ impl Turns {
 
     /// Waits until it is a call's turn. If that would take longer than this, it is not waited for and nothing is taken: the
     /// error is how long it would take.
-    pub async fn take(&self, family: Family, at: &Scope, kind: Kind, patience: Duration) -> Result<(), Duration> {
+    pub async fn take(&self, family: Family, at: &ScopeKey, kind: Kind, patience: Duration) -> Result<(), Duration> {
         let (counter, begun) = (self.counter(family, at), Instant::now());
         let waiting = counter.join(kind, patience, self.now())?;
         let taken = loop {
@@ -131,12 +131,12 @@ impl Turns {
     }
 
     /// AWS has throttled a call that was made in its turn, and perhaps asked to wait.
-    pub fn throttled(&self, family: Family, at: &Scope, asked: Option<Duration>) {
+    pub fn throttled(&self, family: Family, at: &ScopeKey, asked: Option<Duration>) {
         self.counter(family, at).lock().bucket.throttled(self.now(), asked);
     }
 
     /// How many requests a second AWS leaves at this moment, of those that we allow ourselves.
-    pub fn rate(&self, family: Family, at: &Scope) -> f64 {
+    pub fn rate(&self, family: Family, at: &ScopeKey) -> f64 {
         self.counter(family, at).lock().bucket.rate(self.now())
     }
 }
@@ -149,8 +149,8 @@ mod tests {
     use crate::cloud::Unobserved;
     use crate::names::{AccountId, Region};
 
-    fn at(account: &str) -> Scope {
-        Scope { account: AccountId::parse(account).unwrap(), region: Region::parse("eu-west-1").unwrap() }
+    fn at(account: &str) -> ScopeKey {
+        ScopeKey { account: AccountId::parse(account).unwrap(), region: Region::parse("eu-west-1").unwrap() }
     }
 
     fn turns(lambda: f64) -> Arc<Turns> {

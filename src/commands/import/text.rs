@@ -8,7 +8,7 @@ use super::adopt::Doubt;
 use super::naming::named;
 use crate::commands::print;
 use crate::live::{Facts, Seen};
-use crate::names::{FunctionKey, Network, Scope, VpcId};
+use crate::names::{FunctionKey, Network, ScopeKey, VpcId};
 use crate::text::unseen;
 
 /// What a file is written from.
@@ -27,7 +27,7 @@ pub(super) struct Fleet<'a> {
 /// A network that functions are in: what becomes a `[[vpc]]`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
-    pub(super) scope: Scope,
+    pub(super) scope: ScopeKey,
     pub(super) vpc: VpcId,
     pub(super) network: Arc<Network>,
 }
@@ -83,7 +83,7 @@ struct Shared<'a> {
 }
 
 impl<'a> Shared<'a> {
-    fn of(scopes: impl Iterator<Item = &'a Scope> + Clone) -> Self {
+    fn of(scopes: impl Iterator<Item = &'a ScopeKey> + Clone) -> Self {
         let account = common(scopes.clone().map(|scope| scope.account.as_str()));
         Self { account, region: common(scopes.map(|scope| scope.region.as_str())) }
     }
@@ -99,7 +99,7 @@ impl<'a> Shared<'a> {
     }
 
     /// What an entry of this scope has to say for itself.
-    fn write_rest(&self, text: &mut String, Scope { account, region }: &Scope) {
+    fn write_rest(&self, text: &mut String, ScopeKey { account, region }: &ScopeKey) {
         for (key, value, shared) in
             [("region", region.as_str(), self.region), ("account", account.as_str(), self.account)]
         {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Controller;
 use crate::board::GuardLine;
 use crate::engine::event::{Effect, Notice};
-use crate::names::{Scope, Time};
+use crate::names::{ScopeKey, Time};
 use crate::plan::{self, Verdict};
 
 /// After a function has moved on where the guard may hold others, the plan is looked at anew within this time, and within
@@ -16,21 +16,21 @@ const MANY: usize = 10_000;
 
 /// When the plans of scopes are to be looked at anew.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Plans(BTreeMap<Scope, Time>);
+pub(super) struct Plans(BTreeMap<ScopeKey, Time>);
 
 impl Plans {
     pub(super) fn next(&self) -> Option<Time> {
         self.0.values().min().copied()
     }
 
-    fn due(&mut self, now: Time) -> Vec<Scope> {
+    fn due(&mut self, now: Time) -> Vec<ScopeKey> {
         self.0.extract_if(.., |_, at| *at <= now).map(|(scope, _)| scope).collect()
     }
 }
 
 impl Controller {
     /// A function has moved on, while others of its scope may be held.
-    pub(super) fn moved_on(&mut self, scope: &Scope, now: Time) {
+    pub(super) fn moved_on(&mut self, scope: &ScopeKey, now: Time) {
         let (Some(limits), Some(desired)) = (&self.limits.guard, &self.desired) else { return };
         let listed = desired.listed(scope);
         let held = self.board.scopes().get(scope).is_some_and(|line| line.held_by_guard > 0);
@@ -41,7 +41,7 @@ impl Controller {
     }
 
     /// Whether a plan has to be known as a whole before anything of it is done, since a person may have approved it.
-    pub(super) fn awaits_approval(&self, scope: &Scope) -> bool {
+    pub(super) fn awaits_approval(&self, scope: &ScopeKey) -> bool {
         let guard = self.limits.guard.as_ref();
         guard.is_some_and(|guard| self.memory.guard.awaits(scope, &guard.approved))
     }
@@ -54,7 +54,7 @@ impl Controller {
     }
 
     /// The plan of a scope is to be seen as it stands now; if a person has approved it, its changes are agreed to.
-    pub(super) fn look_at_plan(&mut self, scope: &Scope, now: Time, effects: &mut Vec<Effect>) {
+    pub(super) fn look_at_plan(&mut self, scope: &ScopeKey, now: Time, effects: &mut Vec<Effect>) {
         let Some(guard) = &self.limits.guard else { return };
         let (approved, Some(world)) = (guard.approved.clone(), self.world(now)) else { return };
         let entries = world.desired.entries.iter().filter(|entry| entry.key.scope == *scope);
@@ -68,7 +68,7 @@ impl Controller {
         }
         self.memory.guard.shows(scope, &changes.iter().collect::<Vec<_>>(), unread, now);
         // What is to be seen in one scope makes another plan of all of them.
-        let scopes: Vec<Scope> =
+        let scopes: Vec<ScopeKey> =
             self.sweeps.keys().filter(|it| self.memory.guard.awaits(it, &approved)).cloned().collect();
         for scope in scopes {
             if let Some(id) = self.memory.guard.approve(&scope, &approved).into_iter().next() {

@@ -11,7 +11,7 @@ use crate::engine::event::{Effect, Notice};
 use crate::engine::queue::Rank;
 use crate::file::Diagnostic;
 use crate::live::Seen;
-use crate::names::{FunctionKey, Scope, Time};
+use crate::names::{FunctionKey, ScopeKey, Time};
 use crate::plan::{self, Verdict};
 
 /// What is known of VPCs is good enough for an edited entry if it is not older than this; otherwise a sweep comes first.
@@ -104,7 +104,7 @@ impl Controller {
             effects.push(Effect::Tell(Notice::Released { key: entry.key.clone(), network }));
         }
         let Some(desired) = &self.desired else { return };
-        let scopes: BTreeSet<&Scope> = desired.scopes().collect();
+        let scopes: BTreeSet<&ScopeKey> = desired.scopes().collect();
         self.sweeps.retain(|scope, sweep| {
             let stays = scopes.contains(scope);
             if !stays && sweep.behind.is_some() {
@@ -150,7 +150,7 @@ impl Controller {
     }
 
     /// Finds out anew which functions the patterns of a scope mean. Those that are gone are forgotten.
-    pub(super) fn match_patterns(&mut self, scope: &Scope, now: Time, effects: &mut Vec<Effect>) {
+    pub(super) fn match_patterns(&mut self, scope: &ScopeKey, now: Time, effects: &mut Vec<Effect>) {
         let Some(desired) = &mut self.desired else { return };
         let matched = plan::matched(desired, &self.facts, scope);
         for entry in desired.match_up(scope, matched) {
@@ -175,7 +175,7 @@ impl Controller {
     /// The same for a file that was just read, by what is known already.
     fn match_all_patterns(&mut self) {
         let Some(desired) = &mut self.desired else { return };
-        let scopes: BTreeSet<Scope> = desired.patterns.iter().map(|pattern| pattern.scope.clone()).collect();
+        let scopes: BTreeSet<ScopeKey> = desired.patterns.iter().map(|pattern| pattern.scope.clone()).collect();
         for scope in scopes {
             let matched = plan::matched(desired, &self.facts, &scope);
             // A file that was just read has listed none by its patterns yet.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::Controller;
 use crate::engine::event::{Effect, Notice, Recall};
-use crate::names::{FunctionKey, Mark, Scope, Time, WallClock};
+use crate::names::{FunctionKey, Mark, ScopeKey, Time, WallClock};
 use crate::plan::{Change, Outcome, Reason, ScopeRecord};
 
 /// What happens within this time is stored together.
@@ -23,7 +23,7 @@ const AFTER_A_FAULT: Duration = Duration::from_secs(10);
 pub(super) struct Records {
     /// Whether there is anybody who keeps them.
     kept: bool,
-    scopes: BTreeMap<Scope, Kept>,
+    scopes: BTreeMap<ScopeKey, Kept>,
 }
 
 /// How the record of a scope stands.
@@ -54,12 +54,12 @@ impl Records {
     }
 
     /// Whether a scope may be looked at: what is known of it was recalled, or there is nothing to recall.
-    pub(super) fn knows(&self, scope: &Scope) -> bool {
+    pub(super) fn knows(&self, scope: &ScopeKey) -> bool {
         !self.kept || self.scopes.get(scope).is_some_and(|kept| kept.recalled)
     }
 
     /// Whether the record of a scope is to be recalled now, which then is asked for.
-    pub(super) fn asks_for(&mut self, scope: &Scope, now: Time) -> bool {
+    pub(super) fn asks_for(&mut self, scope: &ScopeKey, now: Time) -> bool {
         if !self.kept {
             return false;
         }
@@ -69,7 +69,7 @@ impl Records {
     }
 
     /// Something has happened in a scope that its record may have to tell.
-    pub(super) fn stir(&mut self, scope: &Scope, now: Time) {
+    pub(super) fn stir(&mut self, scope: &ScopeKey, now: Time) {
         if let Some(kept) = self.scopes.get_mut(scope) {
             kept.due.get_or_insert(now + TOGETHER);
         }
@@ -91,7 +91,7 @@ impl Records {
     }
 
     /// These scopes are left, whose records are stored once more.
-    pub(super) fn leave(&mut self, stays: impl Fn(&Scope) -> bool, now: Time) {
+    pub(super) fn leave(&mut self, stays: impl Fn(&ScopeKey) -> bool, now: Time) {
         for (_, kept) in self.scopes.iter_mut().filter(|(scope, _)| !stays(scope)) {
             kept.due = Some(now);
         }
@@ -101,7 +101,7 @@ impl Records {
 impl Controller {
     /// What is known of a scope was recalled. As long as nobody can see what its record says, nothing is looked at there:
     /// it would be written over by one that knows less.
-    pub(super) fn recalled(&mut self, scope: &Scope, recall: Recall, now: Time, effects: &mut Vec<Effect>) {
+    pub(super) fn recalled(&mut self, scope: &ScopeKey, recall: Recall, now: Time, effects: &mut Vec<Effect>) {
         let Some(kept) = self.records.scopes.get_mut(scope) else { return };
         let (record, fault) = match recall {
             Recall::Unread(error) => {
@@ -138,7 +138,13 @@ impl Controller {
     }
 
     /// A record was stored, or could not be. What waited for it is decided anew.
-    pub(super) fn stored(&mut self, scope: &Scope, stored: Result<(), String>, now: Time, effects: &mut Vec<Effect>) {
+    pub(super) fn stored(
+        &mut self,
+        scope: &ScopeKey,
+        stored: Result<(), String>,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(kept) = self.records.scopes.get_mut(scope) else { return };
         let Some((entry, says)) = kept.storing.take() else { return };
         let waiting = std::mem::take(&mut kept.waiting);

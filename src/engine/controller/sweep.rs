@@ -11,7 +11,7 @@ use crate::engine::backoff;
 use crate::engine::event::{Effect, Notice};
 use crate::engine::queue::Rank;
 use crate::live::{Fault, FunctionNeeds, GroupNeeds, Needs, PatternNeeds, RoleNeeds, Seen, Simulate, Surveyed};
-use crate::names::{AccountId, FunctionKey, RoleKey, Scope, Time, VpcId};
+use crate::names::{AccountId, FunctionKey, RoleKey, ScopeKey, Time, VpcId};
 use crate::plan::{self, LeftOut, Outcome, Pace, Reason, Verdict, Why};
 
 /// The facts of a role are read again with the next look when they are older than this.
@@ -77,7 +77,7 @@ impl Sweep {
 
 impl Controller {
     /// What a sweep of this scope has to find out.
-    pub(super) fn needs(&self, scope: &Scope) -> Needs {
+    pub(super) fn needs(&self, scope: &ScopeKey) -> Needs {
         let mut needs = Needs::default();
         let mut seen = HashSet::new();
         for entry in self.desired.iter().flat_map(|desired| &desired.entries).filter(|e| e.key.scope == *scope) {
@@ -205,7 +205,7 @@ impl Controller {
 
     /// Tells how many published versions of a scope run another network than the file says, if that is another number now.
     /// What a sweep with a fault could not see, the one before has counted.
-    fn tell_versions_behind(&mut self, scope: &Scope, behind: usize, effects: &mut Vec<Effect>) {
+    fn tell_versions_behind(&mut self, scope: &ScopeKey, behind: usize, effects: &mut Vec<Effect>) {
         let faulty = self.sweeps.get(scope).is_some_and(|sweep| sweep.fault.is_some());
         if faulty && self.cadence.listing == Listing::All {
             return;
@@ -219,7 +219,7 @@ impl Controller {
     }
 
     /// Notes what the VPC entries of a scope mean by this listing, as far as it could read their VPCs.
-    fn note_targets(&mut self, scope: &Scope, now: Time) {
+    fn note_targets(&mut self, scope: &ScopeKey, now: Time) {
         let Some(world) = self.world(now) else { return };
         let meant = plan::targets(&world, scope);
         let at = self.facts.scopes.get(scope).map_or(now, |facts| facts.at);
@@ -266,7 +266,7 @@ impl Controller {
     }
 
     /// A function meets what may be a fault of its whole scope, or lacks what only a sweep reads: a sweep tells.
-    pub(super) fn suspect(&mut self, scope: &Scope, reason: Reason, now: Time) {
+    pub(super) fn suspect(&mut self, scope: &ScopeKey, reason: Reason, now: Time) {
         let Some(sweep) = self.sweeps.get_mut(scope).filter(|sweep| sweep.running.is_none()) else { return };
         let lately = sweep.answered.is_some_and(|at| now.since(at) < BETWEEN_SUSPICIONS);
         if (reason.of_scope() || reason == Reason::Unread) && !lately {

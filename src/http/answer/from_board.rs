@@ -72,7 +72,7 @@ impl States {
 }
 
 impl ScopeStatus {
-    fn of(scope: &Scope, line: &ScopeLine, wall: WallClock) -> Self {
+    fn of(scope: &ScopeKey, line: &ScopeLine, wall: WallClock) -> Self {
         let shows = |at: Time| wall.shows(at);
         let ScopeLine { counts, held_by_guard, sweeping, last_sweep, last_success, fault, guard } = line;
         let GuardLine { budgets, unknown_until, plan } = guard;
@@ -108,7 +108,7 @@ impl Function {
 
     /// What identifies it.
     pub fn key(&self) -> FunctionKey {
-        let scope = Scope { account: self.account.clone(), region: self.region.clone() };
+        let scope = ScopeKey { account: self.account.clone(), region: self.region.clone() };
         FunctionKey { scope, name: self.name.clone() }
     }
 }
@@ -116,7 +116,7 @@ impl Function {
 impl Function {
     /// What a line of the board shows, by a wall clock.
     pub fn of(line: &Line, wall: WallClock) -> Self {
-        let FunctionKey { scope: Scope { account, region }, name } = &line.entry.key;
+        let FunctionKey { scope: ScopeKey { account, region }, name } = &line.entry.key;
         let vpc_name = match &line.entry.terms.want {
             Want::Attached(intent) => intent.name.as_deref().map(|name| shown(name).into_owned()),
             Want::Detached | Want::Disputed(_) => None,

@@ -5,9 +5,9 @@ use crate::cloud::{Class, Operation};
 use crate::live::{Looked, Surveyed};
 use crate::names::{AccountId, Network, Region};
 
-fn scope() -> Scope {
+fn scope() -> ScopeKey {
     let account = AccountId::parse("123456789012").unwrap();
-    Scope { account, region: Region::parse("eu-west-1").unwrap() }
+    ScopeKey { account, region: Region::parse("eu-west-1").unwrap() }
 }
 
 fn key(name: &str) -> FunctionKey {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Memory, Sent};
 use crate::desired::{DesiredState, Entry, Intent, Want};
-use crate::names::{Digest, FunctionKey, FunctionName, Mark, Network, RoleKey, Scope, Time};
+use crate::names::{Digest, FunctionKey, FunctionName, Mark, Network, RoleKey, ScopeKey, Time};
 use crate::plan::record::{AttachedRecord, Fate, MeantRecord, Moment, SentFunction, SentRecord, SetBackRecord};
 use crate::plan::setbacks::Thing;
 use crate::plan::{Cause, ScopeRecord};
@@ -54,7 +54,7 @@ impl Recalled {
 
 impl Memory {
     /// Whether it is known what a process before this one was in sync with in a scope.
-    pub(in crate::plan) fn remembers(&self, scope: &Scope) -> bool {
+    pub(in crate::plan) fn remembers(&self, scope: &ScopeKey) -> bool {
         self.recalled.contains_key(scope)
     }
 
@@ -81,7 +81,7 @@ impl Memory {
     }
 
     /// What the record of a scope says; none where there is none that could be used.
-    pub fn recall(&mut self, scope: &Scope, record: Option<ScopeRecord>, now: Time) {
+    pub fn recall(&mut self, scope: &ScopeKey, record: Option<ScopeRecord>, now: Time) {
         let Some(record) = record else { return self.guard.recall(scope, None, now) };
         let ScopeRecord { hour, approvals, set_backs, sent, attached, unsynced, synced_by, meant, .. } = record;
         self.guard.recall(scope, Some((hour, approvals)), now);
@@ -114,7 +114,7 @@ impl Memory {
     }
 
     /// What belongs into the record of a scope, as far as it is known here.
-    pub fn record(&self, scope: &Scope, desired: &DesiredState, now: Time) -> ScopeRecord {
+    pub fn record(&self, scope: &ScopeKey, desired: &DesiredState, now: Time) -> ScopeRecord {
         let (hour, approvals) = self.guard.record(scope, now);
         let lately = |at: Time| now.since(at) < LATELY;
         let set_backs = self.set_backs.counting(now).filter_map(|(thing, at)| {
@@ -162,7 +162,7 @@ impl Memory {
 
     /// What the words of a scope's entries mean, as far as functions were in sync with them: in this process, and of
     /// functions that were not yet in this process, in those before.
-    fn meant(&self, scope: &Scope, desired: &DesiredState) -> Vec<MeantRecord> {
+    fn meant(&self, scope: &ScopeKey, desired: &DesiredState) -> Vec<MeantRecord> {
         let mut of_words: HashMap<*const Intent, Mark> = HashMap::new();
         let mut of_networks: HashMap<*const Network, Mark> = HashMap::new();
         let mut meant: BTreeMap<Mark, BTreeSet<Mark>> = BTreeMap::new();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::names::{AccountId, FunctionKey, Network, Pair, Scope, Time};
+use crate::names::{AccountId, FunctionKey, Network, Pair, ScopeKey, Time};
 
 /// A reservation lapses if no call follows it for this long.
 const RESERVED: Duration = Duration::from_secs(60);
@@ -88,7 +88,7 @@ impl Leads {
     }
 
     /// Forgets the leads that have lapsed. Returns where there were any.
-    pub(super) fn expire(&mut self, now: Time) -> BTreeSet<Scope> {
+    pub(super) fn expire(&mut self, now: Time) -> BTreeSet<ScopeKey> {
         let mut lapsed = BTreeSet::new();
         self.leads.retain(|_, lead| {
             if lead.has_lapsed(now) {

@@ -10,7 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::desired::{Entry, Want};
-use crate::names::{FunctionKey, Scope, Time};
+use crate::names::{FunctionKey, ScopeKey, Time};
 use crate::plan::reason::Reason;
 
 /// How many functions go in the waves before the last one.
@@ -23,7 +23,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// What is changed together: the functions of one VPC entry in one scope.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Group {
-    scope: Scope,
+    scope: ScopeKey,
     /// The name of the VPC's entry, or its id; none for functions that shall be in no VPC.
     vpc: Option<String>,
 }
@@ -212,7 +212,7 @@ impl Waves {
     }
 
     /// Ends the pauses that are over. Returns where there were any.
-    pub(super) fn expire(&mut self, now: Time) -> BTreeSet<Scope> {
+    pub(super) fn expire(&mut self, now: Time) -> BTreeSet<ScopeKey> {
         let over = |(group, rollout): (&Group, &mut Rollout)| {
             rollout.pause.take_if(|until| *until <= now).map(|_| group.scope.clone())
         };
@@ -252,7 +252,7 @@ impl Waves {
     }
 
     /// Those that failed are no part of their rollouts any more. Returns where that was so.
-    pub(super) fn forgive(&mut self) -> BTreeSet<Scope> {
+    pub(super) fn forgive(&mut self) -> BTreeSet<ScopeKey> {
         let mut forgiven = BTreeSet::new();
         for (group, rollout) in &mut self.groups {
             for wave in &mut rollout.first {
@@ -267,11 +267,11 @@ impl Waves {
     }
 
     /// Where functions are being changed, or wait for that.
-    pub(super) fn scopes(&self) -> impl Iterator<Item = &Scope> {
+    pub(super) fn scopes(&self) -> impl Iterator<Item = &ScopeKey> {
         self.groups.keys().map(|group| &group.scope)
     }
 
-    pub(super) fn waiting(&self, scope: &Scope) -> Vec<FunctionKey> {
+    pub(super) fn waiting(&self, scope: &ScopeKey) -> Vec<FunctionKey> {
         let here = self.groups.iter().filter(|(group, _)| group.scope == *scope);
         here.flat_map(|(_, rollout)| rollout.waiting.iter().cloned()).collect()
     }

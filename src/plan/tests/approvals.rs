@@ -230,7 +230,7 @@ fn plans_that_were_hardly_to_be_seen_are_forgotten_first() {
 #[test]
 fn the_id_for_all_is_one_of_each_scope_s_and_spent_in_each() {
     let mut scene = held();
-    let elsewhere = Scope { region: Region::parse("us-east-1").unwrap(), ..scope() };
+    let elsewhere = ScopeKey { region: Region::parse("us-east-1").unwrap(), ..scope() };
     let key = FunctionKey { scope: elsewhere.clone(), name: FunctionName::parse("far").unwrap() };
     let far = Change { key, ..scene.change_of("f00") };
     let near = scene.shows();

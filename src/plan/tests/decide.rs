@@ -30,7 +30,7 @@ fn a_function_that_the_file_does_not_list_is_not_decided_about() {
     let mut scene = scene(ORDERS);
     scene.add("other", "other");
     assert_eq!(decide(&scene.world(), &key("other")), None);
-    let elsewhere = Scope { region: Region::parse("us-east-1").unwrap(), ..scope() };
+    let elsewhere = ScopeKey { region: Region::parse("us-east-1").unwrap(), ..scope() };
     assert_eq!(decide(&scene.world(), &FunctionKey { scope: elsewhere, ..key("api") }), None);
 }
 

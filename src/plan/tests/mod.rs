@@ -37,7 +37,7 @@ use crate::cloud::{
 use crate::desired::Accounts;
 use crate::file::Source;
 use crate::live::{Asked, Fault, OldFacts, RoleFacts, ScopeFacts, Seen, SubnetFacts, VpcFacts, WayOut};
-use crate::names::{AccountId, FunctionName, Region, Scope, SecurityGroupId, SubnetId};
+use crate::names::{AccountId, FunctionName, Region, ScopeKey, SecurityGroupId, SubnetId};
 
 const ACCOUNT: &str = "123456789012";
 const POLICY: &str = "arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole";
@@ -248,8 +248,8 @@ fn account() -> AccountId {
     AccountId::parse(ACCOUNT).unwrap()
 }
 
-fn scope() -> Scope {
-    Scope { account: account(), region: Region::parse("eu-west-1").unwrap() }
+fn scope() -> ScopeKey {
+    ScopeKey { account: account(), region: Region::parse("eu-west-1").unwrap() }
 }
 
 fn key(name: &str) -> FunctionKey {

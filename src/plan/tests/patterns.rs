@@ -110,7 +110,7 @@ fn a_plan_is_the_same_whichever_account_or_region_was_swept_last() {
     let patterns = [("*", "vpc = 'none'\nregion = 'eu-central-1'"), ("*", "vpc = 'none'")];
     let plans = [false, true].map(|reversed| {
         let mut scene = scene_of(&patterns, &["orders-a", "orders-b"]);
-        let elsewhere = Scope { region: Region::parse("eu-central-1").unwrap(), ..scope() };
+        let elsewhere = ScopeKey { region: Region::parse("eu-central-1").unwrap(), ..scope() };
         let same = scene.in_scope().clone();
         scene.facts.scopes.insert(elsewhere.clone(), same);
         for facts in scene.facts.scopes.values_mut() {

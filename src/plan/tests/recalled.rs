@@ -19,7 +19,7 @@ fn unsynced(names: &[&str], cause: Option<Cause>) -> UnsyncedRecord {
 #[test]
 fn a_record_that_cannot_be_used_says_why() {
     let whole = ScopeRecord::new(&scope()).text().unwrap();
-    let other = Scope { region: Region::parse("us-east-1").unwrap(), ..scope() };
+    let other = ScopeKey { region: Region::parse("us-east-1").unwrap(), ..scope() };
     for (text, words) in [
         ("", "cannot be read"),
         ("{", "cannot be read"),

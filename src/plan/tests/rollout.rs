@@ -332,7 +332,7 @@ fn those_that_wait_are_known_and_those_that_the_guard_holds_are_not_among_them()
     assert_eq!(scene.memory.rollouts.waiting(&scope()), [key("f01"), key("f02")]);
     scene.concludes("f01", &Outcome::waiting(Reason::GuardHolding, ""));
     assert_eq!(scene.memory.rollouts.waiting(&scope()), [key("f02")]);
-    let elsewhere = Scope { region: Region::parse("eu-central-1").unwrap(), ..scope() };
+    let elsewhere = ScopeKey { region: Region::parse("eu-central-1").unwrap(), ..scope() };
     assert_eq!(scene.memory.rollouts.waiting(&elsewhere), []);
     scene.concludes("f02", &Outcome::waiting(Reason::UpdateInProgress, ""));
     assert_eq!(scene.memory.rollouts.waiting(&scope()), [], "it is under way");

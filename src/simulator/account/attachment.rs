@@ -12,7 +12,7 @@ use super::function::{out_of_addresses, out_of_interfaces};
 use super::quotas::{CREATE_INTERFACE, Taken};
 use super::{Aws, AwsError, Configuration, Due, Interface, Quotas, Regional, VpcConfig};
 use crate::cloud::{Failure, Service};
-use crate::names::{AccountId, FunctionKey, Pair, RoleArn, Scope, SecurityGroupId, SubnetId, Time};
+use crate::names::{AccountId, FunctionKey, Pair, RoleArn, ScopeKey, SecurityGroupId, SubnetId, Time};
 
 /// The `VpcConfig` of a request. An omitted member keeps its value, an empty list clears it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -284,7 +284,7 @@ impl Aws {
     }
 
     /// Lambda tries the role by calling EC2 with it, so that any policy which allows it will do.
-    fn check_role(&self, at: &Scope, role: &RoleArn, now: Time) -> Result<(), AwsError> {
+    fn check_role(&self, at: &ScopeKey, role: &RoleArn, now: Time) -> Result<(), AwsError> {
         let (account, region) = (&role.key().account, &at.region);
         let interface =
             format!("arn:{}:ec2:{region}:{account}:network-interface/eni-0a1b2c3d4e5f60718", role.partition());
@@ -301,7 +301,7 @@ impl Aws {
     /// Lambda asks EC2 for the interfaces that this network still lacks; says whether there are any.
     pub(super) fn ask_for_interfaces(
         &mut self,
-        at: &Scope,
+        at: &ScopeKey,
         config: Option<&VpcConfig>,
         now: Time,
     ) -> Result<Interfaces, AwsError> {
@@ -345,7 +345,7 @@ impl Aws {
     }
 
     /// A function has left this network. Where that was the last one, Lambda keeps the interfaces for some time.
-    pub(super) fn leave(&mut self, at: &Scope, config: Option<&VpcConfig>, now: Time) {
+    pub(super) fn leave(&mut self, at: &ScopeKey, config: Option<&VpcConfig>, now: Time) {
         let Some(regional) = self.stored_region(at) else { return };
         let left: Vec<Pair> = pairs(config).filter(|pair| regional.interfaces.contains_key(pair)).collect();
         let first: Vec<Pair> =
@@ -355,7 +355,7 @@ impl Aws {
     }
 
     /// Gives the interface of a pair back, and its address, unless a function needs it or has left it only lately.
-    pub(super) fn release(&mut self, at: &Scope, pair: Pair, now: Time) {
+    pub(super) fn release(&mut self, at: &ScopeKey, pair: Pair, now: Time) {
         let kept = self.timings.release;
         let Some(regional) = self.stored_region(at) else { return };
         match regional.left.get(&pair).map(|left| *left + kept) {
@@ -373,7 +373,7 @@ impl Aws {
         }
     }
 
-    fn stored_region(&mut self, at: &Scope) -> Option<&mut Regional> {
+    fn stored_region(&mut self, at: &ScopeKey) -> Option<&mut Regional> {
         self.accounts.get_mut(&at.account)?.regions.get_mut(&at.region)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::describe::{Property, Resource, describe};
 use super::{Aws, AwsError, Describe, Regional};
 use crate::cloud::{Page, Route, Service, Tags};
-use crate::names::{AccountId, FunctionKey, Scope, SecurityGroupId, SubnetId, Time, VpcId};
+use crate::names::{AccountId, FunctionKey, ScopeKey, SecurityGroupId, SubnetId, Time, VpcId};
 
 /// A VPC.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -347,13 +347,13 @@ impl Resource for Interface {
 
 impl Aws {
     /// The VPCs of a region.
-    pub fn describe_vpcs(&mut self, at: &Scope, request: &Describe, now: Time) -> Result<Page<Vpc>, AwsError> {
+    pub fn describe_vpcs(&mut self, at: &ScopeKey, request: &Describe, now: Time) -> Result<Page<Vpc>, AwsError> {
         let most = self.quotas.ec2_page;
         describe(self.ec2(at, now)?.vpcs.values(), request, most)
     }
 
     /// The subnets of a region.
-    pub fn describe_subnets(&mut self, at: &Scope, request: &Describe, now: Time) -> Result<Page<Subnet>, AwsError> {
+    pub fn describe_subnets(&mut self, at: &ScopeKey, request: &Describe, now: Time) -> Result<Page<Subnet>, AwsError> {
         let most = self.quotas.ec2_page;
         describe(self.ec2(at, now)?.subnets.values(), request, most)
     }
@@ -361,7 +361,7 @@ impl Aws {
     /// The route tables of a region, at most 100 a page.
     pub fn describe_route_tables(
         &mut self,
-        at: &Scope,
+        at: &ScopeKey,
         request: &Describe,
         now: Time,
     ) -> Result<Page<RouteTable>, AwsError> {
@@ -372,7 +372,7 @@ impl Aws {
     /// The security groups of a region.
     pub fn describe_security_groups(
         &mut self,
-        at: &Scope,
+        at: &ScopeKey,
         request: &Describe,
         now: Time,
     ) -> Result<Page<SecurityGroup>, AwsError> {
@@ -383,7 +383,7 @@ impl Aws {
     /// The security groups that can be used in a VPC. Filters that this model knows are those of a listing of groups.
     pub fn get_security_groups_for_vpc(
         &mut self,
-        at: &Scope,
+        at: &ScopeKey,
         vpc: &str,
         request: &Describe,
         now: Time,
@@ -399,7 +399,7 @@ impl Aws {
     /// The endpoints for services of a region.
     pub fn describe_vpc_endpoints(
         &mut self,
-        at: &Scope,
+        at: &ScopeKey,
         request: &Describe,
         now: Time,
     ) -> Result<Page<Endpoint>, AwsError> {
@@ -410,7 +410,7 @@ impl Aws {
     /// The network interfaces of a region; all of them are Lambda's.
     pub fn describe_network_interfaces(
         &mut self,
-        at: &Scope,
+        at: &ScopeKey,
         request: &Describe,
         now: Time,
     ) -> Result<Page<Interface>, AwsError> {
@@ -418,7 +418,7 @@ impl Aws {
         describe(self.ec2(at, now)?.interfaces.values(), request, most)
     }
 
-    fn ec2(&mut self, at: &Scope, now: Time) -> Result<&mut Regional, AwsError> {
+    fn ec2(&mut self, at: &ScopeKey, now: Time) -> Result<&mut Regional, AwsError> {
         self.regional(at, Service::Ec2, now)
     }
 }
@@ -426,31 +426,31 @@ impl Aws {
 /// Filling a world. What is added replaces what has the same id.
 impl Aws {
     /// Adds a VPC.
-    pub fn add_vpc(&mut self, at: &Scope, vpc: Vpc) -> Result<(), AwsError> {
+    pub fn add_vpc(&mut self, at: &ScopeKey, vpc: Vpc) -> Result<(), AwsError> {
         self.ec2(at, Time::default())?.vpcs.insert(vpc.id.clone(), vpc);
         Ok(())
     }
 
     /// Adds a subnet.
-    pub fn add_subnet(&mut self, at: &Scope, subnet: Subnet) -> Result<(), AwsError> {
+    pub fn add_subnet(&mut self, at: &ScopeKey, subnet: Subnet) -> Result<(), AwsError> {
         self.ec2(at, Time::default())?.subnets.insert(subnet.id.clone(), subnet);
         Ok(())
     }
 
     /// Adds a route table.
-    pub fn add_route_table(&mut self, at: &Scope, table: RouteTable) -> Result<(), AwsError> {
+    pub fn add_route_table(&mut self, at: &ScopeKey, table: RouteTable) -> Result<(), AwsError> {
         self.ec2(at, Time::default())?.route_tables.insert(table.id.clone(), table);
         Ok(())
     }
 
     /// Adds an endpoint.
-    pub fn add_endpoint(&mut self, at: &Scope, endpoint: Endpoint) -> Result<(), AwsError> {
+    pub fn add_endpoint(&mut self, at: &ScopeKey, endpoint: Endpoint) -> Result<(), AwsError> {
         self.ec2(at, Time::default())?.endpoints.insert(endpoint.id.clone(), endpoint);
         Ok(())
     }
 
     /// Adds a security group.
-    pub fn add_security_group(&mut self, at: &Scope, group: SecurityGroup) -> Result<(), AwsError> {
+    pub fn add_security_group(&mut self, at: &ScopeKey, group: SecurityGroup) -> Result<(), AwsError> {
         self.ec2(at, Time::default())?.security_groups.insert(group.id.clone(), group);
         Ok(())
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::attachment::Interfaces;
 use super::{Aws, AwsError, Configuration, Due, FileSystem, Function, VpcConfig, VpcConfigRequest, function_arn};
 use crate::cloud::{Life, Service, State, Update};
-use crate::names::{FunctionKey, FunctionName, RoleArn, Scope, Time};
+use crate::names::{FunctionKey, FunctionName, RoleArn, ScopeKey, Time};
 
 /// The members of an update that this model knows; others are refused. What is left out stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -82,7 +82,7 @@ pub struct CreateFunction {
 
 impl Aws {
     /// One function, by name, partial ARN or ARN, with its state and last update.
-    pub fn get_function(&mut self, at: &Scope, function: &str, now: Time) -> Result<Function, AwsError> {
+    pub fn get_function(&mut self, at: &ScopeKey, function: &str, now: Time) -> Result<Function, AwsError> {
         let key = identify(at, function)?;
         let unsaid = self.timings.unsaid;
         let mut shown = self.function(&key, now)?.clone();
@@ -95,7 +95,7 @@ impl Aws {
     /// Accepts an update and says what the configuration will be; it is in force some time after the answer.
     pub fn update_function_configuration(
         &mut self,
-        at: &Scope,
+        at: &ScopeKey,
         function: &str,
         request: &UpdateFunctionConfiguration,
         now: Time,
@@ -136,7 +136,12 @@ impl Aws {
     }
 
     /// Makes a function: Pending for a while, then Active.
-    pub fn create_function(&mut self, at: &Scope, request: &CreateFunction, now: Time) -> Result<Function, AwsError> {
+    pub fn create_function(
+        &mut self,
+        at: &ScopeKey,
+        request: &CreateFunction,
+        now: Time,
+    ) -> Result<Function, AwsError> {
         if let Some(network) = &request.settings.vpc_config {
             network.check_shape(&self.quotas)?;
         }
@@ -172,7 +177,7 @@ impl Aws {
     }
 
     /// Deletes a function, whatever state it is in.
-    pub fn delete_function(&mut self, at: &Scope, function: &str, now: Time) -> Result<(), AwsError> {
+    pub fn delete_function(&mut self, at: &ScopeKey, function: &str, now: Time) -> Result<(), AwsError> {
         let key = identify(at, function)?;
         self.function(&key, now)?;
         let regional = self.regional(at, Service::Lambda, now)?;
@@ -329,7 +334,7 @@ pub(super) fn check_idle(function: &Function, key: &FunctionKey) -> Result<(), A
 }
 
 /// The function that a request names: by name, `ACCOUNT:function:NAME` or ARN, each perhaps with `:$LATEST`.
-pub(super) fn identify(at: &Scope, text: &str) -> Result<FunctionKey, AwsError> {
+pub(super) fn identify(at: &ScopeKey, text: &str) -> Result<FunctionKey, AwsError> {
     let parts: Vec<&str> = text.split(':').collect();
     let (region, account, rest) = match parts.as_slice() {
         ["arn", _, "lambda", region, account, "function", rest @ ..] => (*region, *account, rest),

@@ -45,7 +45,7 @@ use sts::Session;
 use super::faults::{Asked, Faults};
 use crate::cloud::{Alias, Failure, Service};
 use crate::names::{
-    AccountId, AliasName, Digest, FunctionKey, FunctionName, Network, Pair, PolicyArn, Region, RoleName, Scope,
+    AccountId, AliasName, Digest, FunctionKey, FunctionName, Network, Pair, PolicyArn, Region, RoleName, ScopeKey,
     SecurityGroupId, SubnetId, Time, Version, VpcId,
 };
 
@@ -143,7 +143,7 @@ enum Due {
     /// A creation or an update ends.
     Completion(FunctionKey),
     /// Nobody may need the interface of a pair any more.
-    Release(Scope, Pair),
+    Release(ScopeKey, Pair),
     /// A meddler, by its number, has its turn.
     Meddler(usize),
 }
@@ -290,7 +290,7 @@ impl Aws {
     }
 
     /// What an account holds in a region, at this moment; a region that nobody has used is an empty one.
-    fn regional(&mut self, at: &Scope, service: Service, now: Time) -> Result<&mut Regional, AwsError> {
+    fn regional(&mut self, at: &ScopeKey, service: Service, now: Time) -> Result<&mut Regional, AwsError> {
         self.advance(now);
         Ok(self.account(&at.account, service)?.regions.entry(at.region.clone()).or_default())
     }
@@ -327,7 +327,7 @@ pub(super) fn partition(region: &Region) -> &'static str {
 }
 
 /// The ARN of a function, of which the errors speak.
-pub(super) fn function_arn(at: &Scope, name: &str) -> String {
+pub(super) fn function_arn(at: &ScopeKey, name: &str) -> String {
     format!("arn:{}:lambda:{}:{}:function:{name}", partition(&at.region), at.region, at.account)
 }
 

@@ -11,7 +11,7 @@ use super::lambda::invalid;
 use super::policies::matches;
 use super::{Aws, AwsError, UpdateFunctionConfiguration};
 use crate::cloud::Service;
-use crate::names::{RoleKey, RoleName, Scope};
+use crate::names::{RoleKey, RoleName, ScopeKey};
 use crate::simulator::faults::Asked;
 
 /// A policy, as IAM writes it in JSON.
@@ -125,7 +125,7 @@ impl Aws {
     pub(super) fn may(&self, asked: &Asked<'_>, goal: Goal<'_>) -> bool {
         let Asked { service, operation, account, region, subject } = *asked;
         let Some(policy) = self.permissions.as_ref().filter(|_| service != Service::Sts) else { return true };
-        let scope = region.map(|region| Scope { account: account.clone(), region: region.clone() });
+        let scope = region.map(|region| ScopeKey { account: account.clone(), region: region.clone() });
         let role = subject.and_then(|name| RoleName::parse(name).ok()).and_then(|name| {
             let role = self.role(&RoleKey { account: account.clone(), name })?;
             Some(self.role_arn(account, role))
@@ -147,7 +147,7 @@ impl Aws {
 
     /// What Lambda meets where a function has a customer's key, when it uses that in the caller's name and makes the grant for
     /// the execution role anew. That it is refused is documented; which of the caller's rights comes first is not.
-    pub(super) fn check_key(&self, at: &Scope, key: Option<&str>, grant_void: bool) -> Result<(), AwsError> {
+    pub(super) fn check_key(&self, at: &ScopeKey, key: Option<&str>, grant_void: bool) -> Result<(), AwsError> {
         let Some(key) = key else { return Ok(()) };
         let keys = BTreeMap::from([
             ("kms:ViaService", format!("lambda.{}.amazonaws.com", at.region)),
@@ -175,7 +175,7 @@ impl Aws {
     }
 
     /// The VPC that new settings name by a subnet of it.
-    fn vpc_of(&self, at: &Scope, settings: &UpdateFunctionConfiguration) -> Option<String> {
+    fn vpc_of(&self, at: &ScopeKey, settings: &UpdateFunctionConfiguration) -> Option<String> {
         let subnets = settings.vpc_config.as_ref()?.subnet_ids.as_ref()?;
         let region = self.accounts.get(&at.account)?.regions.get(&at.region)?;
         let found = region.subnets.iter().find(|(id, _)| Some(id.as_str()) == subnets.first().map(String::as_str));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::lambda::{check_idle, identify, invalid, not_found};
 use super::{Aws, AwsError, Function, VpcConfigRequest, function_arn, within};
 use crate::cloud::{Alias, Listing, Marker, Page, Service};
-use crate::names::{FunctionKey, FunctionName, Scope, Time, Version};
+use crate::names::{FunctionKey, FunctionName, ScopeKey, Time, Version};
 
 impl Function {
     /// What a listing shows that lags so much behind updates.
@@ -27,7 +27,7 @@ impl Aws {
     /// not part of a listing's answer.
     pub fn list_functions(
         &mut self,
-        at: &Scope,
+        at: &ScopeKey,
         which: Listing,
         max_items: Option<u64>,
         from: Option<&str>,
@@ -60,7 +60,7 @@ impl Aws {
     /// One page of a function's aliases by name.
     pub fn list_aliases(
         &mut self,
-        at: &Scope,
+        at: &ScopeKey,
         function: &str,
         max_items: Option<u64>,
         from: Option<&str>,
@@ -79,7 +79,7 @@ impl Aws {
 
     /// Publishes what `$LATEST` is now, under the next number. That AWS does so only if code or configuration have changed
     /// since the last time is left out.
-    pub fn publish_version(&mut self, at: &Scope, function: &str, now: Time) -> Result<Function, AwsError> {
+    pub fn publish_version(&mut self, at: &ScopeKey, function: &str, now: Time) -> Result<Function, AwsError> {
         let key = identify(at, function)?;
         let revision = self.fresh_uuid();
         let latest = self.function(&key, now)?;
@@ -92,7 +92,7 @@ impl Aws {
     }
 
     /// Makes an alias, or lets one lead elsewhere: to published versions that are there, or with none to `$LATEST`.
-    pub fn set_alias(&mut self, at: &Scope, function: &str, alias: Alias, now: Time) -> Result<(), AwsError> {
+    pub fn set_alias(&mut self, at: &ScopeKey, function: &str, alias: Alias, now: Time) -> Result<(), AwsError> {
         let key = identify(at, function)?;
         self.function(&key, now)?;
         let regional = self.regional(at, Service::Lambda, now)?;

@@ -11,7 +11,7 @@ use crate::cloud::{
     Receipt, Reply, RouteTable, SecurityGroup, Simulated, Subnet, Tags, Vpc, VpcEndpoint, Write,
 };
 use crate::names::{
-    AccountId, FunctionKey, Network, Pair, PolicyArn, Region, RevisionId, RoleArn, RoleName, Scope, Time, VpcId,
+    AccountId, FunctionKey, Network, Pair, PolicyArn, Region, RevisionId, RoleArn, RoleName, ScopeKey, Time, VpcId,
 };
 use crate::simulator::account::{self, Aws, AwsError, Describe, Goal, UpdateFunctionConfiguration, VpcConfigRequest};
 use crate::simulator::faults::Delivery;
@@ -77,7 +77,7 @@ impl Door {
     fn of_vpcs<R, T>(
         &self,
         (operation, list): (Operation, List<R>),
-        at: &Scope,
+        at: &ScopeKey,
         (vpcs, from, most): (&[VpcId], Option<Marker>, u64),
         reduce: impl Fn(R) -> T,
     ) -> Result<Page<T>, CloudError> {
@@ -107,7 +107,7 @@ fn not_delivered(operation: Operation, delivery: Delivery) -> Option<CloudError>
     }
 }
 
-type List<R> = fn(&mut Aws, &Scope, &Describe, Time) -> Result<Page<R>, AwsError>;
+type List<R> = fn(&mut Aws, &ScopeKey, &Describe, Time) -> Result<Page<R>, AwsError>;
 
 impl Read for Door {
     fn caller_identity<'a>(&'a self, account: Option<&'a AccountId>, _: &'a Region) -> Reply<'a, Identity> {
@@ -121,7 +121,7 @@ impl Read for Door {
         })
     }
 
-    fn list_functions<'a>(&'a self, at: &'a Scope, which: Listing, from: Option<Marker>) -> Reply<'a, Page<Listed>> {
+    fn list_functions<'a>(&'a self, at: &'a ScopeKey, which: Listing, from: Option<Marker>) -> Reply<'a, Page<Listed>> {
         Box::pin(async move {
             let from = from.as_ref().map(|marker| marker.0.as_str());
             let page = self.direct(Operation::ListFunctions, at, |aws, now| {
@@ -212,7 +212,7 @@ impl Read for Door {
         })
     }
 
-    fn describe_vpcs<'a>(&'a self, at: &'a Scope, vpcs: &'a [VpcId], from: Option<Marker>) -> Reply<'a, Page<Vpc>> {
+    fn describe_vpcs<'a>(&'a self, at: &'a ScopeKey, vpcs: &'a [VpcId], from: Option<Marker>) -> Reply<'a, Page<Vpc>> {
         Box::pin(async move {
             self.of_vpcs((Operation::DescribeVpcs, Aws::describe_vpcs), at, (vpcs, from, PAGE), |it| Vpc {
                 id: it.id,
@@ -226,7 +226,7 @@ impl Read for Door {
 
     fn describe_subnets<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<Subnet>> {
@@ -248,7 +248,7 @@ impl Read for Door {
 
     fn describe_route_tables<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<RouteTable>> {
@@ -265,7 +265,7 @@ impl Read for Door {
 
     fn describe_security_groups<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<SecurityGroup>> {
@@ -281,7 +281,7 @@ impl Read for Door {
 
     fn groups_for_vpc<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpc: &'a VpcId,
         from: Option<Marker>,
     ) -> Reply<'a, Page<SecurityGroup>> {
@@ -297,7 +297,7 @@ impl Read for Door {
 
     fn describe_endpoints<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<VpcEndpoint>> {
@@ -309,7 +309,7 @@ impl Read for Door {
 
     fn describe_interfaces<'a>(
         &'a self,
-        at: &'a Scope,
+        at: &'a ScopeKey,
         vpcs: &'a [VpcId],
         from: Option<Marker>,
     ) -> Reply<'a, Page<Interface>> {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::account::{Aws, AwsError, Goal, uuid};
 use super::faults::{Asked, Delivery, Misbehaviour};
 use crate::cloud::Service;
-use crate::names::{AccountId, Clock, Digest, FunctionKey, Region, RoleArn, Scope, Time};
+use crate::names::{AccountId, Clock, Digest, FunctionKey, Region, RoleArn, ScopeKey, Time};
 
 /// The most changes that are remembered; enough for any test, and a bound for a demo that runs for weeks.
 const REMEMBERED: usize = 100_000;
@@ -85,8 +85,8 @@ impl<'a> From<&'a AccountId> for Target<'a> {
     }
 }
 
-impl<'a> From<&'a Scope> for Target<'a> {
-    fn from(at: &'a Scope) -> Self {
+impl<'a> From<&'a ScopeKey> for Target<'a> {
+    fn from(at: &'a ScopeKey) -> Self {
         Self { account: &at.account, region: Some(&at.region), subject: None }
     }
 }
@@ -224,14 +224,14 @@ mod tests {
 
     use super::*;
     use crate::cloud::{Class, Listing, Read, Write};
-    use crate::names::{FunctionKey, FunctionName, Network, PolicyName, Region, Scope, SecurityGroupId, SubnetId};
+    use crate::names::{FunctionKey, FunctionName, Network, PolicyName, Region, ScopeKey, SecurityGroupId, SubnetId};
     use crate::simulator::{StillClock, World};
 
     fn stage() -> (Door, StillClock, FunctionKey) {
         let clock = StillClock::at(Time(1_795_417_200_000));
         let door = Door::new(World::demo().unwrap().build(clock.now()).unwrap(), clock.clock());
         let account = AccountId::parse("123456789012").unwrap();
-        let scope = Scope { account, region: Region::parse("eu-west-1").unwrap() };
+        let scope = ScopeKey { account, region: Region::parse("eu-west-1").unwrap() };
         (door, clock, FunctionKey { scope, name: FunctionName::parse("orders-api").unwrap() })
     }
 

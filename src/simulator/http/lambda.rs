@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Answer, Session, function_arn};
 use crate::cloud::{Alias, Exclusion, Failure, Listing, Page, State, Update};
-use crate::names::{Scope, Time, Version};
+use crate::names::{ScopeKey, Time, Version};
 use crate::simulator::account::{AwsError, CreateFunction, Function, Goal, UpdateFunctionConfiguration, VpcConfig};
 use crate::simulator::door::Change;
 
@@ -184,7 +184,7 @@ pub(super) fn error_body(error: &AwsError) -> String {
 }
 
 /// A function as a listing shows it: without state and last update.
-fn listed(at: &Scope, it: &Function) -> Map<String, Value> {
+fn listed(at: &ScopeKey, it: &Function) -> Map<String, Value> {
     let configuration = &it.configuration;
     let mut shown = Map::new();
     let mut show = |name: &str, value: Value| {
@@ -234,7 +234,7 @@ fn listed(at: &Scope, it: &Function) -> Map<String, Value> {
 }
 
 /// A function as a single read shows it.
-fn whole(at: &Scope, it: &Function) -> Value {
+fn whole(at: &ScopeKey, it: &Function) -> Value {
     let mut shown = listed(at, it);
     let mut show = |name: &str, value: &str| {
         shown.insert(name.to_owned(), value.into());

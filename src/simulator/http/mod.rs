@@ -29,7 +29,7 @@ use super::account::{Aws, AwsError, Caller, function_arn};
 use super::door::{Change, Door, Incoming, Target};
 use super::faults::Delivery;
 use crate::cloud::Service;
-use crate::names::{Scope, Time};
+use crate::names::{ScopeKey, Time};
 
 /// The largest request body, in bytes.
 const LARGEST_BODY: usize = 1 << 20;
@@ -99,7 +99,7 @@ impl Answer {
 struct Session<'a> {
     door: &'a Door,
     caller: Caller,
-    at: Scope,
+    at: ScopeKey,
     service: Service,
     request_id: &'a str,
     /// How the answer is to get to the caller.
@@ -143,7 +143,7 @@ impl Session<'_> {
         change: Option<Change<'_>>,
         carry_out: impl FnOnce(&mut Aws, Time) -> Result<T, AwsError>,
     ) -> Result<T, AwsError> {
-        let Self { at: Scope { account, region }, service, .. } = self;
+        let Self { at: ScopeKey { account, region }, service, .. } = self;
         let of = Target {
             account,
             region: matches!(service, Service::Lambda | Service::Ec2).then_some(region),
@@ -202,7 +202,7 @@ fn dispatch(
         Ok(caller) => caller,
         Err(error) => return (Err(error), Delivery::Whole),
     };
-    let at = Scope { account: caller.account.clone(), region };
+    let at = ScopeKey { account: caller.account.clone(), region };
     let delivery = Cell::default();
     let session = Session { door, caller, at, service, request_id, delivery: &delivery };
     let answer = match service {

@@ -11,7 +11,7 @@ use super::{
 use crate::cloud::{Alias, Exclusion, Failure, State, Tags};
 use crate::names::{
     AccountId, AliasName, Digest, FunctionKey, FunctionName, PolicyArn, PolicyName, Region, RoleArn, RoleKey, RoleName,
-    Scope, Time, Version, VpcId, milliseconds,
+    ScopeKey, Time, Version, VpcId, milliseconds,
 };
 use crate::simulator::account::{
     Aws, Configuration, FileSystem, Meddler, Meddling, Policy, Role, Trust, VpcConfigRequest, partition,
@@ -72,25 +72,25 @@ impl World {
         Ok(builder.aws)
     }
 
-    fn home(&self) -> Result<Scope, Problem> {
+    fn home(&self) -> Result<ScopeKey, Problem> {
         let account = AccountId::parse(&self.defaults.account)?;
-        Ok(Scope { account, region: Region::parse(&self.defaults.region)? })
+        Ok(ScopeKey { account, region: Region::parse(&self.defaults.region)? })
     }
 }
 
 pub(super) struct Builder {
     pub(super) aws: Aws,
-    home: Scope,
+    home: ScopeKey,
     made: Time,
     pub(super) vpcs: BTreeMap<VpcId, Place>,
 }
 
 impl Builder {
-    pub(super) fn scope(&mut self, account: Option<&String>, region: Option<&String>) -> Result<Scope, Problem> {
+    pub(super) fn scope(&mut self, account: Option<&String>, region: Option<&String>) -> Result<ScopeKey, Problem> {
         let account = account.map_or_else(|| Ok(self.home.account.clone()), |id| AccountId::parse(id))?;
         let region = region.map_or_else(|| Ok(self.home.region.clone()), |name| Region::parse(name))?;
         self.aws.add_account(account.clone(), &region);
-        Ok(Scope { account, region })
+        Ok(ScopeKey { account, region })
     }
 
     fn policy(&mut self, it: &DeclaredPolicy) -> Result<(), Problem> {

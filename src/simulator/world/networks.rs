@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::build::{Builder, derived, tags};
 use super::{DeclaredEndpoint, DeclaredSecurityGroup, DeclaredSubnet, DeclaredVpc, DefaultRoute, Problem};
 use crate::cloud::{Route, Tags};
-use crate::names::{AccountId, Region, Scope, SecurityGroupId, SubnetId, VpcId};
+use crate::names::{AccountId, Region, ScopeKey, SecurityGroupId, SubnetId, VpcId};
 use crate::simulator::account::{Endpoint, RouteTable, SecurityGroup, Subnet, Vpc};
 
 /// The free addresses of a fresh /24: AWS keeps five.
@@ -13,7 +13,7 @@ const FRESH: u32 = 251;
 
 /// A declared VPC: where it is, and the subnets that were put into it.
 pub(super) struct Place {
-    at: Scope,
+    at: ScopeKey,
     owner: AccountId,
     /// The first two numbers of its addresses.
     prefix: String,

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::apply::{Answered, Call, Order};
 use crate::cloud::{Class, CloudError};
 use crate::names::{
-    AccountId, Digest, FunctionKey, FunctionName, Network, PolicyArn, Region, RevisionId, RoleArn, Scope, Time, VpcId,
-    milliseconds, moment,
+    AccountId, Digest, FunctionKey, FunctionName, Network, PolicyArn, Region, RevisionId, RoleArn, ScopeKey, Time,
+    VpcId, milliseconds, moment,
 };
 use crate::plan::{Cause, Step};
 
@@ -127,7 +127,7 @@ impl Record {
 
     fn of(call: &Call<'_>, time: Time, phase: Phase) -> Self {
         let Order { pass: _, step, cause, digest, was_in: _, goes_into: _ } = call.order;
-        let FunctionKey { scope: Scope { account, region }, name } = step.key().clone();
+        let FunctionKey { scope: ScopeKey { account, region }, name } = step.key().clone();
         let (id, what) = (call.id.clone(), What::of(call.order));
         let (cause, file_digest) = (*cause, digest.clone());
         Self { version: VERSION, time, id, phase, function: name, account, region, what, cause, file_digest }
@@ -220,8 +220,10 @@ mod tests {
     use crate::names::{SecurityGroupId, SubnetId};
 
     fn key() -> FunctionKey {
-        let scope =
-            Scope { account: AccountId::parse("123456789012").unwrap(), region: Region::parse("eu-west-1").unwrap() };
+        let scope = ScopeKey {
+            account: AccountId::parse("123456789012").unwrap(),
+            region: Region::parse("eu-west-1").unwrap(),
+        };
         FunctionKey { scope, name: FunctionName::parse("orders-api").unwrap() }
     }
 

@@ -29,8 +29,8 @@ fn door(world: &World) -> Door {
     Door::new(world.build(built).unwrap(), StillClock::at(NOW).clock())
 }
 
-fn scope(region: &str) -> Scope {
-    Scope { account: AccountId::parse("123456789012").unwrap(), region: Region::parse(region).unwrap() }
+fn scope(region: &str) -> ScopeKey {
+    ScopeKey { account: AccountId::parse("123456789012").unwrap(), region: Region::parse(region).unwrap() }
 }
 
 fn key(name: &str) -> FunctionKey {

@@ -188,7 +188,7 @@ fn a_function_is_named_by_name_partial_arn_or_arn() {
 #[test]
 fn an_account_that_is_not_in_the_world_has_no_valid_credentials() {
     let mut stage = Stage::demo();
-    let at = Scope { account: AccountId::parse("999999999999").unwrap(), ..stage.at.clone() };
+    let at = ScopeKey { account: AccountId::parse("999999999999").unwrap(), ..stage.at.clone() };
     refused(
         stage.aws.list_functions(&at, Listing::Latest, None, None, stage.now),
         403,
@@ -201,7 +201,7 @@ fn an_account_that_is_not_in_the_world_has_no_valid_credentials() {
 #[test]
 fn another_region_is_empty() {
     let mut stage = Stage::demo();
-    let at = Scope { region: Region::parse("us-east-1").unwrap(), ..stage.at.clone() };
+    let at = ScopeKey { region: Region::parse("us-east-1").unwrap(), ..stage.at.clone() };
     assert!(stage.aws.list_functions(&at, Listing::Latest, None, None, stage.now).unwrap().items.is_empty());
     assert!(stage.aws.describe_vpcs(&at, &Describe::default(), stage.now).unwrap().items.is_empty());
 }

@@ -25,7 +25,7 @@ pub(super) const VPC_ACCESS: &str = "arn:aws:iam::aws:policy/service-role/AWSLam
 /// A world and the moment in it.
 pub(super) struct Stage {
     pub(super) aws: Aws,
-    pub(super) at: Scope,
+    pub(super) at: ScopeKey,
     pub(super) now: Time,
 }
 
@@ -37,7 +37,7 @@ impl Stage {
     pub(super) fn of(world: &World) -> Self {
         let now = Time(1_795_417_200_000);
         let account = AccountId::parse("123456789012").unwrap();
-        let at = Scope { account, region: Region::parse("eu-west-1").unwrap() };
+        let at = ScopeKey { account, region: Region::parse("eu-west-1").unwrap() };
         Self { aws: world.build(now).unwrap(), at, now }
     }
 

@@ -48,9 +48,11 @@ fn accounts_and_regions_are_kept_apart() {
                 [[vpc]]\nid = 'vpc-1'\naccount = '222222222222'\nregion = 'us-gov-east-1'\n\
                 [[role]]\nname = 'r'\n[[function]]\nname = 'f'\nrole = 'r'\n";
     let mut aws = World::parse(text, "test").unwrap().build(Time::default()).unwrap();
-    let scope =
-        |account, region| Scope { account: AccountId::parse(account).unwrap(), region: Region::parse(region).unwrap() };
-    let mut count = |at: Scope| {
+    let scope = |account, region| ScopeKey {
+        account: AccountId::parse(account).unwrap(),
+        region: Region::parse(region).unwrap(),
+    };
+    let mut count = |at: ScopeKey| {
         let functions = aws.list_functions(&at, Listing::Latest, None, None, Time::default()).unwrap().items;
         let vpcs = aws.describe_vpcs(&at, &Describe::default(), Time::default()).unwrap().items.len();
         (functions.first().map(|function| function.configuration.role.as_str().to_owned()), vpcs)
