@@ -12,11 +12,12 @@ use divan::{Bencher, black_box};
 use futures_util::FutureExt as _;
 use lambda_vpc_controller::cloud::Listing;
 use lambda_vpc_controller::desired::{Accounts, DesiredState};
-use lambda_vpc_controller::engine::{Cadence, Controller, Effect, Event};
 use lambda_vpc_controller::file::Source;
 use lambda_vpc_controller::live;
+use lambda_vpc_controller::manager::{Controller, Effect, Event};
 use lambda_vpc_controller::names::Time;
 use lambda_vpc_controller::plan::Limits;
+use lambda_vpc_controller::reconcile::{self, Action, Cadence};
 use lambda_vpc_controller::settings::{Overrides, Settings};
 use lambda_vpc_controller::simulator::{Door, StillClock};
 
@@ -42,10 +43,10 @@ fn swept(functions: usize) -> Controller {
     let mut controller =
         Controller::new(limits, Cadence { resync: None, poll: None, workers: 1, listing: Listing::Latest, seed: 1 });
     for effect in controller.handle(Event::Loaded(Ok(Some(desired(functions)))), clock.now()) {
-        let Effect::Survey(scope, needs) = effect else { continue };
+        let Effect::Of(scope, Action::Survey(needs)) = effect else { continue };
         let found =
             live::survey(&door, &scope, &needs, &clock.clock()).now_or_never().expect("the door answers at once");
-        controller.handle(Event::Surveyed(found), clock.now());
+        controller.handle(Event::of(scope, reconcile::Event::Surveyed(found)), clock.now());
     }
     controller
 }

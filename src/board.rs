@@ -2,7 +2,7 @@
 //! people and metrics see comes from here.
 //!
 //! What is shown is shared, not copied: a function's line changes only where something about it does, and a picture of
-//! the whole fleet ([`Board::fleet`]) is a pointer for each function. So ten thousand that are in sync cost nothing.
+//! the whole fleet ([`Board::picture`]) is a pointer for each function. So ten thousand that are in sync cost nothing.
 
 mod history;
 mod line;
@@ -21,19 +21,17 @@ use self::since::Before;
 use crate::apply::Order;
 use crate::desired::{DesiredState, Entry, LoadFailure};
 use crate::file::Diagnostic;
-use crate::names::{Digest, FunctionKey, Network, ScopeKey, Time, VpcId, WallClock};
+use crate::names::{Digest, FunctionKey, FunctionName, Network, ScopeKey, Time, VpcId, WallClock};
 use crate::plan::{Answer, Change, Outcome, Reason, State, Why, not_loaded};
 use crate::text::shown;
 
-/// The fleet as it stands.
+/// The functions of one account and region as they stand.
 #[derive(Clone, Debug, Default)]
 pub struct Board {
-    lines: BTreeMap<FunctionKey, Arc<Line>>,
-    scopes: BTreeMap<ScopeKey, ScopeLine>,
-    file: FileLine,
-    settings: Option<Arc<str>>,
+    lines: BTreeMap<FunctionName, Arc<Line>>,
+    scope: ScopeLine,
     /// How functions stood when a process before this one ended.
-    before: BTreeMap<FunctionKey, Arc<Before>>,
+    before: BTreeMap<FunctionName, Arc<Before>>,
     revision: u64,
 }
 
@@ -50,7 +48,40 @@ pub struct FileLine {
     pub problem: Option<Arc<str>>,
 }
 
-/// A picture of the board: what it was at one moment, for whoever shows it.
+impl FileLine {
+    /// A desired state is in force.
+    pub fn loaded(&mut self, desired: &DesiredState, warnings: &[Diagnostic], now: Time) {
+        let warnings = warnings.iter().map(|warning| match warning.place() {
+            Some(place) => format!("{place}: {}", warning.message()),
+            None => warning.message().to_owned(),
+        });
+        let digest = Some(desired.digest.clone());
+        *self = Self { digest, since: Some(now), warnings: warnings.collect(), problem: None };
+    }
+
+    /// The file was read and says what is in force.
+    pub fn confirmed(&mut self) {
+        self.problem = None;
+    }
+
+    /// The file was read and cannot be used.
+    pub fn refused(&mut self, failure: &LoadFailure) {
+        self.problem = Some(not_loaded(failure).into());
+    }
+}
+
+/// A picture of a board: what it was at one moment, for whoever shows it.
+#[derive(Clone, Debug, Default)]
+pub struct Picture {
+    /// Grows with each change of anything in here.
+    pub revision: u64,
+    /// Every function of the file, by name.
+    pub lines: Vec<Arc<Line>>,
+    /// The account and region.
+    pub scope: ScopeLine,
+}
+
+/// How everything stands, put together from the pictures of all scopes.
 #[derive(Clone, Debug, Default)]
 pub struct Fleet {
     /// Grows with each change of anything in here.
@@ -86,69 +117,40 @@ impl Board {
     /// A desired state is in force: what it lists is on the board from now on, though nothing may be known of it yet.
     ///
     /// An entry that asks for the same as before is as applied as it was, by the new file as by the old one.
-    pub fn listed(&mut self, desired: &DesiredState, warnings: &[Diagnostic], now: Time) {
+    pub fn listed(&mut self, desired: &DesiredState, now: Time) {
         for entry in &desired.entries {
-            match self.lines.get_mut(&entry.key) {
+            match self.lines.get_mut(&entry.key.name) {
                 None => {
-                    self.lines.insert(entry.key.clone(), Arc::new(Line::unread(Arc::clone(entry), now)));
+                    self.lines.insert(entry.key.name.clone(), Arc::new(Line::unread(Arc::clone(entry), now)));
                 }
                 Some(line) => {
                     if !line.entry.asks_the_same(entry) {
-                        self.before.remove(&entry.key);
+                        self.before.remove(&entry.key.name);
                     }
                     Arc::make_mut(line).listed(entry, &desired.digest, now);
                 }
             }
         }
-        let warnings = warnings.iter().map(|warning| match warning.place() {
-            Some(place) => format!("{place}: {}", warning.message()),
-            None => warning.message().to_owned(),
-        });
-        self.file = FileLine {
-            digest: Some(desired.digest.clone()),
-            since: Some(now),
-            warnings: warnings.collect(),
-            problem: None,
-        };
         self.revision += 1;
     }
 
     /// A pattern of the file in force means this function, as a sweep has found.
     pub fn appeared(&mut self, entry: &Arc<Entry>, now: Time) {
-        if let btree_map::Entry::Vacant(place) = self.lines.entry(entry.key.clone()) {
+        if let btree_map::Entry::Vacant(place) = self.lines.entry(entry.key.name.clone()) {
             place.insert(Arc::new(Line::unread(Arc::clone(entry), now)));
             self.revision += 1;
         }
     }
 
-    /// The file was read and says what is in force.
-    pub fn confirmed(&mut self) {
-        if self.file.problem.take().is_some() {
-            self.revision += 1;
-        }
-    }
-
-    /// The file was read and cannot be used.
-    pub fn refused(&mut self, failure: &LoadFailure) {
-        self.file.problem = Some(not_loaded(failure).into());
-        self.revision += 1;
-    }
-
-    /// The settings were read, and this is wrong with them.
-    pub fn settings(&mut self, problem: Option<Arc<str>>) {
-        self.settings = problem;
-        self.revision += 1;
-    }
-
     /// A difference was found that was not there before.
     pub fn differs(&mut self, change: &Change, now: Time) {
-        self.happened(&change.key, What::Differs(change.cause), now);
+        self.happened(&change.key.name, What::Differs(change.cause), now);
     }
 
     /// What is doubtful about a function's entry, as it was just compared.
-    pub fn doubts(&mut self, key: &FunctionKey, warnings: Vec<String>) {
+    pub fn doubts(&mut self, name: &FunctionName, warnings: Vec<String>) {
         let warnings: Vec<String> = warnings.iter().map(|warning| shown(warning).into_owned()).collect();
-        if let Some(line) = self.lines.get_mut(key).filter(|line| *line.warnings != *warnings) {
+        if let Some(line) = self.lines.get_mut(name).filter(|line| *line.warnings != *warnings) {
             Arc::make_mut(line).warnings = warnings.into();
             self.revision += 1;
         }
@@ -156,16 +158,16 @@ impl Board {
 
     /// A step was answered.
     pub fn stepped(&mut self, order: &Order, answer: &Answer, took: Duration, now: Time) {
-        let key = order.step.key();
-        self.happened(key, What::stepped(&order.step, answer, took), now);
-        if let (Answer::Done, Some(line)) = (answer, self.lines.get_mut(key)) {
+        let name = &order.step.key().name;
+        self.happened(name, What::stepped(&order.step, answer, took), now);
+        if let (Answer::Done, Some(line)) = (answer, self.lines.get_mut(name)) {
             let order = order.clone();
             Arc::make_mut(line).last_change = Some(Arc::new(Made { at: now, took, order }));
         }
     }
 
-    fn happened(&mut self, key: &FunctionKey, what: What, now: Time) {
-        if let Some(line) = self.lines.get_mut(key) {
+    fn happened(&mut self, name: &FunctionName, what: What, now: Time) {
+        if let Some(line) = self.lines.get_mut(name) {
             Arc::make_mut(line).history.add(what, now);
             self.revision += 1;
         }
@@ -173,10 +175,10 @@ impl Board {
 
     /// It is known how a function stands. Returns the state before, if one was known.
     pub fn concluded(&mut self, entry: &Arc<Entry>, found: Found<'_>, now: Time) -> Option<State> {
-        let since = self.since_before(&entry.key, &found.outcome);
-        let scope = self.scopes.entry(entry.key.scope.clone()).or_default();
+        let since = self.since_before(&entry.key.name, &found.outcome);
+        let scope = &mut self.scope;
         let line =
-            self.lines.entry(entry.key.clone()).or_insert_with(|| Arc::new(Line::unread(Arc::clone(entry), now)));
+            self.lines.entry(entry.key.name.clone()).or_insert_with(|| Arc::new(Line::unread(Arc::clone(entry), now)));
         let before = line.is_known().then(|| line.outcome.state());
         if line.says(entry, &found) {
             return before;
@@ -193,81 +195,72 @@ impl Board {
     }
 
     /// A function left the file.
-    pub fn released(&mut self, key: &FunctionKey) {
-        self.before.remove(key);
-        let Some(line) = self.lines.remove(key) else { return };
-        if let Some(scope) = self.scopes.get_mut(&key.scope).filter(|_| line.is_known()) {
-            scope.leaves(&line.outcome);
+    pub fn released(&mut self, name: &FunctionName) {
+        self.before.remove(name);
+        let Some(line) = self.lines.remove(name) else { return };
+        if line.is_known() {
+            self.scope.leaves(&line.outcome);
         }
         self.revision += 1;
     }
 
-    /// Only these scopes are looked at any more.
-    pub fn keep_scopes(&mut self, wanted: impl Fn(&ScopeKey) -> bool) {
-        let before = self.scopes.len();
-        self.scopes.retain(|scope, _| wanted(scope));
-        self.revision += u64::from(self.scopes.len() < before);
-    }
-
-    /// A sweep of a scope begins.
-    pub fn sweeping(&mut self, scope: &ScopeKey, now: Time) {
-        self.scopes.entry(scope.clone()).or_default().sweeping = Some(now);
+    /// A sweep begins.
+    pub fn sweeping(&mut self, now: Time) {
+        self.scope.sweeping = Some(now);
         self.revision += 1;
     }
 
-    /// A scope was swept; where something could not be read, why.
-    pub fn swept(&mut self, scope: &ScopeKey, took: Duration, fault: Option<&Why>, now: Time) {
-        self.scopes.entry(scope.clone()).or_default().swept(took, fault, now);
+    /// A sweep has ended; where something could not be read, why.
+    pub fn swept(&mut self, took: Duration, fault: Option<&Why>, now: Time) {
+        self.scope.swept(took, fault, now);
         self.revision += 1;
     }
 
-    /// How the guard stands in a scope.
-    pub fn guarded(&mut self, scope: &ScopeKey, guard: GuardLine) {
-        if let Some(line) = self.scopes.get_mut(scope).filter(|line| line.guard != guard) {
-            line.guard = guard;
+    /// How the guard stands.
+    pub fn guarded(&mut self, guard: GuardLine) {
+        if self.scope.guard != guard {
+            self.scope.guard = guard;
             self.revision += 1;
         }
     }
 
-    /// How many functions the guard holds, by scope.
-    pub fn held_by_guard(&self) -> impl Iterator<Item = (&ScopeKey, usize)> {
-        self.scopes.iter().map(|(scope, line)| (scope, line.held_by_guard))
-    }
-
     /// How a function stands; none if nothing is known yet.
-    pub fn get(&self, key: &FunctionKey) -> Option<&Line> {
-        self.lines.get(key).map(Arc::as_ref).filter(|line| line.is_known())
+    pub fn get(&self, name: &FunctionName) -> Option<&Line> {
+        self.lines.get(name).map(Arc::as_ref).filter(|line| line.is_known())
     }
 
     /// Every function that something is known of.
-    pub fn lines(&self) -> impl Iterator<Item = (&FunctionKey, &Line)> {
-        self.lines.iter().filter(|(_, line)| line.is_known()).map(|(key, line)| (key, line.as_ref()))
+    pub fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.lines.values().map(Arc::as_ref).filter(|line| line.is_known())
     }
 
-    /// The scopes that the file speaks of, or that were swept.
-    pub fn scopes(&self) -> &BTreeMap<ScopeKey, ScopeLine> {
-        &self.scopes
+    /// The account and region.
+    pub fn scope(&self) -> &ScopeLine {
+        &self.scope
     }
 
-    /// Grows with each change of anything that [`Board::fleet`] shows.
+    /// Grows with each change of anything that [`Board::picture`] shows.
     pub fn revision(&self) -> u64 {
         self.revision
     }
 
-    /// How everything stands now, to be shown elsewhere while the board goes on, by a wall clock.
-    pub fn fleet(&self, wall: WallClock) -> Fleet {
-        Fleet {
-            revision: self.revision,
-            lines: self.lines.values().cloned().collect(),
-            scopes: self.scopes.clone(),
-            file: self.file.clone(),
-            settings: self.settings.clone(),
-            wall,
-        }
+    /// How everything stands now, to be shown elsewhere while the board goes on.
+    pub fn picture(&self) -> Picture {
+        Picture { revision: self.revision, lines: self.lines.values().cloned().collect(), scope: self.scope.clone() }
     }
 }
 
 impl Fleet {
+    /// Puts pictures together; its revision is the caller's to say.
+    pub fn of<'a>(pictures: impl Iterator<Item = (&'a ScopeKey, &'a Picture)>) -> Self {
+        let mut fleet = Self::default();
+        for (scope, picture) in pictures {
+            fleet.lines.extend(picture.lines.iter().cloned());
+            fleet.scopes.insert(scope.clone(), picture.scope.clone());
+        }
+        fleet
+    }
+
     /// How a function stands; none if the file does not list it.
     pub fn get(&self, key: &FunctionKey) -> Option<&Arc<Line>> {
         let place = self.lines.binary_search_by(|line| line.entry.key.cmp(key));

@@ -1,12 +1,10 @@
 //! lambda-vpc-controller keeps AWS Lambda functions attached to the VPCs that a file says.
 //!
 //! ```text
-//!  file ──▶ desired ─┐
-//!                    ├─▶ plan ──▶ apply ──▶ AWS
-//!  AWS  ──▶ live ────┤     │        │
-//!           memory ──┘     ▼        ▼
-//!                       outcome ──▶ board ──▶ metrics · page · log · audit
-//!             engine: one loop owns all state; tasks around it do the IO
+//!            ┌──────────── manager: a task for each scope; file, settings and timers are its triggers ────────────┐
+//!  file ──▶ desired ──▶ ┌──────── reconcile::Scope (pure) ────────┐ ──▶ actions ──▶ apply (audit, then the call) ──▶ AWS
+//!  AWS  ──▶ live ─────▶ │ handle(event, now) → actions            │ ──▶ board ──▶ metrics · page · log
+//!                       └── plan: every decision, from plain data ┘
 //! ```
 //!
 //! Each room imports only rooms that stand before it in this list, and siblings never each other; a test holds it so:
@@ -21,7 +19,8 @@
 //! - [`plan`]: every decision, pure
 //! - [`apply`]: a step becomes a call, behind a journal
 //! - [`board`]: how every function stands, and what happened to it
-//! - [`engine`]: the loop
+//! - [`reconcile`]: one account and region: what is done about its functions, and when
+//! - [`manager`]: the file, the settings, and a task for each account and region
 //! - [`telemetry`], [`http`], [`commands`]: what people and programs see
 //! - [`simulator`]: an AWS account in memory; it implements [`cloud`] and is used by commands, tests and benches alone
 //!
@@ -34,12 +33,13 @@ pub mod board;
 pub mod cloud;
 pub mod commands;
 pub mod desired;
-pub mod engine;
 pub mod file;
 pub mod http;
 pub mod live;
+pub mod manager;
 pub mod names;
 pub mod plan;
+pub mod reconcile;
 pub mod records;
 pub mod rights;
 pub mod settings;

@@ -4,8 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use lambda_vpc_controller::engine::{Event, Observer as _};
-use lambda_vpc_controller::names::WallClock;
+use lambda_vpc_controller::manager::Event;
 use lambda_vpc_controller::plan::{Cause, Limits, State};
 use lambda_vpc_controller::simulator::World;
 use serde_json::{Value, json};
@@ -362,11 +361,13 @@ fn ten_thousand_functions_are_shown_quickly() {
         history.until_rest(Duration::from_secs(3600));
     });
     println!("memory at rest, account and all: {} MB", memory());
-    time("a picture of the board", &mut || drop(history.controller.board().fleet(WallClock::default())));
+    time("a picture of the board", &mut || drop(history.controller.fleet()));
     time("another sweep, nothing new", &mut || history.pass(Duration::from_secs(301)));
     let mut window = Window::on(history);
     println!("memory with a picture: {} MB", memory());
-    time("a turn of the loop, nothing changed", &mut || window.telemetry.turned(&window.history.controller));
+    time("a turn of the loop, nothing changed", &mut || {
+        window.history.controller.turned(&*window.telemetry, window.history.clock.now())
+    });
     time("a turn of the loop with a new picture", &mut || window.show());
     for path in [
         "/api/v1/status",

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use lambda_vpc_controller::board::Line;
 use lambda_vpc_controller::cloud::Failure;
-use lambda_vpc_controller::engine::{Cadence, Controller, Notice};
 use lambda_vpc_controller::live::{Seen, Surveyed};
-use lambda_vpc_controller::names::FunctionKey;
+use lambda_vpc_controller::manager::Controller;
 use lambda_vpc_controller::plan::{Answer, Limits, Outcome, Reason, State, Writable};
+use lambda_vpc_controller::reconcile::{Cadence, Notice};
 use lambda_vpc_controller::settings::Mode;
 use lambda_vpc_controller::simulator::{
     Aws, DeclaredFunction, DeclaredRole, Door, Fault, Misbehaviour, StillClock, Timings, UpdateFunctionConfiguration,
@@ -287,7 +287,7 @@ fn a_network_that_stays_changed_is_followed_after_a_second_listing_a_resync_apar
     history.alter = a_subnet_less;
     history.pass(5 * MINUTE);
     // Somebody asks for a listing at once: it is too close to the first one to count.
-    history.signal(lambda_vpc_controller::engine::Signal::Reload);
+    history.signal(lambda_vpc_controller::manager::Signal::Reload);
     history.pass(MINUTE);
     assert_eq!(history.calls(), Vec::<String>::new());
     history.pass(10 * MINUTE);
@@ -399,7 +399,7 @@ fn what_is_known_of_roles_is_bounded_by_the_functions_that_have_them_though_thes
             }
         });
         history.pass(6 * MINUTE);
-        let known = history.controller.facts().roles.len();
+        let known = history.controller.facts(&key("x").scope).unwrap().roles.len();
         assert!(known <= 3, "{known} roles are known on day {day}, and three are in use");
     }
     assert_eq!(history.calls().len(), 3, "each function was set once");
@@ -415,10 +415,9 @@ fn a_role_of_two_regions_is_tried_in_one_and_the_other_goes_on_as_soon_as_it_wor
     history.controller = Controller::new(Limits::attended(&settings()), Cadence::once(&settings()));
     history.load(&file_with_far(20, 15));
     history.pass(9 * MINUTE);
-    let out_of_sync = |(key, line): (&FunctionKey, &Line)| {
-        (line.outcome != Outcome::InSync).then(|| format!("{key}: {:?}", line.outcome))
-    };
-    let left: Vec<String> = history.controller.board().lines().filter_map(out_of_sync).collect();
+    let out_of_sync =
+        |line: &Line| (line.outcome != Outcome::InSync).then(|| format!("{}: {:?}", line.entry.key, line.outcome));
+    let left: Vec<String> = history.controller.lines().filter_map(out_of_sync).collect();
     assert_eq!(left, [""; 0]);
     assert_eq!(history.door.count("AttachRolePolicy"), 1, "the role belongs to both regions");
 }

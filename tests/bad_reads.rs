@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use lambda_vpc_controller::cloud::{Class, CloudError, Listing, Operation};
-use lambda_vpc_controller::engine::{Cadence, Controller, Effect, Event, Notice, Signal};
 use lambda_vpc_controller::live::{self, Seen};
+use lambda_vpc_controller::manager::{Controller, Effect, Event, Signal};
 use lambda_vpc_controller::plan::{Limits, Outcome, Reason, State};
+use lambda_vpc_controller::reconcile::{self, Action, Cadence, Notice};
 use lambda_vpc_controller::settings::Mode;
 use lambda_vpc_controller::simulator::{
     DeclaredFunction, DeclaredRole, Fault, Misbehaviour, UpdateFunctionConfiguration, VpcConfigRequest, World,
@@ -324,8 +325,9 @@ fn as_many_functions_are_worked_on_as_the_rate_that_aws_leaves_can_serve() {
         let mut events = vec![Event::Loaded(Ok(Some(desired(&file(40).replace("vpc = 'orders'", "vpc = 'none'")))))];
         while let Some(event) = events.pop() {
             for effect in controller.handle(event, now) {
-                match effect {
-                    Effect::Survey(scope, needs) => {
+                let Effect::Of(scope, action) = effect else { continue };
+                match action {
+                    Action::Survey(needs) => {
                         if let Some(rate) = rate {
                             controller.leaves(&scope, rate);
                         }
@@ -336,9 +338,9 @@ fn as_many_functions_are_worked_on_as_the_rate_that_aws_leaves_can_serve() {
                             let Seen::Present(function) = function else { continue };
                             function.modified = Some(now);
                         }
-                        events.push(Event::Surveyed(found));
+                        events.push(Event::of(scope, reconcile::Event::Surveyed(found)));
                     }
-                    Effect::Look(..) => looks += 1,
+                    Action::Look(..) => looks += 1,
                     _ => {}
                 }
             }

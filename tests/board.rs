@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lambda_vpc_controller::board::{Line, What};
-use lambda_vpc_controller::names::WallClock;
 use lambda_vpc_controller::plan::{Limits, Reason, State};
 
 use crate::support::history::{History, desired, key, settings};
@@ -15,7 +14,7 @@ const FILE: &str = "[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n
                     [[function]]\nname = 'nobody'\nvpc = 'orders'\n";
 
 fn line(history: &History, name: &str) -> Arc<Line> {
-    Arc::clone(history.controller.board().fleet(WallClock::default()).get(&key(name)).unwrap())
+    Arc::clone(history.controller.fleet().get(&key(name)).unwrap())
 }
 
 fn told(line: &Line) -> Vec<String> {
@@ -62,7 +61,7 @@ fn a_function_that_a_pattern_means_has_its_whole_story_and_an_edit_elsewhere_lea
     let mut history = History::new(Limits::of(&settings()));
     let file = FILE.replace("orders-api", "orders-*");
     history.load(&file);
-    let known = history.controller.board().fleet(WallClock::default()).lines.len();
+    let known = history.controller.fleet().lines.len();
     assert_eq!(known, 3, "what the first sweep has found is on the board before anything is done about it");
     history.until_rest(Duration::from_secs(600));
     let story = told(&line(&history, "orders-api"));

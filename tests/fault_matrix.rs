@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use lambda_vpc_controller::cloud::aws::Deadlines;
 use lambda_vpc_controller::cloud::{Failure, Listing, Operation, Rates};
-use lambda_vpc_controller::engine::{Event, Notice, Signal};
+use lambda_vpc_controller::manager::{Event, Signal};
 use lambda_vpc_controller::names::Time;
 use lambda_vpc_controller::plan::{Limits, Outcome, Reason, State};
+use lambda_vpc_controller::reconcile::Notice;
 use lambda_vpc_controller::simulator::{Fault, Misbehaviour, World};
 
 use crate::served::{self, ACCESS_KEY, PLENTY, Served};

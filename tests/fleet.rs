@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use lambda_vpc_controller::cloud::{Class, CloudError, Operation};
-use lambda_vpc_controller::engine::Notice;
 use lambda_vpc_controller::live::{Facts, FunctionNeeds, Needs, Seen, Simulate, Surveyed, survey};
 use lambda_vpc_controller::names::{FunctionName, PolicyName};
 use lambda_vpc_controller::plan::{Limits, Outcome, Reason, State};
+use lambda_vpc_controller::reconcile::Notice;
 use lambda_vpc_controller::simulator::{
     CreateFunction, DeclaredFunction, Door, Fault, Misbehaviour, UpdateFunctionConfiguration, World,
 };
@@ -198,7 +198,7 @@ fn a_function_that_is_deleted_is_forgotten_and_one_that_cannot_be_listed_is_not(
         aws.delete_function(&key("x").scope, "orders-worker", now).unwrap();
     });
     history.pass(6 * MINUTE);
-    assert!(history.controller.board().get(&key("orders-worker")).is_none());
+    assert!(history.controller.line(&key("orders-worker")).is_none());
     assert_eq!(history.outcome("orders-api"), Outcome::InSync);
     let gone = history.notices.iter().filter(|notice| matches!(notice, Notice::Gone(_))).count();
     assert_eq!(gone, 1);
@@ -254,7 +254,7 @@ fn a_pattern_leaves_out_what_it_says_and_what_services_made_for_themselves() {
     assert!(history.network("orders-api").is_attached());
     for name in ["cwsyn-orders-1", "cwsyn-orders-2", "orders-edge"] {
         assert!(!history.network(name).is_attached(), "{name}");
-        assert!(history.controller.board().get(&key(name)).is_none(), "{name}");
+        assert!(history.controller.line(&key(name)).is_none(), "{name}");
     }
     let both = ["cwsyn-orders-1: CloudWatch Synthetics", "cwsyn-orders-2: CloudWatch Synthetics"];
     assert_eq!(told(&history), both, "each is told once");
@@ -290,8 +290,8 @@ fn twenty_accounts() -> (World, String) {
 
 /// How many functions are in sync, and how many updates were accepted.
 fn standing(history: &History) -> (usize, usize) {
-    let lines = history.controller.board().lines();
-    (lines.filter(|(_, line)| line.outcome == Outcome::InSync).count(), history.accepted().len())
+    let lines = history.controller.lines();
+    (lines.filter(|line| line.outcome == Outcome::InSync).count(), history.accepted().len())
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use lambda_vpc_controller::engine::Notice;
 use lambda_vpc_controller::names::Digest;
 use lambda_vpc_controller::plan::{Admitted, GuardLimits, Limits, Outcome, Reason, State};
+use lambda_vpc_controller::reconcile::Notice;
 use lambda_vpc_controller::simulator::{
     DeclaredRole, DeclaredSubnet, UpdateFunctionConfiguration, VpcConfigRequest, World,
 };
@@ -45,7 +45,7 @@ pub(crate) fn updated(history: &History) -> usize {
 }
 
 pub(crate) fn held(history: &History) -> usize {
-    history.controller.board().held_by_guard().map(|(_, count)| count).sum()
+    history.controller.scopes().map(|scope| scope.board().scope().held_by_guard).sum()
 }
 
 #[test]
@@ -54,8 +54,7 @@ fn ten_functions_of_a_scope_always_pass_in_an_hour_and_what_exceeds_is_held_and_
     history.load(&file(0, 12));
     history.pass(30 * MINUTE);
     assert_eq!((updated(&history), held(&history)), (10, 2), "30 % of twelve would be three");
-    let board = history.controller.board();
-    let line = board.lines().find(|(_, line)| line.outcome != Outcome::InSync).unwrap().1;
+    let line = history.controller.lines().find(|line| line.outcome != Outcome::InSync).unwrap();
     let why = line.outcome.why().unwrap();
     assert_eq!((why.reason, line.outcome.state()), (Reason::GuardHolding, State::Held));
     assert!(why.to_string().contains("apply --approve ID"), "{why}");
@@ -196,7 +195,7 @@ fn an_edit_that_comes_with_its_approval_is_carried_out_whole() {
     let mut review = History::of(fleet(40), limits());
     review.load(&file(0, 1));
     review.pass(10 * MINUTE);
-    review.controller.admit(Admitted::Only(Default::default()));
+    review.controller.admit(&Admitted::Only(Default::default()));
     review.load(&file(0, 40));
     review.pass(MINUTE);
     let id = review.plan_id();
@@ -267,7 +266,7 @@ fn an_approval_is_of_one_scope_or_of_all_and_what_happens_in_one_does_not_void_i
         history.pass(10 * MINUTE);
         let expected = if which == "near" { (30, 4) } else { (34, 0) };
         assert_eq!((updated(&history), held(&history)), expected, "{which}");
-        let line = &history.controller.board().scopes()[&crate::support::history::key("x").scope];
+        let line = history.controller.scope_line(&crate::support::history::key("x").scope).unwrap();
         assert_eq!(line.guard.plan, None, "nothing differs there any more");
     }
 }
@@ -299,7 +298,7 @@ fn repairs_are_not_starved_by_a_rollout_nor_a_rollout_by_repairs() {
     detach(&history, 0..14);
     history.pass(20 * MINUTE);
     assert_eq!((updated(&history), held(&history)), (44, 10), "twelve repairs pass, and two are held");
-    let line = &history.controller.board().scopes()[&crate::support::history::key("x").scope];
+    let line = history.controller.scope_line(&crate::support::history::key("x").scope).unwrap();
     let budgets = line.guard.budgets.iter().map(|it| (it.cause.name(), it.changed, it.allowed)).collect::<Vec<_>>();
     assert_eq!(budgets, [("file", 12, 12), ("live", 12, 12), ("network", 0, 10)]);
 

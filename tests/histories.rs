@@ -5,9 +5,10 @@ use std::fs;
 use std::time::Duration;
 
 use lambda_vpc_controller::cloud::Listing;
-use lambda_vpc_controller::engine::{Cadence, Effect, Event, Notice, Signal};
+use lambda_vpc_controller::manager::{Effect, Event, Signal};
 use lambda_vpc_controller::names::RolePattern;
 use lambda_vpc_controller::plan::{Limits, Outcome, Reason, State, Writable};
+use lambda_vpc_controller::reconcile::{Cadence, Notice};
 use lambda_vpc_controller::settings::Mode;
 use lambda_vpc_controller::simulator::World;
 
@@ -179,7 +180,7 @@ fn an_observed_difference_is_shown_and_not_put_right() {
     history.load(&ORDERS.replace("[defaults]", "[defaults]\nmode = \"observe\""));
     history.pass(10 * MINUTE);
     assert_eq!(history.outcome("orders-api").why().unwrap().reason, Reason::Observed);
-    assert!(history.controller.board().get(&key("orders-api")).unwrap().change.is_some());
+    assert!(history.controller.line(&key("orders-api")).unwrap().change.is_some());
     assert_eq!(history.calls(), Vec::<String>::new());
 }
 
@@ -210,7 +211,7 @@ fn an_entry_that_leaves_the_file_leaves_its_function_as_it_is() {
     history.pass(60 * MINUTE);
     assert!(history.network("orders-worker").is_attached());
     assert_eq!(history.accepted(), before);
-    assert!(history.controller.board().get(&key("orders-worker")).is_none());
+    assert!(history.controller.line(&key("orders-worker")).is_none());
 }
 
 #[test]

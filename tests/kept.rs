@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use lambda_vpc_controller::engine::Notice;
 use lambda_vpc_controller::names::Time;
 use lambda_vpc_controller::plan::{GuardLimits, Limits, Outcome, Reason, ScopeRecord, State};
+use lambda_vpc_controller::reconcile::Notice;
 use lambda_vpc_controller::simulator::{
     DeclaredFunction, DeclaredRole, Door, Fault, Misbehaviour, StillClock, UpdateFunctionConfiguration, World,
 };
@@ -84,7 +84,7 @@ fn a_first_process_lets_no_more_through_than_always_passes_until_it_has_seen_an_
         {
             assert!(said.contains(part), "{part}: {said}");
         }
-        let line = &history.controller.board().scopes()[&key("x").scope];
+        let line = history.controller.scope_line(&key("x").scope).unwrap();
         assert!(line.guard.unknown_until.is_some());
         history.pass(60 * MINUTE);
         assert_eq!(updated(&history), 22, "twelve in the hour that is known");
@@ -338,10 +338,9 @@ fn what_cannot_be_stored_first_is_not_done_and_everything_else_goes_on() {
     history.load(&forty());
     history.pass(30 * MINUTE);
     assert_eq!(updated(&history), 1, "not one call");
-    let board = history.controller.board();
-    let stopped: Vec<_> = board.lines().filter(|(_, it)| it.outcome.state() == State::Blocked).collect();
+    let stopped: Vec<_> = history.controller.lines().filter(|it| it.outcome.state() == State::Blocked).collect();
     assert!(!stopped.is_empty());
-    for (_, line) in stopped {
+    for line in stopped {
         let why = line.outcome.why().unwrap();
         assert_eq!((why.reason, why.detail.as_str()), (Reason::NotStored, "the disk is full"));
     }
@@ -357,7 +356,7 @@ fn what_cannot_be_stored_first_is_not_done_and_everything_else_goes_on() {
 #[test]
 fn since_when_a_function_is_out_of_sync_is_known_over_restarts() {
     let blocked = |history: &History, name: &str| {
-        let line = history.controller.board().get(&key(name)).unwrap();
+        let line = history.controller.line(&key(name)).unwrap();
         (line.outcome.state(), line.since)
     };
     let mut history = used_up();

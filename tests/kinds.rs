@@ -156,7 +156,7 @@ fn a_function_of_lambda_at_edge_is_never_attached() {
         for mut history in [History::of(world, daemon()), by_wire] {
             history.load(&file("f", "us-east-1", "orders"));
             history.pass(180 * MINUTE);
-            let Line { outcome, .. } = history.controller.board().get(&here).unwrap();
+            let Line { outcome, .. } = history.controller.line(&here).unwrap();
             let attached = history.accepted();
             match edge {
                 true => {
@@ -190,7 +190,7 @@ fn a_replica_alerts_and_an_idle_function_is_shown() {
         self::history(role(), DeclaredFunction { state: Some("Inactive".to_owned()), ..attached("f") }, "orders");
     history.pass(20 * MINUTE);
     assert_eq!(history.outcome("f"), Outcome::InSync);
-    let line = history.controller.board().get(&key("f")).unwrap();
+    let line = history.controller.line(&key("f")).unwrap();
     assert!(line.warnings.iter().any(|warning| warning.contains("Inactive")), "{:?}", line.warnings);
 }
 

@@ -33,6 +33,7 @@ mod prometheus;
 mod python;
 mod rights;
 mod schema;
+mod scopes;
 mod secrets;
 mod served;
 mod simulator_cli;

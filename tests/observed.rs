@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use lambda_vpc_controller::cloud::Listing;
-use lambda_vpc_controller::engine::{Cadence, Notice, Signal};
+use lambda_vpc_controller::manager::Signal;
 use lambda_vpc_controller::names::Time;
 use lambda_vpc_controller::plan::{Limits, Outcome, Reason, State};
+use lambda_vpc_controller::reconcile::{Cadence, Notice};
 use lambda_vpc_controller::settings::Mode;
 use lambda_vpc_controller::simulator::World;
 
@@ -46,7 +47,7 @@ fn resumed(history: &History) -> Vec<String> {
 }
 
 fn states(history: &History, state: State) -> usize {
-    history.controller.board().lines().filter(|(_, line)| line.outcome.state() == state).count()
+    history.controller.lines().filter(|line| line.outcome.state() == state).count()
 }
 
 #[test]

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use lambda_vpc_controller::cloud::Failure;
-use lambda_vpc_controller::engine::Notice;
 use lambda_vpc_controller::live::{Seen, Surveyed};
 use lambda_vpc_controller::names::{Network, SecurityGroupId, Time};
 use lambda_vpc_controller::plan::{Limits, Outcome, Reason, State, Writable};
+use lambda_vpc_controller::reconcile::Notice;
 use lambda_vpc_controller::simulator::{
     DeclaredFunction, DeclaredRole, Fault, Meddler, Meddling, Misbehaviour, Overruler, Rate, Timings, VpcConfigRequest,
     World,

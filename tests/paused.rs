@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use lambda_vpc_controller::apply::{Answered, Applier, Call, Journal, Recording};
 use lambda_vpc_controller::desired::{Accounts, DesiredState};
-use lambda_vpc_controller::engine::{self, Cadence, Controller, Event, Load, Loading, Notice, Observer, Ports, Signal};
 use lambda_vpc_controller::file::{Source, Unusable};
+use lambda_vpc_controller::manager::{self, Controller, Event, Load, Loading, Manager, Observer, Ports, Signal, Until};
 use lambda_vpc_controller::names::{Clock, Digest};
 use lambda_vpc_controller::plan::{Limits, Outcome};
+use lambda_vpc_controller::reconcile::{Cadence, Notice, QueueStats, Scope};
+use lambda_vpc_controller::records::Records;
 use lambda_vpc_controller::simulator::{Door, World};
 use lambda_vpc_controller::telemetry::Telemetry;
 use tokio::sync::mpsc;
@@ -19,7 +21,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::support::history::{BEGINNING, key, settings};
 
-const FILE: &str = "[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n\
+pub(crate) const FILE: &str = "[defaults]\nregion = 'eu-west-1'\naccount = '123456789012'\n\
                     [[vpc]]\nname = 'orders'\nid = 'vpc-0a1b2c3d4e5f60718'\n\
                     [[function]]\nname = 'orders-api'\nvpc = 'orders'\n";
 
@@ -41,7 +43,7 @@ impl Load for File {
 }
 
 /// A journal that records until it is full.
-struct Full(Mutex<u32>);
+pub(crate) struct Full(pub(crate) Mutex<u32>);
 
 impl Journal for Full {
     fn intent<'a>(&'a self, _: &'a Call<'a>) -> Recording<'a> {
@@ -66,11 +68,11 @@ impl Journal for Forgetful {
     }
 }
 
-struct Daemon {
+pub(crate) struct Daemon {
     door: Door,
     file: File,
     signals: mpsc::Sender<Signal>,
-    telemetry: Arc<Telemetry>,
+    pub(crate) telemetry: Arc<Telemetry>,
     running: tokio::task::JoinHandle<Controller>,
 }
 
@@ -80,34 +82,39 @@ impl Daemon {
     }
 
     fn start_on(text: &str, journal: impl Journal + 'static) -> Self {
+        Self::start_with(text, journal, None)
+    }
+
+    pub(crate) fn start_with(text: &str, journal: impl Journal + 'static, records: Option<Arc<dyn Records>>) -> Self {
         let begun = Instant::now();
         let clock = Clock::new(move || BEGINNING + Duration::from_secs(86_400) + begun.elapsed());
         let door = Door::new(World::demo().unwrap().build(BEGINNING).unwrap(), clock.clone());
         let telemetry = Arc::new(Telemetry::new(true, clock.clone()).unwrap());
         let file = File(Arc::new(Mutex::new(Some(text.to_owned()))), Arc::default());
-        let ports = Ports {
+        let ports = Arc::new(Ports {
             read: Arc::new(door.clone()),
             applier: Arc::new(Applier::new(Arc::new(door.clone()), Arc::new(journal), clock.clone())),
             load: Arc::new(file.clone()),
-            records: None,
+            records,
             clock,
             observer: Arc::new(Listener(Arc::clone(&telemetry))),
-        };
+        });
         let (signals, receive) = mpsc::channel(8);
         let running = tokio::spawn(async move {
             let controller = Controller::new(Limits::of(&settings()), Cadence::of(&settings()));
+            let controller = if ports.records.is_some() { controller.with_records() } else { controller };
             let first = vec![Event::Loaded(ports.load.load(None).await)];
-            engine::run(controller, &ports, first, receive, |_| false).await
+            manager::run(controller, &ports, first, receive, Until::Stopped).await
         });
         Self { door, file, signals, telemetry, running }
     }
 
-    async fn stop(self) -> Controller {
+    pub(crate) async fn stop(self) -> Controller {
         self.signals.send(Signal::Stop).await.unwrap();
         self.running.await.unwrap()
     }
 
-    fn metric(&self, line: &str) -> bool {
+    pub(crate) fn metric(&self, line: &str) -> bool {
         self.telemetry.metrics_text().lines().any(|other| other == line)
     }
 }
@@ -119,8 +126,11 @@ impl Observer for Listener {
     fn notice(&self, notice: &Notice) {
         self.0.notice(notice);
     }
-    fn turned(&self, controller: &Controller) {
-        self.0.turned(controller);
+    fn turned(&self, scope: &Scope, queue: QueueStats) -> Option<Duration> {
+        self.0.turned(scope, queue)
+    }
+    fn managed(&self, manager: &Manager) {
+        self.0.managed(manager);
     }
 }
 
@@ -135,7 +145,7 @@ async fn the_daemon_attaches_and_then_rests_for_a_day() {
     assert!(daemon.telemetry.shown().ready && daemon.telemetry.is_live());
     assert!(daemon.metric("lambda_vpc_functions{account=\"123456789012\",region=\"eu-west-1\",state=\"in_sync\"} 1"));
     let controller = daemon.stop().await;
-    assert_eq!(controller.board().get(&key("orders-api")).unwrap().outcome, Outcome::InSync);
+    assert_eq!(controller.line(&key("orders-api")).unwrap().outcome, Outcome::InSync);
 }
 
 #[tokio::test(start_paused = true)]
@@ -175,7 +185,7 @@ async fn a_result_that_cannot_be_recorded_is_a_result_all_the_same() {
     let accepted: Vec<_> = accepted.map(|call| call.operation).collect();
     assert_eq!(accepted, ["AttachRolePolicy", "UpdateFunctionConfiguration"], "nothing is done twice");
     let controller = daemon.stop().await;
-    assert_eq!(controller.board().get(&key("orders-api")).unwrap().outcome, Outcome::InSync);
+    assert_eq!(controller.line(&key("orders-api")).unwrap().outcome, Outcome::InSync);
 }
 
 #[tokio::test(start_paused = true)]

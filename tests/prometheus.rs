@@ -8,9 +8,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use lambda_vpc_controller::cloud::{CallObserver as _, Called, Class, CloudError, Operation};
-use lambda_vpc_controller::engine::{Notice, Observer as _};
+use lambda_vpc_controller::manager::Observer as _;
 use lambda_vpc_controller::names::{Clock, Region, ScopeKey, Time};
 use lambda_vpc_controller::plan::{Limits, Reason, State};
+use lambda_vpc_controller::reconcile::Notice;
 use lambda_vpc_controller::telemetry::Telemetry;
 use serde_json::Value;
 

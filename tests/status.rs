@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lambda_vpc_controller::cloud::{Class, CloudError, Operation};
 use lambda_vpc_controller::desired::LoadFailure;
-use lambda_vpc_controller::engine::{Event, Signal};
+use lambda_vpc_controller::manager::{Event, Signal};
 use lambda_vpc_controller::plan::Limits;
 use lambda_vpc_controller::simulator::{Fault, Misbehaviour, World};
 use serde_json::Value;

@@ -19,7 +19,8 @@ const ORDER: &[&[&str]] = &[
     &["plan"],
     &["apply"],
     &["board"],
-    &["engine"],
+    &["reconcile"],
+    &["manager"],
     &["telemetry"],
     &["http"],
     &["commands"],
@@ -103,11 +104,30 @@ fn the_sdk_is_named_in_the_cloud_room_alone() {
 #[test]
 fn the_rooms_that_decide_know_no_clock_no_io_and_no_log() {
     let banned = ["std::fs", "std::net", "SystemTime", "Instant", "tokio::", "tracing::", "prometheus", "async fn"];
-    for (path, text) in sources().into_iter().filter(|(path, _)| room(path) == "plan" || room(path) == "board") {
+    let decides = |path: &Path| ["plan", "board", "reconcile"].contains(&room(path).as_str());
+    for (path, text) in sources().into_iter().filter(|(path, _)| decides(path)) {
         for word in banned {
             assert!(!text.contains(word), "{} has {word}", path.display());
         }
     }
+}
+
+/// A scope is one account and region: what is keyed by either belongs to the manager.
+#[test]
+fn nothing_that_a_scope_owns_is_keyed_by_account_or_region() {
+    let keyed = |line: &&str| {
+        let keys = ["ScopeKey", "(ScopeKey", "FunctionKey", "AccountId", "(AccountId"];
+        keys.iter().any(|key| line.contains(&format!("Map<{key}")) || line.contains(&format!("Set<{key}")))
+    };
+    let mut lines = Vec::new();
+    for (path, text) in sources() {
+        // What is about several scopes stands on the page of the room: a plan of all of them, and what a person agreed to.
+        let of_one = ["reconcile", "plan", "live"].contains(&room(&path).as_str()) && !path.ends_with("plan/mod.rs");
+        if of_one && !path.to_string_lossy().contains("/tests") {
+            lines.extend(text.lines().filter(keyed).map(|line| format!("{}: {}", path.display(), line.trim())));
+        }
+    }
+    assert!(lines.is_empty(), "{lines:#?}");
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use lambda_vpc_controller::cloud::{Alias, Listing};
-use lambda_vpc_controller::engine::{Notice, Observer as _};
+use lambda_vpc_controller::manager::Observer as _;
 use lambda_vpc_controller::names::{AliasName, Version};
 use lambda_vpc_controller::plan::{Limits, Outcome};
+use lambda_vpc_controller::reconcile::Notice;
 use lambda_vpc_controller::simulator::{Fault, Misbehaviour, World};
 use lambda_vpc_controller::telemetry::Telemetry;
 

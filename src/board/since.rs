@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Board;
 use crate::desired::DesiredState;
-use crate::names::{Digest, FunctionKey, FunctionName, ScopeKey, Time};
+use crate::names::{Digest, FunctionKey, FunctionName, Time};
 use crate::plan::record::UnsyncedRecord;
 use crate::plan::{Cause, Outcome, Reason, State};
 
@@ -29,40 +29,36 @@ impl Before {
 }
 
 impl Board {
-    /// What the record of a scope says.
-    pub fn recalled(&mut self, scope: &ScopeKey, unsynced: &[UnsyncedRecord], now: Time) {
+    /// What the record says.
+    pub fn recalled(&mut self, unsynced: &[UnsyncedRecord], now: Time) {
         for UnsyncedRecord { state, reason, cause, since, functions } in unsynced {
             let before =
                 Arc::new(Before { since: (*since).min(now), state: *state, reason: reason.clone(), cause: *cause });
-            for name in functions {
-                let key = FunctionKey { scope: scope.clone(), name: name.clone() };
-                self.before.insert(key, Arc::clone(&before));
-            }
+            self.before.extend(functions.iter().map(|name| (name.clone(), Arc::clone(&before))));
         }
     }
 
     /// Since when a function stands so, if that is since before this process. What a function was before counts until it
     /// stands the same again, or comes to rest otherwise: what a new process has to find out first makes it no newer.
-    pub(super) fn since_before(&mut self, key: &FunctionKey, outcome: &Outcome) -> Option<Time> {
-        let lasts = self.before.get(key)?.lasts(outcome);
-        let before = if lasts || outcome.rests() { self.before.remove(key) } else { None };
+    pub(super) fn since_before(&mut self, name: &FunctionName, outcome: &Outcome) -> Option<Time> {
+        let lasts = self.before.get(name)?.lasts(outcome);
+        let before = if lasts || outcome.rests() { self.before.remove(name) } else { None };
         before.filter(|_| lasts).map(|before| before.since)
     }
 
-    /// What belongs into the record of a scope: the functions that are not in sync, and the digest of the file by which all
+    /// What belongs into the record: the functions that are not in sync, and the digest of the file by which all
     /// others are; none where that is not known of each. One that this process could not read is as it was left.
     pub fn unsynced(
         &self,
-        scope: &ScopeKey,
         desired: &DesiredState,
         left_in_sync: impl Fn(&FunctionKey) -> bool,
     ) -> (Vec<UnsyncedRecord>, Option<Digest>) {
         let mut groups: BTreeMap<Before, Vec<FunctionName>> = BTreeMap::new();
         let mut all_known = true;
-        for entry in desired.entries.iter().filter(|entry| entry.key.scope == *scope) {
-            let line = self.lines.get(&entry.key);
+        for entry in &desired.entries {
+            let line = self.lines.get(&entry.key.name);
             let read = line.is_some_and(|line| line.outcome.state() != State::Unknown);
-            if !read && !self.before.contains_key(&entry.key) && left_in_sync(&entry.key) {
+            if !read && !self.before.contains_key(&entry.key.name) && left_in_sync(&entry.key) {
                 continue;
             }
             let Some(line) = line else {
@@ -73,7 +69,7 @@ impl Board {
                 all_known &= line.applied.as_ref() == Some(&desired.digest);
                 continue;
             }
-            let stands = match self.before.get(&entry.key) {
+            let stands = match self.before.get(&entry.key.name) {
                 Some(before) => Before::clone(before),
                 None => Before {
                     since: line.since,

@@ -38,13 +38,13 @@ struct Story {
 impl Story {
     fn of(functions: &str) -> Self {
         let mut story = Self { board: Board::default(), desired: desired(functions) };
-        story.board.listed(&story.desired, &[], Time(0));
+        story.board.listed(&story.desired, Time(0));
         story
     }
 
     fn edit(&mut self, functions: &str, at: u64) {
         self.desired = desired(functions);
-        self.board.listed(&self.desired, &[], Time(at));
+        self.board.listed(&self.desired, Time(at));
     }
 
     fn conclude(&mut self, name: &str, outcome: Outcome, at: u64) -> Option<State> {
@@ -69,7 +69,8 @@ impl Story {
     }
 
     fn line(&self, name: &str) -> Line {
-        Line::clone(self.board.fleet(WallClock::default()).get(&key(name)).unwrap())
+        let lines = self.board.picture().lines;
+        Line::clone(lines.iter().find(|line| line.entry.key.name.as_str() == name).unwrap())
     }
 
     /// The history of a function, an event a line.
@@ -89,6 +90,11 @@ impl Story {
     }
 }
 
+fn counts(picture: &Picture) -> Counts {
+    let key = key("a").scope;
+    Fleet::of([(&key, picture)].into_iter()).counts()
+}
+
 fn waiting(reason: Reason) -> Outcome {
     Outcome::waiting(reason, "")
 }
@@ -96,14 +102,14 @@ fn waiting(reason: Reason) -> Outcome {
 #[test]
 fn what_the_file_lists_is_on_the_board_at_once_but_counts_only_when_something_is_known_of_it() {
     let mut story = Story::of(&format!("{A}, {B}"));
-    assert!(story.board.get(&key("a")).is_none() && story.board.lines().next().is_none());
-    assert_eq!(story.board.fleet(WallClock::default()).counts().of(State::Unknown), 2);
+    assert!(story.board.get(&key("a").name).is_none() && story.board.lines().next().is_none());
+    assert_eq!(counts(&story.board.picture()).of(State::Unknown), 2);
     assert_eq!(story.line("a").outcome.why().unwrap().reason, Reason::Unread);
     assert_eq!(story.conclude("a", Outcome::InSync, 5), None);
-    let scope = &story.board.scopes()[&key("a").scope];
+    let scope = story.board.scope();
     assert_eq!((scope.counts.of(State::InSync), scope.counts.of(State::Unknown)), (1, 0));
-    story.board.released(&key("b"));
-    assert_eq!(story.board.fleet(WallClock::default()).lines.len(), 1);
+    story.board.released(&key("b").name);
+    assert_eq!(story.board.picture().lines.len(), 1);
 }
 
 #[test]
@@ -123,13 +129,12 @@ fn a_state_lasts_from_when_it_began_and_its_reasons_are_told_in_between() {
 fn what_is_found_again_changes_nothing_and_copies_nothing() {
     let mut story = Story::of(A);
     story.conclude("a", Outcome::InSync, 10);
-    let before = story.board.fleet(WallClock::default());
+    let before = story.board.picture();
     for at in 11..100 {
         story.conclude("a", Outcome::InSync, at);
-        story.board.doubts(&key("a"), Vec::new());
-        story.board.confirmed();
+        story.board.doubts(&key("a").name, Vec::new());
     }
-    let after = story.board.fleet(WallClock::default());
+    let after = story.board.picture();
     assert_eq!(after.revision, before.revision);
     assert!(Arc::ptr_eq(&after.lines[0], &before.lines[0]));
     story.conclude("a", waiting(Reason::Settling), 100);
@@ -192,26 +197,20 @@ fn the_digests_tell_by_which_file_a_function_was_looked_at_and_by_which_it_was_p
 #[test]
 fn a_scope_tells_since_when_it_cannot_be_read_and_what_the_guard_holds() {
     let mut story = Story::of(&format!("{A}, {B}"));
-    let scope = key("a").scope;
-    story.board.sweeping(&scope, Time(1));
+    story.board.sweeping(Time(1));
     let why = Why::new(Reason::Unreachable, "one");
-    story.board.swept(&scope, Duration::from_secs(1), Some(&why), Time(2));
-    story.board.swept(&scope, Duration::from_secs(1), Some(&Why::new(Reason::Unreachable, "two")), Time(3));
-    let line = &story.board.scopes()[&scope];
+    story.board.swept(Duration::from_secs(1), Some(&why), Time(2));
+    story.board.swept(Duration::from_secs(1), Some(&Why::new(Reason::Unreachable, "two")), Time(3));
+    let line = story.board.scope();
     assert_eq!((line.sweeping, line.last_success), (None, None));
     assert_eq!(line.fault.as_ref().map(|(why, since)| (why.detail.as_str(), *since)), Some(("two", Time(2))));
-    story.board.swept(&scope, Duration::from_secs(1), None, Time(4));
-    assert_eq!(
-        (&story.board.scopes()[&scope].fault, story.board.scopes()[&scope].last_success),
-        (&None, Some(Time(4)))
-    );
+    story.board.swept(Duration::from_secs(1), None, Time(4));
+    assert_eq!((&story.board.scope().fault, story.board.scope().last_success), (&None, Some(Time(4))));
 
     story.conclude("a", waiting(Reason::GuardHolding), 5);
     story.conclude("b", waiting(Reason::GuardHolding), 5);
     story.conclude("b", Outcome::InSync, 6);
-    assert_eq!(story.board.held_by_guard().collect::<Vec<_>>(), [(&scope, 1)]);
-    story.board.released(&key("a"));
-    assert_eq!(story.board.held_by_guard().collect::<Vec<_>>(), [(&scope, 0)]);
-    story.board.keep_scopes(|_| false);
-    assert!(story.board.scopes().is_empty());
+    assert_eq!(story.board.scope().held_by_guard, 1);
+    story.board.released(&key("a").name);
+    assert_eq!(story.board.scope().held_by_guard, 0);
 }

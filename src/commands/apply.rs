@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
@@ -12,16 +13,16 @@ use super::plan::Session;
 use super::print::{self, Summary};
 use super::run::told_to_stop;
 use super::{ApplyArgs, Failure, audit, exit};
-use crate::engine::{self, Controller, Event, Notice, Observer, Signal};
+use crate::manager::{self, Controller, Event, Observer, Signal, Until};
 use crate::names::{Digest, FunctionKey, ScopeKey};
 use crate::plan::{Admitted, Answer, Change, GuardLimits, Line, Outcome, Plan, State};
+use crate::reconcile::{Notice, QueueStats, Scope};
 use crate::settings::Settings;
 
 pub(super) async fn run(settings: Settings, args: &ApplyArgs) -> Result<ExitCode, Failure> {
     let session = Session::begin(&settings, audit::of_apply(&settings)?).await?;
     let (mut controller, plan) = session.look(&settings).await?;
-    let Some(desired) = controller.desired() else { return Ok(exit::ERROR) };
-    print::out(&print::plan(&plan, desired, controller.facts(), &GuardLimits::of(&settings.guard)))?;
+    print::out(&print::plan(&plan, &controller, &GuardLimits::of(&settings.guard)))?;
     let summary = Summary::of(&plan);
     let mut to_do: BTreeMap<FunctionKey, Change> = plan
         .lines
@@ -45,10 +46,10 @@ pub(super) async fn run(settings: Settings, args: &ApplyArgs) -> Result<ExitCode
         return Ok(exit::ERROR);
     }
     let progress = Arc::new(Progress::new(to_do.keys().cloned().collect()));
-    controller.admit(Admitted::Only(to_do));
+    controller.admit(&Admitted::Only(to_do));
     let ports = session.ports(&settings, Arc::<Progress>::clone(&progress));
     let signals = signals(args.timeout)?;
-    let controller = engine::run(controller, &ports, vec![Event::Tick], signals, Controller::at_rest).await;
+    let controller = manager::run(controller, &ports, vec![Event::Tick], signals, Until::AtRest).await;
     progress.bar.finish_and_clear();
     report(&controller, session.clock().now())
 }
@@ -71,19 +72,20 @@ fn approved(plan: &Plan, id: &str) -> Result<BTreeSet<ScopeKey>, Failure> {
 /// Says how each function stands that is not in sync, and what that makes of the whole.
 fn report(controller: &Controller, now: crate::names::Time) -> Result<ExitCode, Failure> {
     let mut fine = true;
-    for (key, line) in controller.board().lines().filter(|(_, line)| line.outcome != Outcome::InSync) {
+    for line in controller.lines().filter(|line| line.outcome != Outcome::InSync) {
+        let key = &line.entry.key;
         fine = false;
         if let Some(why) = line.outcome.why() {
             print::out(&format!("! {key}  {}  {}: {why}\n", line.outcome.state().name(), why.reason.name()))?;
         }
     }
-    let all = controller.board().lines().count();
+    let all = controller.lines().count();
     if fine {
         print::out(&format!("all {all} functions are in sync\n"))?;
         return Ok(exit::FINE);
     }
     let rest = controller.plan(now).map(|plan| Summary::of(&plan)).unwrap_or_default();
-    let in_sync = controller.board().lines().filter(|(_, line)| line.outcome == Outcome::InSync).count();
+    let in_sync = controller.lines().filter(|line| line.outcome == Outcome::InSync).count();
     print::out(&format!("{in_sync} of {all} functions are in sync\n"))?;
     if rest.pending > 0 {
         print::out("run the same command again to go on; what was begun in AWS goes on there\n")?;
@@ -107,7 +109,7 @@ fn agreed(changes: usize) -> Result<bool, Failure> {
 }
 
 /// Ctrl-C, SIGTERM and the timeout all finish the call in hand and stop.
-fn signals(timeout: std::time::Duration) -> Result<mpsc::Receiver<Signal>, Failure> {
+fn signals(timeout: Duration) -> Result<mpsc::Receiver<Signal>, Failure> {
     let (send, receive) = mpsc::channel(1);
     let stop = told_to_stop()?;
     tokio::spawn(async move {
@@ -128,6 +130,8 @@ fn signals(timeout: std::time::Duration) -> Result<mpsc::Receiver<Signal>, Failu
 struct Progress {
     bar: ProgressBar,
     to_do: Vec<FunctionKey>,
+    /// How many of them rest, in each scope.
+    done: Mutex<BTreeMap<ScopeKey, usize>>,
 }
 
 impl Progress {
@@ -135,7 +139,7 @@ impl Progress {
         let bar = ProgressBar::new(u64::try_from(to_do.len()).unwrap_or(u64::MAX));
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { bar, to_do }
+        Self { bar, to_do, done: Mutex::default() }
     }
 }
 
@@ -154,12 +158,15 @@ impl Observer for Progress {
         }
     }
 
-    fn turned(&self, controller: &Controller) {
+    fn turned(&self, scope: &Scope, _: QueueStats) -> Option<Duration> {
         let rests = |key: &&FunctionKey| {
-            let line = controller.board().get(key);
+            let line = scope.board().get(&key.name);
             line.is_some_and(|line| matches!(line.outcome, Outcome::InSync | Outcome::Blocked { .. }))
         };
-        let done = self.to_do.iter().filter(rests).count();
-        self.bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
+        let done = self.to_do.iter().filter(|key| key.scope == *scope.key()).filter(rests).count();
+        let mut all = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(scope.key().clone(), done);
+        self.bar.set_position(u64::try_from(all.values().sum::<usize>()).unwrap_or(u64::MAX));
+        None
     }
 }

@@ -16,9 +16,10 @@ use super::run::{Watching, daemon, told_to_stop};
 use super::{DemoArgs, Failure, exit, simulate};
 use crate::cloud::aws::Endpoint;
 use crate::cloud::{Class, Operation};
-use crate::engine::{Controller, Notice, Observer, Signal};
+use crate::manager::{Observer, Signal};
 use crate::names::FunctionName;
 use crate::plan::{Answer, Outcome, State, Step};
+use crate::reconcile::{Notice, QueueStats, Scope};
 use crate::settings::{Audit, Overrides};
 use crate::simulator::{Door, Fault, Misbehaviour, UpdateFunctionConfiguration, VpcConfigRequest, World, http};
 
@@ -274,14 +275,17 @@ impl Observer for Story {
             | Notice::Sweeping(_)
             | Notice::Swept { .. }
             | Notice::Behind { .. }
+            | Notice::Restarts { .. }
             | Notice::Concluded { .. } => {}
         }
     }
 
-    fn turned(&self, controller: &Controller) {
-        if controller.at_rest() && !self.told.invited.swap(true, Ordering::Relaxed) {
+    /// The demo's file speaks of one account and region.
+    fn turned(&self, scope: &Scope, _: QueueStats) -> Option<Duration> {
+        if scope.ready() && scope.at_rest() && !self.told.invited.swap(true, Ordering::Relaxed) {
             self.invite();
         }
+        None
     }
 }
 

@@ -8,10 +8,11 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::connect::desired_at;
 use crate::desired::{At, Files, Reading, Traces, Watch};
-use crate::engine::{Cadence, Signal};
 use crate::file::{Allowed, Unusable};
+use crate::manager::Signal;
 use crate::names::Digest;
 use crate::plan::Limits;
+use crate::reconcile::Cadence;
 use crate::settings::{self, Mode, Overrides, Settings};
 
 /// The settings of a daemon, and where they come from.

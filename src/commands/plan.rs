@@ -12,10 +12,11 @@ use super::{Failure, Output, PlanArgs, exit};
 use crate::apply::{Applier, Journal};
 use crate::cloud::aws::{Aws, Endpoint};
 use crate::desired::DesiredState;
-use crate::engine::{self, Cadence, Controller, Event, Observer, Ports};
 use crate::file::render_all;
+use crate::manager::{self, Controller, Event, Observer, Ports, Until};
 use crate::names::{Clock, Time};
 use crate::plan::{Admitted, GuardLimits, Limits, Plan};
+use crate::reconcile::Cadence;
 use crate::settings::Settings;
 use crate::telemetry::LogJournal;
 
@@ -24,9 +25,7 @@ pub(super) async fn run(settings: Settings, args: &PlanArgs) -> Result<ExitCode,
     let (controller, plan) = session.look(&settings).await?;
     let Some(desired) = controller.desired() else { return Ok(exit::ERROR) };
     match args.output {
-        Output::Human => {
-            print::out(&print::plan(&plan, desired, controller.facts(), &GuardLimits::of(&settings.guard)))?
-        }
+        Output::Human => print::out(&print::plan(&plan, &controller, &GuardLimits::of(&settings.guard)))?,
         Output::Json => print::out(&print::plan_json(&plan, desired)?)?,
     }
     Ok(exit_code(&Summary::of(&plan)))
@@ -71,16 +70,16 @@ impl Session {
         let controller = Controller::new(limits, Cadence::once(settings));
         let (_stay, signals) = mpsc::channel(1);
         let first = vec![Event::Loaded(Ok(loaded))];
-        let mut controller = engine::run(controller, &ports, first, signals, Controller::has_looked).await;
-        controller.admit(Admitted::All);
+        let mut controller = manager::run(controller, &ports, first, signals, Until::HasLooked).await;
+        controller.admit(&Admitted::All);
         let plan = controller.plan(self.clock.now());
         plan.map(|plan| (controller, plan)).ok_or_else(|| Failure::Other("no desired state was read".to_owned()))
     }
 
-    pub(super) fn ports(&self, settings: &Settings, observer: Arc<dyn Observer>) -> Ports {
+    pub(super) fn ports(&self, settings: &Settings, observer: Arc<dyn Observer>) -> Arc<Ports> {
         let (aws, clock) = (Arc::clone(&self.aws), self.clock.clone());
         let read = connect::reading(&aws, &clock);
-        Ports {
+        Arc::new(Ports {
             load: Arc::new(Loader::new(settings, aws.region(), Arc::clone(&read))),
             applier: Arc::new(Applier::new(aws, Arc::clone(&self.journal), clock.clone())),
             read,
@@ -88,7 +87,7 @@ impl Session {
             records: None,
             clock,
             observer,
-        }
+        })
     }
 
     pub(super) fn clock(&self) -> &Clock {

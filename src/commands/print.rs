@@ -11,6 +11,7 @@ use super::Failure;
 use crate::desired::{DesiredState, Pattern, Want};
 use crate::file::Place;
 use crate::live::{Facts, Seen, SubnetFacts, VpcFacts, WayOut};
+use crate::manager::Controller;
 use crate::names::{AccountId, Digest, FunctionKey, FunctionName, NamePattern, Network, Region, ScopeKey};
 use crate::plan::{
     Attach, Behind, Change, Evidence, GuardLimits, LeftOut, Line, NewInterfaces, Outcome, Plan, Reason, State, Verdict,
@@ -114,14 +115,15 @@ impl Summary {
 }
 
 /// The plan as people read it.
-pub(super) fn plan(plan: &Plan, desired: &DesiredState, facts: &Facts, guard: &GuardLimits) -> String {
-    let mut text = String::new();
+pub(super) fn plan(plan: &Plan, controller: &Controller, guard: &GuardLimits) -> String {
+    let (mut text, nothing) = (String::new(), Facts::default());
     let mut by_scope: BTreeMap<&ScopeKey, Vec<&Line>> = BTreeMap::new();
     for line in &plan.lines {
         by_scope.entry(&line.entry.key.scope).or_default().push(line);
     }
     for (scope, lines) in by_scope {
         let _ = writeln!(text, "{BOLD}{}{BOLD:#} in account {}", scope.region, scope.account);
+        let facts = controller.facts(scope).unwrap_or(&nothing);
         match common_fault(&lines) {
             Some(why) => {
                 let names: Vec<&str> = lines.iter().map(|line| line.entry.key.name.as_str()).collect();
@@ -141,14 +143,15 @@ pub(super) fn plan(plan: &Plan, desired: &DesiredState, facts: &Facts, guard: &G
     write_left_out(&mut text, &plan.left_out);
     plan.interfaces.iter().for_each(|interfaces| write_interfaces(&mut text, interfaces));
     let summary = Summary::of(plan);
-    let _ = writeln!(text, "{BOLD}{}{BOLD:#} (file {})", summary.in_words(), desired.digest.short());
+    let digest = controller.desired().map_or("", |desired| desired.digest.short());
+    let _ = writeln!(text, "{BOLD}{}{BOLD:#} (file {digest})", summary.in_words());
     if summary.pending > 0 {
         let _ = writeln!(text, "plan id {}; to carry it out: lambda-vpc-controller apply", plan.id.short());
         for (scope, id) in plan.ids.iter().filter(|_| plan.ids.len() > 1) {
             let _ = writeln!(text, "of it, {} is what changes in {scope}", id.short());
         }
     }
-    write_held(&mut text, plan, desired, guard);
+    write_held(&mut text, plan, guard);
     text
 }
 
@@ -185,12 +188,13 @@ fn write_left_out(text: &mut String, left_out: &[LeftOut]) {
 }
 
 /// What the daemon would not do of it without a person's agreement.
-fn write_held(text: &mut String, plan: &Plan, desired: &DesiredState, guard: &GuardLimits) {
+fn write_held(text: &mut String, plan: &Plan, guard: &GuardLimits) {
     let mut pending: BTreeMap<&ScopeKey, usize> = BTreeMap::new();
     for line in plan.lines.iter().filter(|line| line.outcome().is_none()) {
         *pending.entry(&line.entry.key.scope).or_default() += 1;
     }
-    let allowed = |scope: &ScopeKey| guard.allowance(desired.listed(scope));
+    let listed = |scope: &ScopeKey| plan.lines.iter().filter(|line| line.entry.key.scope == *scope).count();
+    let allowed = |scope: &ScopeKey| guard.allowance(listed(scope));
     let held = pending.iter().filter(|(scope, count)| **count > allowed(scope)).collect::<Vec<_>>();
     for (scope, count) in &held {
         let allowed = allowed(scope);

@@ -6,7 +6,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cloud::{CallObserver, Called, Family};
-use crate::engine::{Controller, Notice, Observer};
+use crate::manager::Observer;
+use crate::reconcile::Notice;
 
 /// A line that says how far it is.
 pub(super) struct Reading {
@@ -69,8 +70,6 @@ impl Observer for Reading {
         };
         self.tell();
     }
-
-    fn turned(&self, _: &Controller) {}
 }
 
 #[cfg(test)]

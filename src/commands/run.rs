@@ -20,9 +20,10 @@ use super::{Failure, audit, exit};
 use crate::apply::Applier;
 use crate::cloud::aws::Endpoint;
 use crate::desired::{DesiredState, Traces, Watch};
-use crate::engine::{self, Cadence, Controller, Event, Notice, Observer, Ports, Signal};
 use crate::http;
+use crate::manager::{self, Controller, Event, Manager, Observer, Ports, Signal, Until};
 use crate::plan::Limits;
+use crate::reconcile::{Cadence, Notice, QueueStats, Scope};
 use crate::records::{Directory, Records};
 use crate::settings::{Overrides, Settings};
 use crate::telemetry::{LostLines, Telemetry, doubts};
@@ -153,14 +154,14 @@ pub(super) async fn daemon(
         let _ = http_stopped.await;
     }));
     let records = settings.state.as_deref().map(|state| Arc::new(Directory::new(state)) as Arc<dyn Records>);
-    let ports = Ports {
+    let ports = Arc::new(Ports {
         load: Arc::new(loader),
         applier: Arc::new(Applier::new(aws, Arc::new(journal), clock.clone())),
         read,
         records,
         clock,
         observer: Arc::new(Both(telemetry, listening)),
-    };
+    });
     let mut following = JoinSet::new();
     following.spawn(follow::desired(watch, at, traces, send.clone()));
     following.spawn(follow::settings(file, desired, send));
@@ -172,7 +173,7 @@ pub(super) async fn daemon(
             controller
         }
     };
-    engine::run(controller, &ports, first.into_iter().collect(), signals, |_| false).await;
+    manager::run(controller, &ports, first.into_iter().collect(), signals, Until::Stopped).await;
     following.abort_all();
     drop(stop_http);
     stopped(serving).await;
@@ -218,15 +219,18 @@ impl Observer for Both {
         }
     }
 
-    fn turned(&self, controller: &Controller) {
-        self.0.turned(controller);
+    fn turned(&self, scope: &Scope, queue: QueueStats) -> Option<Duration> {
         if let Some(other) = &self.1 {
-            other.turned(controller);
+            other.turned(scope, queue.clone());
         }
+        self.0.turned(scope, queue)
     }
 
-    fn turn_within(&self) -> Duration {
-        self.0.turn_within()
+    fn managed(&self, manager: &Manager) {
+        self.0.managed(manager);
+        if let Some(other) = &self.1 {
+            other.managed(manager);
+        }
     }
 }
 

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use futures_util::FutureExt as _;
 
 use crate::desired::DesiredState;
-use crate::engine::{Cadence, Controller, Effect, Event};
 use crate::live;
+use crate::manager::{Controller, Effect, Event};
 use crate::names::Time;
 use crate::plan::{Admitted, Limits};
+use crate::reconcile::{self, Action, Cadence};
 use crate::settings::{Overrides, Settings};
 use crate::simulator::{Door, StillClock};
 
@@ -24,22 +25,24 @@ pub(super) fn looked(door: &Door, desired: DesiredState, now: Time) -> Controlle
     let mut events = vec![Event::Loaded(Ok(Some(desired)))];
     while let Some(event) = events.pop() {
         for effect in controller.handle(event, now) {
-            match effect {
-                Effect::Survey(scope, needs) => {
+            let Effect::Of(scope, action) = effect else { continue };
+            let event = match action {
+                Action::Survey(needs) => {
                     let clock = StillClock::at(now).clock();
                     let found = live::survey(door, &scope, &needs, &clock).now_or_never().unwrap();
-                    events.push(Event::Surveyed(found));
+                    reconcile::Event::Surveyed(found)
                 }
-                Effect::Look(key, needs) => {
+                Action::Look(key, needs) => {
                     let found = live::look(door, &key, needs.as_ref(), now).now_or_never().unwrap();
-                    events.push(Event::Looked(key, found));
+                    reconcile::Event::Looked(key, found)
                 }
-                Effect::AskOwner(key, _) => panic!("nobody has set it back: {key}"),
-                Effect::Do(order) => panic!("nothing is to be done: {order:?}"),
-                Effect::Load(_) | Effect::Stop | Effect::Tell(_) | Effect::Recall(_) | Effect::Store(..) => {}
-            }
+                Action::AskOwner(key, _) => panic!("nobody has set it back: {key}"),
+                Action::Do(order) => panic!("nothing is to be done: {order:?}"),
+                _ => continue,
+            };
+            events.push(Event::of(scope, event));
         }
     }
-    controller.admit(Admitted::All);
+    controller.admit(&Admitted::All);
     controller
 }

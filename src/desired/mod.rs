@@ -323,6 +323,31 @@ impl DesiredState {
         Ok(state)
     }
 
+    /// What it says of each account and region that it speaks of.
+    pub fn by_scope(&self) -> BTreeMap<ScopeKey, Self> {
+        let mut scopes = BTreeMap::new();
+        let nothing = || self.of_nothing();
+        for entry in &self.entries {
+            scopes.entry(entry.key.scope.clone()).or_insert_with(nothing).list(Arc::clone(entry));
+        }
+        for pattern in &self.patterns {
+            scopes.entry(pattern.scope.clone()).or_insert_with(nothing).patterns.push(Arc::clone(pattern));
+        }
+        scopes
+    }
+
+    /// The same file, as far as it says nothing.
+    pub fn of_nothing(&self) -> Self {
+        let (entries, patterns, warnings) = (Vec::new(), Vec::new(), Vec::new());
+        let (by_key, listed) = (BTreeSet::new(), BTreeMap::new());
+        Self { entries, patterns, digest: self.digest.clone(), warnings, by_key, listed }
+    }
+
+    /// Whether it speaks of no function at all.
+    pub fn says_nothing(&self) -> bool {
+        self.entries.is_empty() && self.patterns.is_empty()
+    }
+
     fn list(&mut self, entry: Arc<Entry>) {
         *self.listed.entry(entry.key.scope.clone()).or_default() += 1;
         self.by_key.insert(ByKey(Arc::clone(&entry)));

@@ -96,7 +96,8 @@ pub fn needs_look(w: &World<'_>, key: &FunctionKey) -> bool {
         (Want::Attached(_), Seen::Absent | Seen::Unknown(_)) => false,
         (Want::Detached | Want::Disputed(_), _) => true,
     };
-    let doubtful = may_be_unfinished(w, key) || w.memory.shown_to_lack_right(key, w.now);
+    let doubtful =
+        may_be_unfinished(w, key) || w.memory.shown_to_lack_right(key, w.now) || w.memory.is_to_be_refreshed(key);
     let ground = w.facts.read_at(key).is_some_and(lately) && role_known;
     !ground || function.revision.is_none() || function.modified.is_none() || doubtful
 }
@@ -156,6 +157,9 @@ pub fn mode(w: &World<'_>, entry: &Entry) -> Mode {
 
 /// What keeps a difference from being put right now: the mode, the account, the agreement, other people at work, the guard.
 pub fn gate(w: &World<'_>, entry: &Arc<Entry>, change: &Change) -> Option<Outcome> {
+    if !w.leads {
+        return Some(Outcome::waiting(Reason::NotLeader, ""));
+    }
     if mode(w, entry) == Mode::Observe {
         let reason = entry.terms.reason.clone().unwrap_or_default();
         // Under the operator's ceiling the end of an observation passes without effect, and is nothing to wait for.
@@ -209,11 +213,11 @@ fn unconfirmed(w: &World<'_>, entry: &Entry, change: &Change) -> Option<Outcome>
         Cause::Network => false,
         Cause::Live => true,
         Cause::File => {
-            let known = w.memory.ever_agreed(&entry.key) || w.memory.remembers(&entry.key.scope);
+            let known = w.memory.ever_agreed(&entry.key) || w.memory.remembers();
             known || w.facts.vpc_of(&entry.key) != Some(&intent.vpc)
         }
     };
-    let agreed = || w.memory.targets.agree(&entry.key.scope, intent, to, w.limits.confirm);
+    let agreed = || w.memory.targets.agree(intent, to, w.limits.confirm);
     if asked_for || w.limits.confirm.is_zero() || agreed() {
         return None;
     }

@@ -14,7 +14,7 @@
 mod approvals;
 mod hour;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use self::approvals::Approvals;
@@ -24,7 +24,7 @@ use super::record::{ApprovalsRecord, HourRecord};
 use super::{Cause, Change, World};
 use crate::cloud::Function;
 use crate::desired::{Entry, Want};
-use crate::names::{Digest, FunctionKey, FunctionName, ScopeKey, Time};
+use crate::names::{Digest, FunctionName, Time};
 use crate::settings::Guard;
 
 /// So many functions of a scope may always be changed in an hour, for each cause.
@@ -79,15 +79,9 @@ pub struct Ledger {
     begun: Option<Time>,
     /// What the settings approved when the process began. Without a record nobody knows whether that is spent.
     before: Vec<String>,
-    scopes: BTreeMap<ScopeKey, Account>,
-}
-
-/// The books of one scope.
-#[derive(Clone, Debug, Default)]
-struct Account {
     hour: Hour,
     approvals: Approvals,
-    /// Grows with each entry that has to be in the scope's record before a call is made.
+    /// Grows with each entry that has to be in the record before a call is made.
     entries: u64,
 }
 
@@ -96,20 +90,19 @@ pub(super) fn holds(w: &World<'_>, change: &Change) -> Option<Outcome> {
     let limits = w.limits.guard.as_ref()?;
     let scope = &change.key.scope;
     let (ledger, listed) = (&w.memory.guard, w.desired.listed(scope));
-    let account = ledger.scopes.get(scope);
-    if account.is_some_and(|account| account.approvals.agree_to(change) || account.hour.admits(change, w.now)) {
+    if ledger.approvals.agree_to(change) || ledger.hour.admits(change, w.now) {
         return None;
     }
     if limits.allowance(listed) >= listed && change.cause != Cause::Network {
         return None;
     }
-    let Budget { cause, changed, allowed } = ledger.budget(change.cause, limits, scope, listed, w.now);
+    let Budget { cause, changed, allowed } = ledger.budget(change.cause, limits, listed, w.now);
     if changed < allowed {
         return None;
     }
     let (what, unknown) = match cause {
-        Cause::File => ("edits of the file", ledger.unknown_until(scope, w.now)),
-        Cause::Live => ("repairs of what others changed", ledger.unknown_until(scope, w.now)),
+        Cause::File => ("edits of the file", ledger.unknown_until(w.now)),
+        Cause::Live => ("repairs of what others changed", ledger.unknown_until(w.now)),
         Cause::Network => ("changes of the VPC", None),
     };
     let unknown = unknown.map_or_else(String::new, |until| {
@@ -118,7 +111,7 @@ pub(super) fn holds(w: &World<'_>, change: &Change) -> Option<Outcome> {
             w.wall.shows(until)
         )
     });
-    let id = account.and_then(|account| account.approvals.id());
+    let id = ledger.plan_id();
     let id = id.map_or_else(String::new, |id| format!("; the plan is {}", id.short()));
     Some(Outcome::waiting(Reason::GuardHolding, format!("{allowed} an hour in {scope} for {what}{unknown}{id}")))
 }
@@ -134,165 +127,140 @@ impl Ledger {
     /// These ids are in the settings now. One that was taken out and comes back is a person's word of now.
     pub fn approved(&mut self, approved: &[String]) {
         self.before.retain(|id| approved.contains(id));
-        self.scopes.values_mut().for_each(|account| account.approvals.keep_doubts(approved));
+        self.approvals.keep_doubts(approved);
     }
 
-    /// What the record of a scope says; none where there is none that could be used.
-    pub(super) fn recall(&mut self, scope: &ScopeKey, record: Option<(HourRecord, ApprovalsRecord)>, now: Time) {
-        let account = self.scopes.entry(scope.clone()).or_default();
+    /// What the record says; none where there is none that could be used.
+    pub(super) fn recall(&mut self, record: Option<(HourRecord, ApprovalsRecord)>, now: Time) {
         match record {
             Some((hour, approvals)) => {
-                account.hour.recall(hour, now);
-                account.approvals.recall(approvals, now);
+                self.hour.recall(hour, now);
+                self.approvals.recall(approvals, now);
             }
-            None => account.approvals.doubt(&self.before),
+            None => self.approvals.doubt(&self.before),
         }
     }
 
-    /// What belongs into the record of a scope.
-    pub(super) fn record(&self, scope: &ScopeKey, now: Time) -> (HourRecord, ApprovalsRecord) {
-        let (mut hour, mut approvals) = self.scopes.get(scope).map_or_else(Default::default, |account| {
-            (account.hour.record(now), account.approvals.record(&self.before, now))
-        });
-        hour.known_since = self.known_since(scope);
-        if !self.scopes.contains_key(scope) {
-            approvals.doubted.clone_from(&self.before);
-        }
-        (hour, approvals)
+    /// What belongs into the record.
+    pub(super) fn record(&self, now: Time) -> (HourRecord, ApprovalsRecord) {
+        let hour = HourRecord { known_since: self.known_since(), ..self.hour.record(now) };
+        (hour, self.approvals.record(&self.before, now))
     }
 
-    /// The ids in the settings that count as spent in a scope, since nobody knows whether they are.
-    pub fn doubted(&self, scope: &ScopeKey) -> &[String] {
-        self.scopes.get(scope).and_then(|account| account.approvals.doubted()).unwrap_or(&self.before)
+    /// The ids in the settings that count as spent, since nobody knows whether they are.
+    pub fn doubted(&self) -> &[String] {
+        self.approvals.doubted().unwrap_or(&self.before)
     }
 
-    /// The number of the last entry that has to be in the record of a scope before a call is made there.
-    pub fn entries(&self, scope: &ScopeKey) -> u64 {
-        self.scopes.get(scope).map_or(0, |account| account.entries)
+    /// The number of the last entry that has to be in the record before a call is made.
+    pub fn entries(&self) -> u64 {
+        self.entries
     }
 
     /// The number of the entry that this change stands on.
     pub fn entry_of(&self, change: &Change) -> u64 {
-        let Some(account) = self.scopes.get(&change.key.scope) else { return 0 };
-        match account.approvals.agree_to(change) {
-            true => account.approvals.entry(),
-            false => account.hour.entry_of(change),
+        match self.approvals.agree_to(change) {
+            true => self.approvals.entry(),
+            false => self.hour.entry_of(change),
         }
     }
 
-    fn known_since(&self, scope: &ScopeKey) -> Option<Time> {
-        let recorded = self.scopes.get(scope).and_then(|account| account.hour.known_since());
-        [recorded, self.begun].into_iter().flatten().min()
+    fn known_since(&self) -> Option<Time> {
+        [self.hour.known_since(), self.begun].into_iter().flatten().min()
     }
 
     /// Until when less is let through since nobody knows what was changed in the last hour; none where that is known.
-    pub fn unknown_until(&self, scope: &ScopeKey, now: Time) -> Option<Time> {
-        let known = self.known_since(scope).map_or(now, |since| since) + WINDOW;
+    pub fn unknown_until(&self, now: Time) -> Option<Time> {
+        let known = self.known_since().unwrap_or(now) + WINDOW;
         Some(known).filter(|known| now < *known)
     }
 
-    /// How the budget of a cause stands in a scope that lists so many functions.
-    fn budget(&self, cause: Cause, limits: &GuardLimits, scope: &ScopeKey, listed: usize, now: Time) -> Budget {
+    /// How the budget of a cause stands where so many functions are listed.
+    fn budget(&self, cause: Cause, limits: &GuardLimits, listed: usize, now: Time) -> Budget {
         let allowance = limits.allowance(listed);
         let allowed = match cause {
             Cause::Network => FROM_THE_NETWORK,
-            Cause::File | Cause::Live if allowance < listed && self.unknown_until(scope, now).is_some() => ALWAYS,
+            Cause::File | Cause::Live if allowance < listed && self.unknown_until(now).is_some() => ALWAYS,
             Cause::File | Cause::Live => allowance,
         };
-        let changed = self.scopes.get(scope).map_or(0, |account| account.hour.changed(cause, now));
-        Budget { cause, changed, allowed }
+        Budget { cause, changed: self.hour.changed(cause, now), allowed }
     }
 
-    /// How the budgets of a scope stand that lists so many functions.
-    pub fn budgets(&self, limits: &GuardLimits, scope: &ScopeKey, listed: usize, now: Time) -> [Budget; 3] {
-        Cause::ALL.map(|cause| self.budget(cause, limits, scope, listed, now))
+    /// How the budgets stand where so many functions are listed.
+    pub fn budgets(&self, limits: &GuardLimits, listed: usize, now: Time) -> [Budget; 3] {
+        Cause::ALL.map(|cause| self.budget(cause, limits, listed, now))
     }
 
     /// A function is taken in hand; it counts from now on, unless nothing comes of it or a person has agreed to it.
     pub fn reserve(&mut self, change: &Change, now: Time) {
-        let account = self.scopes.entry(change.key.scope.clone()).or_default();
-        if !account.approvals.agree_to(change) && account.hour.reserve(change, account.entries + 1, now) {
-            account.entries += 1;
+        if !self.approvals.agree_to(change) && self.hour.reserve(change, self.entries + 1, now) {
+            self.entries += 1;
         }
     }
 
     /// A call is made for a function.
-    pub(super) fn made(&mut self, key: &FunctionKey) {
-        self.with(key, |account| account.hour.made(&key.name));
+    pub(super) fn made(&mut self, name: &FunctionName) {
+        self.hour.made(name);
     }
 
     /// The call was not made after all.
-    pub(super) fn not_made(&mut self, key: &FunctionKey) {
-        self.with(key, |account| account.hour.not_made(&key.name));
+    pub(super) fn not_made(&mut self, name: &FunctionName) {
+        self.hour.not_made(name);
     }
 
     /// A pass has ended: a place that was only reserved is free again.
-    pub(super) fn ended(&mut self, key: &FunctionKey) {
-        self.with(key, |account| account.hour.ended(&key.name));
+    pub(super) fn ended(&mut self, name: &FunctionName) {
+        self.hour.ended(name);
     }
 
     /// What a person agreed to has come about.
-    pub(super) fn settled(&mut self, key: &FunctionKey) {
-        self.with(key, |account| account.approvals.settled(&key.name));
+    pub(super) fn settled(&mut self, name: &FunctionName) {
+        self.approvals.settled(name);
     }
 
     /// The function left the file, or its entry is another one: nothing is agreed to or reserved any more.
-    pub(super) fn left(&mut self, key: &FunctionKey) {
-        self.settled(key);
-        self.ended(key);
+    pub(super) fn left(&mut self, name: &FunctionName) {
+        self.settled(name);
+        self.ended(name);
     }
 
-    fn with(&mut self, key: &FunctionKey, then: impl FnOnce(&mut Account)) {
-        if let Some(account) = self.scopes.get_mut(&key.scope) {
-            then(account);
-        }
-    }
-
-    /// A function was read of whose scope the last hour is not known. If somebody changed it then, it may have been this
-    /// controller, before it was started anew: it counts, for each cause. A function that is in no VPC, and need not be in
-    /// none, was not changed by this controller.
+    /// A function was read, and the last hour is not known. If somebody changed it then, it may have been this controller,
+    /// before it was started anew: it counts, for each cause. A function that is in no VPC, and need not be in none, was not
+    /// changed by this controller.
     pub fn perhaps_ours(&mut self, entry: &Entry, function: &Function, now: Time) {
-        let scope = &entry.key.scope;
-        let Some(known_since) = self.known_since(scope).filter(|_| self.unknown_until(scope, now).is_some()) else {
-            return;
-        };
+        let Some(known_since) = self.known_since().filter(|_| self.unknown_until(now).is_some()) else { return };
         let before = |at: &Time| *at <= known_since + SKEW && now.since(*at) < WINDOW;
         let Some(at) = function.modified.filter(before) else { return };
         if function.network.is_attached() || entry.terms.want == Want::Detached {
-            self.scopes.entry(scope.clone()).or_default().hour.perhaps(&entry.key.name, at, now);
+            self.hour.perhaps(&entry.key.name, at, now);
         }
     }
 
-    /// These are the changes that a plan of this scope shows now, by function.
-    pub fn shows(&mut self, scope: &ScopeKey, changes: &[&Change], unread: BTreeSet<FunctionName>, now: Time) {
-        let account = self.scopes.entry(scope.clone()).or_default();
-        account.approvals.shows(super::scope_id(changes), changes, unread, now);
-        let ids = self.scopes.iter().filter_map(|(scope, account)| {
-            let id = account.approvals.id()?;
-            Some((scope.clone(), id.clone()))
-        });
-        let all = super::whole_id(&ids.collect());
-        self.scopes.values_mut().for_each(|account| account.approvals.also_shown_as(&all));
+    /// These are the changes that a plan shows now, by function.
+    pub fn shows(&mut self, changes: &[&Change], unread: BTreeSet<FunctionName>, now: Time) {
+        self.approvals.shows(super::scope_id(changes), changes, unread, now);
     }
 
-    /// The id by which the changes of a scope can be approved, as they were shown last; none where nothing differs.
-    pub fn plan_id(&self, scope: &ScopeKey) -> Option<&Digest> {
-        self.scopes.get(scope)?.approvals.id()
+    /// The plan with this id is a part of the plan of all scopes, by whose id it can be approved as well.
+    pub fn also_shown_as(&mut self, id: &Digest, all: &Digest) {
+        self.approvals.also_shown_as(id, all);
     }
 
-    /// Whether one of these ids may still be of use to a scope.
-    pub fn awaits(&self, scope: &ScopeKey, approved: &[String]) -> bool {
-        self.scopes
-            .get(scope)
-            .is_some_and(|account| approved.iter().any(|id| account.approvals.is_open(id, &self.before)))
+    /// The id by which the changes can be approved, as they were shown last; none where nothing differs.
+    pub fn plan_id(&self) -> Option<&Digest> {
+        self.approvals.id()
     }
 
-    /// A person has approved plans by their ids: what is left of those that were shown in this scope is agreed to, once.
-    /// Returns the ids that are spent by that.
-    pub fn approve(&mut self, scope: &ScopeKey, approved: &[String]) -> Vec<Digest> {
-        let Some(account) = self.scopes.get_mut(scope) else { return Vec::new() };
-        let spent = account.approvals.approve(approved, &self.before, account.entries + 1);
-        account.entries += u64::from(!spent.is_empty());
+    /// Whether one of these ids may still be of use.
+    pub fn awaits(&self, approved: &[String]) -> bool {
+        approved.iter().any(|id| self.approvals.is_open(id, &self.before))
+    }
+
+    /// A person has approved plans by their ids: what is left of those that were shown is agreed to, once. Returns the ids
+    /// that are spent by that.
+    pub fn approve(&mut self, approved: &[String]) -> Vec<Digest> {
+        let spent = self.approvals.approve(approved, &self.before, self.entries + 1);
+        self.entries += u64::from(!spent.is_empty());
         spent
     }
 }

@@ -1,6 +1,6 @@
 //! What this process saw, beside what AWS and the file say. Losing it costs waiting, never a wrong write.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ mod role;
 use self::recall::Recalled;
 use self::refusal::{MOMENT, SHORT_COOL_DOWN, refusal};
 pub(super) use self::refusal::{Refusal, waiting_for_iam, waits_for_iam};
-use self::role::RoleMemory;
+use self::role::Heard;
+pub use self::role::{AttachEnd, RoleNews, Roles};
 use super::guard::Ledger;
 use super::reason::{Outcome, Reason, Why};
 use super::record::Fate;
@@ -21,7 +22,7 @@ use super::{Change, Step, Targets};
 use crate::cloud::{Class, CloudError, Failure, Function, State, Update};
 use crate::desired::Entry;
 use crate::live::RoleFacts;
-use crate::names::{FunctionKey, Network, PolicyArn, RevisionId, RoleKey, ScopeKey, Time};
+use crate::names::{FunctionKey, FunctionName, Network, PolicyArn, RevisionId, RoleKey, Time};
 
 /// What AWS answered to a step; or why the step was not made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,13 +54,15 @@ const SKEW: Duration = Duration::from_secs(10);
 /// What this process saw.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
-    functions: BTreeMap<FunctionKey, FunctionMemory>,
-    roles: BTreeMap<RoleKey, RoleMemory>,
+    functions: BTreeMap<FunctionName, FunctionMemory>,
+    roles: Roles,
+    /// What the other scopes of the account are to hear of the roles that they share.
+    news: Vec<(RoleKey, RoleNews)>,
     set_backs: SetBacks,
     /// What the file's VPC entries meant at the last listings.
     pub targets: Targets,
     /// What a process before this one was in sync with.
-    recalled: BTreeMap<ScopeKey, Recalled>,
+    recalled: Option<Recalled>,
     /// Who goes first.
     pub rollouts: Rollouts,
     /// What the guard has let through.
@@ -78,6 +81,12 @@ struct FunctionMemory {
     pending: Option<Time>,
     /// The role about which it finds out whether Lambda accepts it.
     probes: Option<RoleKey>,
+    /// Whether somebody asks to look at it, whatever is known of it.
+    refresh: bool,
+    /// What differs.
+    differs: Option<Arc<Change>>,
+    /// Why its passes ended as they did, and how often in a row they did so for the same reason.
+    attempts: Option<(Reason, u32)>,
 }
 
 /// An update that Lambda has accepted from us.
@@ -109,14 +118,15 @@ struct Refused {
 impl Memory {
     /// A step is about to be made, for a function with this role.
     pub fn begin(&mut self, step: &Step, role: Option<&RoleKey>, now: Time) {
-        self.guard.made(step.key());
+        self.guard.made(&step.key().name);
         match step {
-            Step::AttachPolicy { role, policy, .. } => self.role(role.key()).attaches(policy),
+            Step::AttachPolicy { role, policy, .. } => self.tell(role.key(), RoleNews::Attaching(policy.clone())),
             Step::SetVpc { key, to, .. } => {
-                self.rollouts.sending(key, to);
+                self.rollouts.sending(&key.name, to);
                 if let Some(role) = role.filter(|_| to.is_attached())
-                    && self.role(role).sends(key, now)
+                    && self.probe(role, now).is_none_or(|probe| probe == key)
                 {
+                    self.tell(role, RoleNews::Probes(key.clone()));
                     self.function(key).probes = Some(role.clone());
                 }
             }
@@ -126,32 +136,25 @@ impl Memory {
     /// A step was answered, for a function with this role.
     pub fn answered(&mut self, step: &Step, role: Option<&RoleKey>, answer: &Answer, now: Time) {
         if matches!(answer, Answer::NotJournaled(_) | Answer::NotSent { .. }) {
-            self.guard.not_made(step.key());
+            self.guard.not_made(&step.key().name);
         }
         match step {
-            Step::AttachPolicy { key, role, policy } => self.attach_answered(key, role.key(), policy, answer, now),
+            Step::AttachPolicy { role, policy, .. } => self.attach_answered(role.key(), policy, answer, now),
             Step::SetVpc { key, to, revision, .. } => self.update_answered(key, role, to, revision, answer, now),
         }
     }
 
-    fn attach_answered(&mut self, key: &FunctionKey, role: &RoleKey, policy: &PolicyArn, answer: &Answer, now: Time) {
-        let role = self.role(role);
-        role.attach_ended(policy);
-        match answer {
-            Answer::NotJournaled(_) | Answer::NotSent { .. } => {}
-            Answer::Done => {
-                role.attached(policy, now);
-                self.rollouts.wake(&key.scope);
-            }
-            Answer::Failed(error) => {
-                if error.status.is_none() {
-                    role.perhaps_attached(now);
-                }
-                if let Some(refusal) = refusal(Why::attaching(error), now) {
-                    role.not_attached(policy, refusal);
-                }
-            }
-        }
+    fn attach_answered(&mut self, role: &RoleKey, policy: &PolicyArn, answer: &Answer, now: Time) {
+        let end = match answer {
+            Answer::NotJournaled(_) | Answer::NotSent { .. } => AttachEnd::NotMade,
+            Answer::Done => AttachEnd::Attached(now),
+            Answer::Failed(error) => AttachEnd::Refused {
+                // Without an answer it may have been carried out.
+                perhaps: error.status.is_none().then_some(now),
+                refusal: refusal(Why::attaching(error), now),
+            },
+        };
+        self.tell(role, RoleNews::AttachEnded(policy.clone(), end));
     }
 
     fn update_answered(
@@ -171,25 +174,24 @@ impl Memory {
                 function.refused = None;
                 function.sent = Some(Box::new(Sent { to: Arc::clone(to), at: now, fate: Fate::Open, refused }));
                 if let Some(role) = role.filter(|_| to.is_attached()) {
-                    self.role(role).works(now);
-                    self.rollouts.wake(&key.scope);
+                    self.tell(role, RoleNews::Works(now));
                 }
-                self.rollouts.accepted(key, now);
+                self.rollouts.accepted(&key.name, now);
             }
             Answer::Failed(error) if waits_for_iam(error.class) => {
                 let since = self.refuses(key, error.class, now);
                 match role.filter(|_| error.class != Class::KmsGrant) {
-                    Some(role) => self.role(role).refuses(key, now),
+                    Some(role) => self.tell(role, RoleNews::Refuses(key.clone(), now)),
                     // The key is the function's own: it says nothing about the role.
                     None => self.probe_ends(key),
                 }
-                self.rollouts.refused(key, error, since);
+                self.rollouts.refused(&key.name, error, since);
             }
             // The next look sees whether the function is there; a new one of that name was never refused.
             Answer::Failed(error) if error.class == Class::NotFound => self.probe_ends(key),
             Answer::Failed(error) => {
                 self.probe_ends(key);
-                self.rollouts.refused(key, error, now);
+                self.rollouts.refused(&key.name, error, now);
                 if let Some(refusal) = refusal(Why::updating(error, key), now) {
                     let (to, revision) = (Arc::clone(to), revision.clone());
                     self.function(key).refused = Some(Box::new(Refused { to, revision, refusal }));
@@ -199,30 +201,62 @@ impl Memory {
     }
 
     fn function(&mut self, key: &FunctionKey) -> &mut FunctionMemory {
-        self.functions.entry(key.clone()).or_default()
+        self.functions.entry(key.name.clone()).or_default()
     }
 
-    fn role(&mut self, key: &RoleKey) -> &mut RoleMemory {
-        self.roles.entry(key.clone()).or_default()
+    /// Something has happened to a role, which the other scopes of the account hear of as well.
+    fn tell(&mut self, role: &RoleKey, news: RoleNews) {
+        self.news.push((role.clone(), news.clone()));
+        self.hear(role, news, None);
+    }
+
+    /// Another scope of the account tells of a role.
+    pub fn hears(&mut self, role: &RoleKey, news: RoleNews, now: Time) {
+        self.hear(role, news, Some(now));
+    }
+
+    fn hear(&mut self, role: &RoleKey, news: RoleNews, set_back: Option<Time>) {
+        let policy = match &news {
+            RoleNews::SetBack(policy) => Some(policy.clone()),
+            _ => None,
+        };
+        match (self.roles.hear(role, news), policy, set_back) {
+            (Heard::Nothing, ..) => {}
+            (Heard::SomethingNew, Some(policy), Some(now)) => {
+                self.set_backs.note(Thing::Policy(role.clone(), policy), now);
+            }
+            (Heard::SomethingNew, ..) => self.rollouts.wake(),
+        }
+    }
+
+    /// What the other scopes of the account are to hear.
+    pub fn take_news(&mut self) -> Vec<(RoleKey, RoleNews)> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// What is known of the account's roles from other scopes.
+    pub fn with_roles(roles: Roles) -> Self {
+        Self { roles, ..Self::default() }
     }
 
     /// A function finds out nothing about its role any more: another one may.
     fn probe_ends(&mut self, key: &FunctionKey) {
-        let probed = self.functions.get_mut(key).and_then(|function| function.probes.take());
-        if let Some(role) = probed.and_then(|role| self.roles.get_mut(&role))
-            && role.probe_ends(key)
-        {
-            self.rollouts.wake(&key.scope);
+        let probed = self.functions.get_mut(&key.name).and_then(|function| function.probes.take());
+        if let Some(role) = probed {
+            self.tell(&role, RoleNews::ProbeEnds(key.clone()));
         }
     }
 
     /// A function was looked at: an update of ours may have come to its end, or been overtaken.
     pub fn looked(&mut self, key: &FunctionKey, function: &Function, now: Time) {
-        self.rollouts.looked(key, function, now);
+        self.rollouts.looked(&key.name, function, now);
         let life = function.life.as_deref();
         let pending = life.is_some_and(|life| life.state == State::Pending);
-        match self.functions.get_mut(key) {
-            Some(known) => known.pending = pending.then(|| known.pending.unwrap_or(now)),
+        match self.functions.get_mut(&key.name) {
+            Some(known) => {
+                known.pending = pending.then(|| known.pending.unwrap_or(now));
+                known.refresh = false;
+            }
             None if pending => self.function(key).pending = Some(now),
             None => {}
         }
@@ -239,11 +273,11 @@ impl Memory {
     }
 
     fn sent_mut(&mut self, key: &FunctionKey) -> Option<&mut Sent> {
-        self.functions.get_mut(key)?.sent.as_deref_mut()
+        self.functions.get_mut(&key.name)?.sent.as_deref_mut()
     }
 
     fn sent(&self, key: &FunctionKey) -> Option<&Sent> {
-        self.functions.get(key)?.sent.as_deref()
+        self.functions.get(&key.name)?.sent.as_deref()
     }
 
     /// The last update of a function was given up by Lambda: if it is ours, it is told why, and tried again later.
@@ -298,15 +332,15 @@ impl Memory {
         let newer = function.modified.is_none_or(|modified| modified + SKEW >= sent.at);
         if told && newer && function.network != sent.to {
             sent.fate = Fate::SetBack;
-            self.set_backs.note(Thing::Network(key.clone()), now);
+            self.set_backs.note(Thing::Network(key.name.clone()), now);
         }
     }
 
     /// The policies of a role were read: somebody may have taken off what we attached.
     pub fn role_seen(&mut self, role: &RoleKey, facts: &RoleFacts, now: Time) {
-        let Some(known) = self.roles.get_mut(role) else { return };
-        for policy in known.seen(facts.at, |policy| facts.has(policy)) {
-            self.set_backs.note(Thing::Policy(role.clone(), policy), now);
+        for policy in self.roles.seen(role, facts.at, |policy| facts.has(policy)) {
+            self.set_backs.note(Thing::Policy(role.clone(), policy.clone()), now);
+            self.tell(role, RoleNews::SetBack(policy));
         }
     }
 
@@ -323,7 +357,7 @@ impl Memory {
     /// function of the role holds for all that shall go into the same network.
     pub fn role_denied(&mut self, role: &RoleKey, to: &Arc<Network>, why: &Why, now: Time) {
         let refusal = Refusal { why: why.clone(), until: now + SHORT_COOL_DOWN, passing: false };
-        self.role(role).denied(to, refusal);
+        self.tell(role, RoleNews::Denied(Arc::clone(to), refusal));
     }
 
     /// A function is taken in hand to make this change: its place in the rollout and before the guard is reserved.
@@ -341,10 +375,13 @@ impl Memory {
         self.rollouts.concluded(entry, outcome, now);
         // What waits for its turn in the budget of requests is in hand.
         if !matches!(outcome, Outcome::Waiting { why, .. } if why.reason == Reason::BudgetTurn) {
-            self.guard.ended(&entry.key);
+            self.guard.ended(&entry.key.name);
         }
         if *outcome == Outcome::InSync {
-            self.guard.settled(&entry.key);
+            self.guard.settled(&entry.key.name);
+            if let Some(function) = self.functions.get_mut(&entry.key.name) {
+                (function.differs, function.attempts) = (None, None);
+            }
         }
     }
 
@@ -357,29 +394,69 @@ impl Memory {
 
     /// The entry of a function is another one now.
     pub fn edited(&mut self, key: &FunctionKey) {
-        self.set_backs.forget(key);
-        self.guard.left(key);
-        self.rollouts.left(key);
+        self.set_backs.forget(&key.name);
+        self.guard.left(&key.name);
+        self.rollouts.left(&key.name);
         self.probe_ends(key);
+        // What was waited for, and what differed, was so for the old entry.
+        if let Some(function) = self.functions.get_mut(&key.name) {
+            (function.differs, function.attempts) = (None, None);
+        }
+    }
+
+    /// Somebody asks to look at a function, whatever is known of it.
+    pub fn refresh(&mut self, key: &FunctionKey) {
+        self.function(key).refresh = true;
+    }
+
+    /// Whether somebody asks to look at a function that was not looked at since.
+    pub(super) fn is_to_be_refreshed(&self, key: &FunctionKey) -> bool {
+        self.functions.get(&key.name).is_some_and(|function| function.refresh)
+    }
+
+    /// What differs about a function, as far as that was found.
+    pub fn differs(&self, name: &FunctionName) -> Option<&Arc<Change>> {
+        self.functions.get(name)?.differs.as_ref()
+    }
+
+    /// All functions that differ.
+    pub fn differing(&self) -> impl Iterator<Item = &FunctionName> {
+        self.functions.iter().filter(|(_, function)| function.differs.is_some()).map(|(name, _)| name)
+    }
+
+    /// This differs about a function. Returns whether nothing did before.
+    pub fn found_to_differ(&mut self, change: &Arc<Change>) -> bool {
+        self.function(&change.key).differs.replace(Arc::clone(change)).is_none()
+    }
+
+    /// A pass has ended for this reason. Returns how often in a row it had before.
+    pub fn ended_for(&mut self, key: &FunctionKey, reason: Reason) -> u32 {
+        let function = self.function(key);
+        let attempt = match function.attempts {
+            Some((before, count)) if before == reason => count + 1,
+            _ => 0,
+        };
+        function.attempts = Some((reason, attempt));
+        attempt
     }
 
     /// Somebody asked to try everything again now.
     pub fn forget_refusals(&mut self) {
         self.rollouts.forgive();
-        self.roles.values_mut().for_each(RoleMemory::forget_refusals);
+        self.roles.forget_refusals();
         self.functions.values_mut().for_each(|function| function.refused = None);
     }
 
     /// A function left the file.
     pub fn forget(&mut self, key: &FunctionKey) {
         self.edited(key);
-        self.functions.remove(key);
+        self.functions.remove(&key.name);
     }
 
     /// Forgets the roles that no function has any more, as far as no call for them is out, and what was set back so long
     /// ago that it no longer counts.
     pub fn keep_roles(&mut self, wanted: impl Fn(&RoleKey) -> bool, now: Time) {
-        self.roles.retain(|key, role| wanted(key) || role.is_busy());
+        self.roles.keep(wanted);
         self.set_backs.expire(now);
     }
 
@@ -410,13 +487,14 @@ impl Memory {
 
     /// When somebody who leads or probes and is not heard of is replaced.
     pub fn next_expiry(&self) -> Option<Time> {
-        self.roles.values().filter_map(RoleMemory::next_expiry).chain(self.rollouts.next_expiry()).min()
+        [self.roles.next_expiry(), self.rollouts.next_expiry()].into_iter().flatten().min()
     }
 
-    /// Where somebody's turn may have come since this was last asked.
-    pub fn moved(&mut self, now: Time) -> BTreeSet<ScopeKey> {
-        let expired: Vec<FunctionKey> = self.roles.values_mut().filter_map(|role| role.expire(now)).collect();
-        expired.iter().for_each(|key| self.rollouts.wake(&key.scope));
+    /// Whether somebody's turn may have come since this was last asked.
+    pub fn moved(&mut self, now: Time) -> bool {
+        if self.roles.expire(now) {
+            self.rollouts.wake();
+        }
         self.rollouts.moved(now)
     }
 
@@ -436,12 +514,12 @@ impl Memory {
     }
 
     fn role_refused(&self, key: &FunctionKey) -> Option<&RoleRefused> {
-        self.functions.get(key)?.role_refused.as_deref()
+        self.functions.get(&key.name)?.role_refused.as_deref()
     }
 
     /// Since when Lambda is creating or waking a function, as far as looks have shown.
     pub(super) fn pending_since(&self, key: &FunctionKey) -> Option<Time> {
-        self.functions.get(key)?.pending
+        self.functions.get(&key.name)?.pending
     }
 
     /// Whether Lambda's last refusal says that the role lacks the right to make interfaces. That counts for an hour: where
@@ -459,7 +537,7 @@ impl Memory {
 
     /// Until when a function is left alone, since somebody sets back again and again what would be changed.
     pub(super) fn flapping(&self, change: &Change, now: Time) -> Option<Time> {
-        let network = change.network.iter().map(|_| Thing::Network(change.key.clone()));
+        let network = change.network.iter().map(|_| Thing::Network(change.key.name.clone()));
         let policies = change.attach.iter().map(|it| Thing::Policy(it.role.key().clone(), it.policy.clone()));
         network.chain(policies).filter_map(|thing| self.set_backs.left_alone(&thing, now)).max()
     }
@@ -478,7 +556,7 @@ impl Memory {
         revision: Option<&RevisionId>,
         now: Time,
     ) -> Option<&Refusal> {
-        let refused = self.functions.get(key)?.refused.as_deref()?;
+        let refused = self.functions.get(&key.name)?.refused.as_deref()?;
         let same = *refused.to == *to && refused.revision.as_ref() == revision;
         (same && now < refused.refusal.until).then_some(&refused.refusal)
     }

@@ -43,7 +43,7 @@ pub use bind::{Bindings, Bound, bind};
 pub use change::{Attach, Cause, Change, Comparison, Evidence, NetworkChange, Verdict, compare, refused, targets};
 pub use decide::{Decision, conclude, decide, gate, is_unfinished, may_be_unfinished, mode, needs_look, unread};
 pub use guard::{Budget, GuardLimits, Ledger};
-pub use memory::{Answer, Memory};
+pub use memory::{Answer, AttachEnd, Memory, RoleNews, Roles};
 pub use patterns::{LeftOut, left_out, matched, unmatched};
 pub use preflight::NewInterfaces;
 pub use reason::{Outcome, Pace, Reason, State, Why, not_loaded};
@@ -75,6 +75,8 @@ pub struct World<'a> {
     pub memory: &'a Memory,
     /// What the operator decided.
     pub limits: &'a Limits,
+    /// Whether this process leads the scope; one that does not only observes.
+    pub leads: bool,
     /// The moment.
     pub now: Time,
     /// What leads from there to the moments in the file.
@@ -262,6 +264,26 @@ impl Line {
 }
 
 impl Plan {
+    /// The plan of a whole file from those of its scopes, in the file's order.
+    pub fn of_all(plans: impl Iterator<Item = Self>, desired: &DesiredState) -> Self {
+        let (mut of_entries, mut unmatched) = (BTreeMap::new(), Vec::new());
+        let (mut interfaces, mut left_out, mut ids) = (Vec::new(), Vec::new(), BTreeMap::new());
+        for plan in plans {
+            of_entries.extend(plan.lines.into_iter().map(|line| (line.entry.key.clone(), line)));
+            interfaces.extend(plan.interfaces);
+            unmatched.extend(plan.unmatched);
+            left_out.extend(plan.left_out);
+            ids.extend(plan.ids);
+        }
+        let named = desired.entries.iter().filter_map(|entry| of_entries.remove(&entry.key));
+        let mut lines: Vec<Line> = named.collect();
+        lines.extend(of_entries.into_values());
+        let place = |pattern: &Arc<Pattern>| desired.patterns.iter().position(|it| Arc::ptr_eq(it, pattern));
+        unmatched.sort_by_key(place);
+        let id = whole_id(&ids);
+        Self { lines, interfaces, unmatched, left_out, ids, id }
+    }
+
     /// How many published versions run another network than the file says; none where nobody looks for them.
     pub fn versions_behind(&self) -> Option<usize> {
         let known = self.lines.iter().filter_map(|line| line.comparison.behind.as_ref());
@@ -316,7 +338,7 @@ fn scope_id(changes: &[&Change]) -> Digest {
 }
 
 /// The digest of the plans of all scopes in which something differs.
-fn whole_id(ids: &BTreeMap<ScopeKey, Digest>) -> Digest {
+pub fn whole_id(ids: &BTreeMap<ScopeKey, Digest>) -> Digest {
     match ids.first_key_value() {
         Some((_, only)) if ids.len() == 1 => only.clone(),
         _ => {

@@ -66,6 +66,7 @@ reasons! {
     RolloutStopped, Held, Turn, "A function of the same VPC entry that went first is blocked, so the others are held back; mend that one, or observe it or take it out of the file.";
     // Wanted so.
     Observed, Drifted, Invalid, "This function is only observed (mode = \"observe\"); set mode = \"enforce\" to put it right.";
+    NotLeader, Drifted, Invalid, "Another replica leads this account and region and makes the changes; this one only observes.";
     NotAdmitted, Held, Invalid, "This is not what was agreed to; run `plan` again and look at what changed meanwhile.";
     GuardHolding, Held, Turn, "More functions differ than are changed in an hour without a person's agreement; look at `plan`, then approve it: `apply --approve ID`, or put the id into `guard.approved` in the settings.";
     CapacityProvider, Excluded, Invalid, "The function runs on a capacity provider, which decides about its network; remove it from the file.";
@@ -167,7 +168,7 @@ impl Reason {
     }
 }
 
-/// How soon it is worth looking again; the backoff of each is in `engine::backoff`.
+/// How soon it is worth looking again; the backoff of each is in `reconcile::backoff`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
     /// Something is going on in Lambda.
@@ -352,7 +353,7 @@ impl std::fmt::Display for Why {
 pub enum Outcome {
     /// As the file says.
     InSync,
-    /// Something takes its time; not an error. With no moment, the engine's backoff says when to look again.
+    /// Something takes its time; not an error. With no moment, the backoff says when to look again.
     Waiting {
         /// What for.
         why: Why,
@@ -385,7 +386,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Waiting, as long as the engine's backoff says.
+    /// Waiting, as long as the backoff says.
     pub fn waiting(reason: Reason, detail: impl Into<String>) -> Self {
         Self::Waiting { why: Why::new(reason, detail), until: None }
     }

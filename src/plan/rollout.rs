@@ -11,7 +11,6 @@
 mod leads;
 mod waves;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use self::leads::Leads;
@@ -21,15 +20,15 @@ use super::{Change, World};
 use crate::cloud::{CloudError, Function, Update};
 use crate::desired::{Entry, Want};
 use crate::live::{Seen, VpcFacts};
-use crate::names::{FunctionKey, Network, Pair, ScopeKey, Time};
+use crate::names::{FunctionName, Network, Pair, Time};
 
 /// Who goes first: what this process has begun, and whom it has told to wait.
 #[derive(Clone, Debug, Default)]
 pub struct Rollouts {
     waves: Waves,
     leads: Leads,
-    /// Where something has ended, so that somebody else may go.
-    moved: BTreeSet<ScopeKey>,
+    /// Whether something has ended, so that somebody else may go.
+    moved: bool,
 }
 
 /// Why a change is not to be begun now: others go first. None if it may be begun.
@@ -39,7 +38,7 @@ pub fn turn(w: &World<'_>, entry: &Entry, change: &Change) -> Option<Outcome> {
     let to = &change.network.as_ref()?.to;
     let rollouts = &w.memory.rollouts;
     let (group, attaches) = (Group::of(entry), !change.attach.is_empty());
-    match rollouts.waves.place(&group, &entry.key, w.now) {
+    match rollouts.waves.place(&group, &entry.key.name, w.now) {
         Place::Now => {}
         Place::Later(_) | Place::Pause(_) if attaches => return None,
         Place::Later(ahead) => return Some(Outcome::waiting(Reason::RolloutTurn, format!("{group} {ahead}"))),
@@ -48,15 +47,15 @@ pub fn turn(w: &World<'_>, entry: &Entry, change: &Change) -> Option<Outcome> {
             return Some(Outcome::Waiting { why, until: Some(until) });
         }
         Place::Stopped(failed, reason) => {
-            return Some(Outcome::waiting(Reason::RolloutStopped, format!("{}: {}", failed.name, reason.name())));
+            return Some(Outcome::waiting(Reason::RolloutStopped, format!("{failed}: {}", reason.name())));
         }
     }
     if attaches {
         return None;
     }
     let new = new_pairs(w, entry, to);
-    if let Some(leader) = rollouts.leads.leader(&entry.key, &new, w.now) {
-        return Some(Outcome::waiting(Reason::PairLead, leader.name.to_string()));
+    if let Some(leader) = rollouts.leads.leader(&entry.key.name, &new, w.now) {
+        return Some(Outcome::waiting(Reason::PairLead, leader.to_string()));
     }
     let Seen::Present(function) = w.facts.function(&entry.key) else { return None };
     let probe = w.memory.probe(function.role.key(), w.now).filter(|probe| **probe != entry.key && to.is_attached())?;
@@ -68,13 +67,12 @@ pub fn turn(w: &World<'_>, entry: &Entry, change: &Change) -> Option<Outcome> {
 /// The pairs of the network that an entry means for which no interface is known to be there.
 pub(super) fn new_pairs(w: &World<'_>, entry: &Entry, network: &Network) -> Arc<[Pair]> {
     let Want::Attached(intent) = &entry.terms.want else { return Arc::default() };
-    let ScopeKey { account, .. } = &entry.key.scope;
     let there = match w.facts.vpc(&entry.key.scope, &intent.vpc) {
         Seen::Present(VpcFacts { interfaces: Seen::Present(there), .. }) => Some(there),
         _ => None,
     };
     let seen = |pair: &Pair| there.is_some_and(|there| there.serve(pair));
-    let known = |pair: &Pair| seen(pair) || w.memory.rollouts.leads.made(account, pair, w.now);
+    let known = |pair: &Pair| seen(pair) || w.memory.rollouts.leads.made(pair, w.now);
     let find = || network.pairs().filter(|pair| !known(pair)).collect();
     w.bound.new_pairs(intent, &entry.key.scope, find)
 }
@@ -82,93 +80,91 @@ pub(super) fn new_pairs(w: &World<'_>, entry: &Entry, network: &Network) -> Arc<
 impl Rollouts {
     /// Whether a function is in one of the first waves, which the others wait for.
     pub(super) fn goes_first(&self, entry: &Entry) -> bool {
-        self.waves.goes_first(&Group::of(entry), &entry.key)
+        self.waves.goes_first(&Group::of(entry), &entry.key.name)
     }
 
     /// Reserves the place of a function whose turn it is.
     pub fn reserve(&mut self, entry: &Entry, change: &Change, now: Time) {
         let Some(network) = change.network.as_ref().filter(|_| change.attach.is_empty()) else { return };
-        self.waves.admit(Group::of(entry), &entry.key);
-        self.leads.reserve(&entry.key, &network.to, now);
+        self.waves.admit(Group::of(entry), &entry.key.name);
+        self.leads.reserve(&entry.key.name, &network.to, now);
     }
 
     /// An update is being sent.
-    pub(super) fn sending(&mut self, key: &FunctionKey, to: &Network) {
-        self.leads.sending(key, to);
+    pub(super) fn sending(&mut self, name: &FunctionName, to: &Network) {
+        self.leads.sending(name, to);
     }
 
     /// Lambda has accepted an update.
-    pub(super) fn accepted(&mut self, key: &FunctionKey, now: Time) {
-        self.leads.accepted(key, now);
+    pub(super) fn accepted(&mut self, name: &FunctionName, now: Time) {
+        self.leads.accepted(name, now);
     }
 
     /// Lambda has refused an update, or has not answered.
-    pub(super) fn refused(&mut self, key: &FunctionKey, error: &CloudError, since: Time) {
+    pub(super) fn refused(&mut self, name: &FunctionName, error: &CloudError, since: Time) {
         // Without an answer it may have been carried out.
         match super::memory::waits_for_iam(error.class) || error.status.is_none() {
-            true => self.leads.hesitates(key, since),
-            false => self.lead_ends(key),
+            true => self.leads.hesitates(name, since),
+            false => self.lead_ends(name),
         }
     }
 
     /// A function was looked at: its update may go on, though this process did not begin it, or have come to its end.
-    pub(super) fn looked(&mut self, key: &FunctionKey, function: &Function, now: Time) {
+    pub(super) fn looked(&mut self, name: &FunctionName, function: &Function, now: Time) {
         match function.life.as_ref().map(|life| &life.update) {
-            Some(Update::InProgress | Update::Unsaid) => self.may_lead(key, function, now),
+            Some(Update::InProgress | Update::Unsaid) => self.may_lead(name, function, now),
             Some(Update::Successful) => {
-                self.leads.arrived(key, &function.network, now);
-                self.lead_ends(key);
+                self.leads.arrived(&function.network, now);
+                self.lead_ends(name);
             }
-            Some(Update::Failed(_)) => self.lead_ends(key),
+            Some(Update::Failed(_)) => self.lead_ends(name),
             None => {}
         }
     }
 
     /// An update of this function may be under way, so that it leads if nobody else does.
-    pub fn may_lead(&mut self, key: &FunctionKey, function: &Function, now: Time) {
-        self.leads.found_under_way(key, &function.network, function.modified.unwrap_or(now), now);
+    pub fn may_lead(&mut self, name: &FunctionName, function: &Function, now: Time) {
+        self.leads.found_under_way(name, &function.network, function.modified.unwrap_or(now), now);
     }
 
     /// It is known how a function stands.
     pub fn concluded(&mut self, entry: &Entry, outcome: &Outcome, now: Time) {
-        let (group, key) = (Group::of(entry), &entry.key);
+        let (group, name) = (Group::of(entry), &entry.key.name);
         match Step::of(outcome) {
-            Step::Arrived => self.waves.done(&group, key),
-            Step::UnderWay => self.waves.under_way(&group, key),
-            Step::Waits => self.waves.waits(group, key),
-            Step::Failed(reason) => self.waves.failed(&group, key, reason),
-            Step::Troubled => self.waves.troubled(&group, key, now),
-            Step::Left => self.waves.left(key),
+            Step::Arrived => self.waves.done(&group, name),
+            Step::UnderWay => self.waves.under_way(&group, name),
+            Step::Waits => self.waves.waits(group, name),
+            Step::Failed(reason) => self.waves.failed(&group, name, reason),
+            Step::Troubled => self.waves.troubled(&group, name, now),
+            Step::Left => self.waves.left(name),
         }
         if !matches!(Step::of(outcome), Step::UnderWay | Step::Waits) {
-            self.lead_ends(key);
-            self.moved.insert(key.scope.clone());
+            self.lead_ends(name);
+            self.moved = true;
         }
     }
 
     /// A function left the file, or its entry is another one now.
-    pub fn left(&mut self, key: &FunctionKey) {
-        self.waves.left(key);
-        self.lead_ends(key);
-        self.moved.insert(key.scope.clone());
+    pub fn left(&mut self, name: &FunctionName) {
+        self.waves.left(name);
+        self.lead_ends(name);
+        self.moved = true;
     }
 
-    /// In this scope somebody's turn may have come, and in the others of its account, which share its roles.
-    pub(super) fn wake(&mut self, scope: &ScopeKey) {
-        let Self { waves, moved, .. } = self;
-        moved.extend(waves.scopes().filter(|other| other.account == scope.account).cloned());
-        moved.insert(scope.clone());
+    /// Somebody's turn may have come.
+    pub(super) fn wake(&mut self) {
+        self.moved = true;
     }
 
     /// Whoever failed may try again, and holds up nobody until it has.
     pub(super) fn forgive(&mut self) {
-        self.moved.extend(self.waves.forgive());
+        self.moved |= self.waves.forgive();
     }
 
-    /// Where somebody's turn may have come since this was last asked.
-    pub(super) fn moved(&mut self, now: Time) -> BTreeSet<ScopeKey> {
-        self.moved.extend(self.leads.expire(now));
-        self.moved.extend(self.waves.expire(now));
+    /// Whether somebody's turn may have come since this was last asked.
+    pub(super) fn moved(&mut self, now: Time) -> bool {
+        self.moved |= self.leads.expire(now);
+        self.moved |= self.waves.expire(now);
         std::mem::take(&mut self.moved)
     }
 
@@ -177,14 +173,14 @@ impl Rollouts {
         [self.leads.next_expiry(), self.waves.next_expiry()].into_iter().flatten().min()
     }
 
-    /// Those in a scope that wait for others.
-    pub fn waiting(&self, scope: &ScopeKey) -> Vec<FunctionKey> {
-        self.waves.waiting(scope)
+    /// Those that wait for others.
+    pub fn waiting(&self) -> impl Iterator<Item = &FunctionName> {
+        self.waves.waiting()
     }
 
-    fn lead_ends(&mut self, key: &FunctionKey) {
-        if self.leads.ends(key) {
-            self.moved.insert(key.scope.clone());
+    fn lead_ends(&mut self, name: &FunctionName) {
+        if self.leads.ends(name) {
+            self.moved = true;
         }
     }
 }

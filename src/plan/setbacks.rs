@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::names::{FunctionKey, PolicyArn, RoleKey, Time};
+use crate::names::{FunctionName, PolicyArn, RoleKey, Time};
 
 /// So often within [`WITHIN`] is again and again.
 const OFTEN: usize = 3;
@@ -17,7 +17,7 @@ const SAME: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Thing {
     /// The network of a function.
-    Network(FunctionKey),
+    Network(FunctionName),
     /// A policy on a role.
     Policy(RoleKey, PolicyArn),
 }
@@ -60,8 +60,8 @@ impl SetBacks {
     }
 
     /// The function's entry is another one now: what was set back was set for the old one.
-    pub(super) fn forget(&mut self, key: &FunctionKey) {
-        self.0.remove(&Thing::Network(key.clone()));
+    pub(super) fn forget(&mut self, name: &FunctionName) {
+        self.0.remove(&Thing::Network(name.clone()));
     }
 }
 

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::desired::Intent;
-use crate::names::{Network, ScopeKey, Time};
+use crate::names::{Network, Time};
 
-/// What each VPC entry meant, by account and region.
+/// What each VPC entry meant.
 #[derive(Clone, Debug, Default)]
-pub struct Targets(BTreeMap<(ScopeKey, Arc<Intent>), Target>);
+pub struct Targets(BTreeMap<Arc<Intent>, Target>);
 
 #[derive(Clone, Debug)]
 struct Target {
@@ -25,30 +25,24 @@ struct Target {
 }
 
 impl Targets {
-    /// A listing of a scope, begun at that moment, says what the entries mean that its functions have: none where it could
-    /// not tell, so that the listing before still counts. Other entries are forgotten.
-    pub fn listed(&mut self, scope: &ScopeKey, at: Time, meant: BTreeMap<Arc<Intent>, Option<Arc<Network>>>) {
-        let mut before: BTreeMap<Arc<Intent>, Target> =
-            self.0.extract_if(.., |(of, _), _| of == scope).map(|((_, intent), target)| (intent, target)).collect();
+    /// A listing, begun at that moment, says what the entries mean that functions have: none where it could not tell, so that
+    /// the listing before still counts. Other entries are forgotten.
+    pub fn listed(&mut self, at: Time, meant: BTreeMap<Arc<Intent>, Option<Arc<Network>>>) {
+        let mut before = std::mem::take(&mut self.0);
         for (intent, network) in meant {
             let target = match (network, before.remove(&intent)) {
                 (None, before) => before,
                 (Some(network), Some(before)) if before.network == network => Some(Target { last: at, ..before }),
                 (Some(network), _) => Some(Target { network, first: at, last: at }),
             };
-            self.0.extend(target.map(|target| ((scope.clone(), intent), target)));
+            self.0.extend(target.map(|target| (intent, target)));
         }
-    }
-
-    /// Forgets the scopes that nobody asks for any more.
-    pub fn keep_scopes(&mut self, wanted: impl Fn(&ScopeKey) -> bool) {
-        self.0.retain(|(scope, _), _| wanted(scope));
     }
 
     /// Whether two listings that were begun this far apart, and all between them, agree that an entry means this. Whether outbound
     /// IPv6 is allowed is said by the file or the function, and by no listing of subnets.
-    pub(super) fn agree(&self, scope: &ScopeKey, intent: &Arc<Intent>, network: &Network, apart: Duration) -> bool {
-        let target = self.0.get(&(scope.clone(), Arc::clone(intent)));
+    pub(super) fn agree(&self, intent: &Arc<Intent>, network: &Network, apart: Duration) -> bool {
+        let target = self.0.get(intent);
         let same = |it: &Network| (&it.subnets, &it.security_groups) == (&network.subnets, &network.security_groups);
         target.is_some_and(|it| same(&it.network) && it.last.since(it.first) >= apart)
     }
@@ -58,14 +52,10 @@ impl Targets {
 mod tests {
     use super::*;
     use crate::desired::Pick;
-    use crate::names::{AccountId, Region, SecurityGroupId, SubnetId, VpcId};
+    use crate::names::{SecurityGroupId, SubnetId, VpcId};
 
     #[test]
     fn listings_agree_on_subnets_and_groups_whatever_outbound_ipv6_a_function_keeps() {
-        let scope = ScopeKey {
-            account: AccountId::parse("123456789012").unwrap(),
-            region: Region::parse("eu-west-1").unwrap(),
-        };
         let intent = Arc::new(Intent {
             name: None,
             vpc: VpcId::parse("vpc-1").unwrap(),
@@ -82,9 +72,9 @@ mod tests {
         let mut targets = Targets::default();
         for at in [0, 300_000] {
             let meant = Some(Arc::new(network("subnet-1", false)));
-            targets.listed(&scope, Time(at), [(Arc::clone(&intent), meant)].into());
+            targets.listed(Time(at), [(Arc::clone(&intent), meant)].into());
         }
-        let agree = |network| targets.agree(&scope, &intent, &network, Duration::from_secs(300));
+        let agree = |network| targets.agree(&intent, &network, Duration::from_secs(300));
         assert!(agree(network("subnet-1", false)) && agree(network("subnet-1", true)));
         assert!(!agree(network("subnet-2", false)));
     }

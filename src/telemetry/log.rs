@@ -16,11 +16,12 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::board::Board;
+use crate::board::ScopeLine;
 use crate::desired::LoadFailure;
-use crate::engine::Notice;
+use crate::manager::Manager;
 use crate::names::{FunctionKey, ScopeKey};
 use crate::plan::{LeftOut, Outcome, Reason, Why, not_loaded};
+use crate::reconcile::Notice;
 use crate::text::{shown_json, shown_within};
 
 /// How the log is written.
@@ -297,6 +298,11 @@ impl Log {
                     );
                 }
             }
+            Notice::Restarts { scope, after } => tracing::error!(
+                %scope,
+                "this account and region has failed: a mistake in this program, which stands above; it begins anew in {after:?}, \
+                 and all others go on"
+            ),
             Notice::Stored { scope, error: Some(error) } => {
                 if self.no_records.insert(scope.clone()) {
                     tracing::error!(
@@ -325,19 +331,24 @@ impl Log {
         }
     }
 
-    /// The loop has turned, and the guard holds as many functions as the board says.
-    pub(super) fn turned(&mut self, board: &Board) {
-        // A scope that comes back is told of anew.
-        self.held.retain(|scope, _| board.scopes().contains_key(scope));
-        self.faults.retain(|scope, _| board.scopes().contains_key(scope));
-        for (scope, count) in board.held_by_guard() {
-            let before = self.held.insert(scope.clone(), count).unwrap_or_default();
-            if count > 0 && before == 0 {
-                tracing::warn!(%scope, count, reason = Reason::GuardHolding.name(), "{}", Reason::GuardHolding.sentence());
-            } else if count == 0 && before > 0 {
-                tracing::info!(%scope, "the guard holds nothing any more");
-            }
+    /// A scope has turned, in which the guard holds so many functions.
+    pub(super) fn turned(&mut self, scope: &ScopeKey, line: &ScopeLine) {
+        let count = line.held_by_guard;
+        let before = match count {
+            0 => self.held.remove(scope),
+            _ => self.held.insert(scope.clone(), count),
+        };
+        if count > 0 && before.is_none() {
+            tracing::warn!(%scope, count, reason = Reason::GuardHolding.name(), "{}", Reason::GuardHolding.sentence());
+        } else if count == 0 && before.is_some() {
+            tracing::info!(%scope, "the guard holds nothing any more");
         }
+    }
+
+    /// The manager has turned. A scope that comes back is told of anew.
+    pub(super) fn managed(&mut self, manager: &Manager) {
+        self.held.retain(|scope, _| manager.knows(scope));
+        self.faults.retain(|scope, _| manager.knows(scope));
     }
 
     fn swept(&mut self, scope: &ScopeKey, took: std::time::Duration, fault: Option<&Why>) {

@@ -12,18 +12,24 @@ use prometheus::{
 
 use super::fleet::{FleetMetrics, number};
 use super::shown::Window;
-use super::workqueue::Workqueue;
-use crate::board::Board;
 use crate::cloud::{Called, Class, Family, Operation, Service};
 use crate::desired::LoadFailure;
-use crate::engine::{Controller, Notice};
+use crate::manager::Manager;
 use crate::names::{Clock, ScopeKey, Time};
 use crate::plan::{Answer, Cause, Outcome, Reason, State};
+use crate::reconcile::{Notice, QueueStats};
 
 /// Seconds that fit a call to AWS.
 const CALL_BUCKETS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 /// Seconds that fit a pass or a sweep.
 const PASS_BUCKETS: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0];
+
+/// Seconds from a pass that needs no call to one that waits for a budget.
+const QUEUE_BUCKETS: &[f64] = &[0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+/// The work queue's metrics have the names, the meaning and the label that they have in Kubernetes controllers, so that
+/// dashboards made for those show this one as well.
+const QUEUE: &[&str] = &["name"];
+const QUEUE_NAME: &[&str] = &["functions"];
 
 /// The kinds of difference: a policy that is missing, a network that is another one.
 const KINDS: [&str; 2] = ["policy", "network"];
@@ -43,7 +49,8 @@ macro_rules! metrics {
             /// The error codes that are told apart.
             codes: Mutex<BTreeSet<String>>,
             described: Vec<Described>,
-            workqueue: Workqueue,
+            window: Arc<Window>,
+            clock: Clock,
             $($field: $Type,)*
         }
 
@@ -60,13 +67,10 @@ macro_rules! metrics {
                     let $field: $Type = register(&registry, $make?)?;
                     described.extend(Described::of(&$field, |_| <$Type>::KIND));
                 )*
-                let fleet = register(&registry, FleetMetrics::new(window, per_function)?)?;
+                let fleet = register(&registry, FleetMetrics::new(Arc::clone(&window), per_function)?)?;
                 described.extend(Described::of(&fleet, |_| "gauge"));
-                let workqueue = register(&registry, Workqueue::new(clock)?)?;
-                let kind = |name: &str| Workqueue::kinds().find(|(of, _)| *of == name).map_or("", |(_, kind)| kind);
-                described.extend(Described::of(&workqueue, kind));
                 let (scopes, codes) = (Mutex::default(), Mutex::default());
-                let metrics = Self { registry, scopes, codes, described, workqueue, $($field,)* };
+                let metrics = Self { registry, scopes, codes, described, window, clock, $($field,)* };
                 metrics.begin();
                 Ok(metrics)
             }
@@ -144,6 +148,24 @@ fn seconds(name: &str, help: &str, buckets: &[f64]) -> HistogramOpts {
 }
 
 metrics! {
+    queue_depth: IntGaugeVec = gauges(
+        "workqueue_depth", "Functions that are due and wait for a worker.", QUEUE);
+    queue_adds: IntCounterVec = counters(
+        "workqueue_adds_total", "Functions that were added to the queue.", QUEUE);
+    queue_seconds: HistogramVec = HistogramVec::new(seconds(
+        "workqueue_queue_duration_seconds", "Time that a function waited in the queue before it was worked on.",
+        QUEUE_BUCKETS), QUEUE);
+    work_seconds: HistogramVec = HistogramVec::new(seconds(
+        "workqueue_work_duration_seconds", "Time that the work on a function took.", QUEUE_BUCKETS), QUEUE);
+    unfinished_seconds: GaugeVec = moments(
+        "workqueue_unfinished_work_seconds", "Time that the work in hand has taken so far, all of it together.", QUEUE);
+    longest_seconds: GaugeVec = moments(
+        "workqueue_longest_running_processor_seconds", "Time that the oldest work in hand has taken so far.", QUEUE);
+    queue_retries: IntCounterVec = counters(
+        "workqueue_retries_total", "Functions that were to come again after a wait.", QUEUE);
+    scope_restarts: IntCounterVec = counters(
+        "lambda_vpc_scope_restarts_total", "Times that an account and region failed, by a mistake in this program, and began anew.",
+        &["account", "region"]);
     build_info: IntGaugeVec = gauges(
         "lambda_vpc_build_info", "1, with the version that runs.", &["version"]);
     reconciles: IntCounterVec = counters(
@@ -222,6 +244,10 @@ impl Metrics {
         for family in Family::ALL {
             self.budget_wait.with_label_values(&[family.name()]);
         }
+        self.queue_adds.with_label_values(QUEUE_NAME);
+        self.queue_retries.with_label_values(QUEUE_NAME);
+        self.queue_seconds.with_label_values(QUEUE_NAME);
+        self.work_seconds.with_label_values(QUEUE_NAME);
         // The process metrics come from /proc; where there is none, the others are still worth having.
         #[cfg(target_os = "linux")]
         let _ = self.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()));
@@ -229,11 +255,21 @@ impl Metrics {
 
     /// All metrics in Prometheus's text format.
     pub(super) fn text(&self) -> String {
+        self.in_hand();
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "the metrics could not be encoded");
         }
         String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// What is in hand is measured when somebody asks.
+    fn in_hand(&self) {
+        let ((depth, begun), now) = (self.window.in_hand(), self.clock.now());
+        let ages: Vec<f64> = begun.into_iter().map(|begun| now.since(begun).as_secs_f64()).collect();
+        self.queue_depth.with_label_values(QUEUE_NAME).set(number(depth));
+        self.unfinished_seconds.with_label_values(QUEUE_NAME).set(ages.iter().sum());
+        self.longest_seconds.with_label_values(QUEUE_NAME).set(ages.iter().copied().fold(0.0, f64::max));
     }
 
     /// So many lines of the log were lost in all.
@@ -261,10 +297,24 @@ impl Metrics {
         &self.described
     }
 
-    /// The loop has turned.
-    pub(super) fn turned(&self, controller: &Controller, now: Time) {
-        self.workqueue.turned(controller.queue_stats(now));
-        self.forget_scopes_that_left(controller.board());
+    /// A scope has turned.
+    pub(super) fn turned(&self, queue: &QueueStats) {
+        let QueueStats { depth: _, begun: _, adds, retries, queued, worked } = queue;
+        self.queue_adds.with_label_values(QUEUE_NAME).inc_by(*adds);
+        self.queue_retries.with_label_values(QUEUE_NAME).inc_by(*retries);
+        let (waited, took) =
+            (self.queue_seconds.with_label_values(QUEUE_NAME), self.work_seconds.with_label_values(QUEUE_NAME));
+        queued.iter().for_each(|time| waited.observe(time.as_secs_f64()));
+        worked.iter().for_each(|time| took.observe(time.as_secs_f64()));
+    }
+
+    /// The manager has turned: scopes may have left.
+    pub(super) fn managed(&self, manager: &Manager) {
+        let mut known = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in known.extract_if(.., |scope| !manager.knows(scope)) {
+            self.scope_left(&gone);
+        }
+        known.extend(manager.wanted().cloned());
     }
 
     /// An error code as a label: whatever an endpoint answers, there are only so many.
@@ -279,15 +329,6 @@ impl Metrics {
         code
     }
 
-    fn forget_scopes_that_left(&self, board: &Board) {
-        let mut known = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
-        if !known.iter().eq(board.scopes().keys()) {
-            let now: BTreeSet<ScopeKey> = board.scopes().keys().cloned().collect();
-            known.difference(&now).for_each(|gone| self.scope_left(gone));
-            *known = now;
-        }
-    }
-
     /// An account and region that the file does not speak of any more must not look as if it were not swept.
     fn scope_left(&self, ScopeKey { account, region }: &ScopeKey) {
         let scope = [account.as_str(), region.as_str()];
@@ -299,6 +340,7 @@ impl Metrics {
         let _ = self.sweep_attempt.remove_label_values(&scope);
         let _ = self.sweep_success.remove_label_values(&scope);
         let _ = self.state_stored.remove_label_values(&scope);
+        let _ = self.scope_restarts.remove_label_values(&scope);
     }
 
     pub(super) fn notice(&self, notice: &Notice, now: Time) {
@@ -322,6 +364,7 @@ impl Metrics {
             Notice::Released { .. } | Notice::Gone(_) | Notice::Unmatched(_) | Notice::LeftOut(_) => {}
             Notice::Sweeping(ScopeKey { account, region }) => {
                 self.sweep_attempt.with_label_values(&[account.as_str(), region.as_str()]).set(now.as_seconds());
+                self.scope_restarts.with_label_values(&[account.as_str(), region.as_str()]);
                 for service in [Service::Lambda, Service::Ec2] {
                     self.throttled.with_label_values(&[account.as_str(), region.as_str(), service.name()]);
                 }
@@ -340,6 +383,9 @@ impl Metrics {
                     // It may never have been there.
                     None => drop(self.versions_behind.remove_label_values(&labels)),
                 }
+            }
+            Notice::Restarts { scope: ScopeKey { account, region }, .. } => {
+                self.scope_restarts.with_label_values(&[account.as_str(), region.as_str()]).inc();
             }
             Notice::Approved { .. } | Notice::Resumed(_) | Notice::NotRecalled { fault: None, .. } => {}
             Notice::NotRecalled { scope: ScopeKey { account, region }, fault: Some(_), .. }

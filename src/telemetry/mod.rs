@@ -5,9 +5,7 @@ mod fleet;
 mod log;
 mod metrics;
 mod shown;
-mod workqueue;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,11 +17,9 @@ pub use shown::Shown;
 use self::metrics::Metrics;
 use self::shown::Window;
 use crate::cloud::{CallObserver, Called, Family};
-use crate::engine::{Controller, HEARTBEAT, Notice, Observer};
+use crate::manager::{Manager, Observer};
 use crate::names::{Clock, Time};
-
-/// If the loop has not turned for this long, or has not done for this long what was due, it is stuck.
-const STUCK: Duration = Duration::from_secs(60);
+use crate::reconcile::{Notice, QueueStats, Scope};
 
 /// Everything that watches the daemon.
 pub struct Telemetry {
@@ -33,9 +29,6 @@ pub struct Telemetry {
     window: Arc<Window>,
     clock: Clock,
     begun: Time,
-    turned: AtomicU64,
-    /// When the loop has something to do next.
-    due: AtomicU64,
 }
 
 impl Telemetry {
@@ -49,8 +42,6 @@ impl Telemetry {
             window,
             clock,
             begun,
-            turned: AtomicU64::new(begun.0),
-            due: AtomicU64::new(u64::MAX),
         })
     }
 
@@ -81,30 +72,31 @@ impl Telemetry {
         self.begun
     }
 
-    /// Whether the loop turns, and does what is due.
+    /// Whether the manager and every scope turn, and do what is due.
     pub fn is_live(&self) -> bool {
-        let since = |moment: &AtomicU64| self.clock.now().since(Time(moment.load(Ordering::Relaxed)));
-        since(&self.turned) < STUCK && since(&self.due) < STUCK
+        self.window.is_live(self.clock.now())
     }
 }
 
 impl Observer for Telemetry {
     fn notice(&self, notice: &Notice) {
+        if let Notice::Restarts { scope, .. } = notice {
+            self.window.restarts(scope);
+        }
         self.metrics.notice(notice, self.clock.wall());
         self.log.lock().unwrap_or_else(PoisonError::into_inner).notice(notice);
     }
 
-    fn turned(&self, controller: &Controller) {
-        let now = self.clock.now();
-        self.turned.store(now.0, Ordering::Relaxed);
-        self.due.store(controller.next_wake().map_or(u64::MAX, |due| due.0), Ordering::Relaxed);
-        self.window.turned(controller, now);
-        self.metrics.turned(controller, now);
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).turned(controller.board());
+    fn turned(&self, scope: &Scope, queue: QueueStats) -> Option<Duration> {
+        self.metrics.turned(&queue);
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).turned(scope.key(), scope.board().scope());
+        self.window.turned(scope, (queue.begun, queue.depth), self.clock.now())
     }
 
-    fn turn_within(&self) -> Duration {
-        self.window.turn_within().unwrap_or(HEARTBEAT)
+    fn managed(&self, manager: &Manager) {
+        self.window.managed(manager, self.clock.now());
+        self.metrics.managed(manager);
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).managed(manager);
     }
 }
 

@@ -14,14 +14,15 @@ use lambda_vpc_controller::cloud::{
     Changed, Cloud, Function, Life, Listing, Rates, Read, Receipt, Reply, Retrying, Turn, Update, Write,
 };
 use lambda_vpc_controller::desired::{Accounts, DesiredState};
-use lambda_vpc_controller::engine::{Cadence, Controller, Effect, Event, Notice, Recall, Signal};
 use lambda_vpc_controller::file::Source;
 use lambda_vpc_controller::live::{self, Surveyed};
+use lambda_vpc_controller::manager::{Controller, Effect, Event, Signal};
 use lambda_vpc_controller::names::{
     AccountId, Digest, FunctionKey, FunctionName, Network, PolicyArn, Region, RevisionId, RoleArn, ScopeKey, Time,
     WallClock,
 };
 use lambda_vpc_controller::plan::{Limits, Outcome, Reason, ScopeRecord, Why, Writable};
+use lambda_vpc_controller::reconcile::{self, Action, Cadence, Notice, Recall};
 use lambda_vpc_controller::settings::{Overrides, Settings};
 use lambda_vpc_controller::simulator::{
     Door, StillClock, Timings, UpdateFunctionConfiguration, VpcConfigRequest, World,
@@ -261,45 +262,54 @@ impl History {
     }
 
     fn perform(&mut self, effect: Effect) -> Option<Event> {
-        let now = self.clock.now();
         match effect {
             Effect::Load(_) | Effect::Stop => None,
             Effect::Tell(notice) => {
                 self.notices.push(notice);
                 None
             }
-            Effect::Survey(scope, needs) => {
-                let mut found = self.wait(live::survey(&*self.read, &scope, &needs, &self.clock.clock()));
+            Effect::Of(scope, action) => {
+                let event = self.act(&scope, action)?;
+                Some(Event::of(scope, event))
+            }
+        }
+    }
+
+    fn act(&mut self, scope: &ScopeKey, action: Action) -> Option<reconcile::Event> {
+        let now = self.clock.now();
+        match action {
+            Action::Share(..) | Action::Shows(_) | Action::Tell(_) => None,
+            Action::Survey(needs) => {
+                let mut found = self.wait(live::survey(&*self.read, scope, &needs, &self.clock.clock()));
                 (self.alter)(&mut found);
-                Some(Event::Surveyed(found))
+                Some(reconcile::Event::Surveyed(found))
             }
-            Effect::Look(key, needs) => {
+            Action::Look(key, needs) => {
                 let found = self.wait(live::look(&*self.read, &key, needs.as_ref(), now));
-                Some(Event::Looked(key, found))
+                Some(reconcile::Event::Looked(key, found))
             }
-            Effect::AskOwner(key, partition) => {
+            Action::AskOwner(key, partition) => {
                 let owner = self.wait(live::owner(&*self.read, &key, &partition));
-                Some(Event::Owner(key, owner))
+                Some(reconcile::Event::Owner(key, owner))
             }
-            Effect::Do(order) => {
+            Action::Do(order) => {
                 self.assert_recorded(&order);
                 let (answer, took) = self.wait(self.applier.make(&order));
-                Some(Event::Answered(order, answer, took))
+                Some(reconcile::Event::Answered(order, answer, took))
             }
-            Effect::Recall(scope) => {
+            Action::Recall => {
                 let found = match &self.records {
                     Some(_) if !self.stores => Err(std::io::Error::other("the disk is gone")),
-                    records => Ok(records.as_ref().and_then(|records| records.get(&scope).cloned())),
+                    records => Ok(records.as_ref().and_then(|records| records.get(scope).cloned())),
                 };
-                let recall = Recall::of(&scope, found);
-                Some(Event::Recalled(scope, recall))
+                Some(reconcile::Event::Recalled(Recall::of(scope, found)))
             }
-            Effect::Store(scope, record) => {
+            Action::Store(record) => {
                 let stored = if self.stores { Ok(()) } else { Err("the disk is full".to_owned()) };
                 if let (true, Some(records)) = (self.stores, &mut self.records) {
                     records.insert(scope.clone(), record);
                 }
-                Some(Event::Stored(scope, stored))
+                Some(reconcile::Event::Stored(stored))
             }
         }
     }
@@ -344,7 +354,7 @@ impl History {
         let end = self.clock.now() + most;
         while !self.controller.at_rest() {
             let wake = self.controller.next_wake().expect("it neither rests nor wants to be woken");
-            assert!(wake <= end, "no rest after {most:?}: {:#?}", self.controller.board());
+            assert!(wake <= end, "no rest after {most:?}: {:#?}", self.controller.fleet());
             self.clock.pass(wake.since(self.clock.now()));
             self.feed(Event::Tick);
         }
@@ -352,7 +362,7 @@ impl History {
 
     /// How a function stands.
     pub(crate) fn outcome(&self, name: &str) -> Outcome {
-        self.controller.board().get(&key(name)).expect("nothing is known of it").outcome.clone()
+        self.controller.line(&key(name)).expect("nothing is known of it").outcome.clone()
     }
 
     /// Why a function is not in sync.
@@ -384,7 +394,7 @@ impl History {
 
     /// What is doubtful about a function.
     pub(crate) fn doubts(&self, name: &str) -> String {
-        self.controller.board().get(&key(name)).expect("nothing is known of it").warnings.join("; ")
+        self.controller.line(&key(name)).expect("nothing is known of it").warnings.join("; ")
     }
 
     /// The id of the plan as whoever runs `plan` now sees it.

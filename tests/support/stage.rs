@@ -9,10 +9,11 @@ use futures_util::FutureExt as _;
 use lambda_vpc_controller::apply::{Applier, Order};
 use lambda_vpc_controller::cloud::Listing;
 use lambda_vpc_controller::desired::DesiredState;
-use lambda_vpc_controller::engine::{Cadence, Controller, Effect, Event, Recall, Signal};
-use lambda_vpc_controller::live::{self, Needs, RoleNeeds, Seen, Surveyed};
-use lambda_vpc_controller::names::{FunctionKey, ScopeKey, Time, WallClock};
+use lambda_vpc_controller::live::{self, Seen, Surveyed};
+use lambda_vpc_controller::manager::{Controller, Effect, Event, Signal};
+use lambda_vpc_controller::names::{ScopeKey, Time, WallClock};
 use lambda_vpc_controller::plan::{Limits, Step};
+use lambda_vpc_controller::reconcile::{self, Action, Cadence, Recall};
 use lambda_vpc_controller::settings::Mode;
 use lambda_vpc_controller::simulator::{Door, StillClock};
 use lambda_vpc_controller::telemetry::LogJournal;
@@ -39,6 +40,8 @@ pub(crate) struct Stage {
     in_hand: BTreeSet<String>,
     /// How far the machine's wall clock is ahead, in milliseconds.
     ahead: i64,
+    /// How many times as long as in the first region answers take in another.
+    pub(crate) slower: u32,
     /// Whether a listing now and then lacks the last subnet of each VPC.
     pub(crate) flickers: bool,
     /// Whether the controller has come to its end.
@@ -48,12 +51,7 @@ pub(crate) struct Stage {
 }
 
 enum Coming {
-    Survey(ScopeKey, Needs),
-    Look(FunctionKey, Option<RoleNeeds>),
-    Owner(FunctionKey, String),
-    Do(Order),
-    Recall(ScopeKey),
-    Store(ScopeKey, String),
+    Asked(ScopeKey, Box<Action>),
     Happens(Box<Event>),
 }
 
@@ -75,6 +73,7 @@ impl Stage {
             records: BTreeMap::new(),
             in_hand: BTreeSet::new(),
             ahead: 0,
+            slower: 1,
             flickers: false,
             stopped: false,
             broken: Vec::new(),
@@ -83,11 +82,6 @@ impl Stage {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
-    }
-
-    /// The one account and region of these worlds.
-    pub(crate) fn scope(&self) -> ScopeKey {
-        super::history::key("x").scope
     }
 
     /// The operator sets the mode in the settings.
@@ -115,9 +109,10 @@ impl Stage {
     pub(crate) fn kill(&mut self, desired: DesiredState) {
         let seed = self.random.u64(..);
         for (_, coming) in std::mem::take(&mut self.coming) {
-            match coming {
-                Coming::Do(order) => drop(self.carry_out(order)),
-                Coming::Store(scope, record) if self.random.bool() => drop(self.records.insert(scope, record)),
+            let Coming::Asked(scope, action) = coming else { continue };
+            match *action {
+                Action::Do(order) => drop(self.carry_out(order)),
+                Action::Store(record) if self.random.bool() => drop(self.records.insert(scope, record)),
                 _ => {}
             }
         }
@@ -165,46 +160,49 @@ impl Stage {
 
     fn arrives(&mut self, coming: Coming) {
         let now = self.clock.now();
-        let event = match coming {
+        let (scope, action) = match coming {
             Coming::Happens(event) => {
-                if let Event::Answered(order, ..) = &*event {
+                if let Event::Of(_, event) = &*event
+                    && let reconcile::Event::Answered(order, ..) = &**event
+                {
                     for hand in hands(&order.step) {
                         self.in_hand.remove(&hand);
                     }
                 }
                 return self.feed(*event);
             }
-            Coming::Survey(scope, needs) => {
+            Coming::Asked(scope, action) => (scope, *action),
+        };
+        let event = match action {
+            Action::Share(..) | Action::Shows(_) | Action::Tell(_) => return,
+            Action::Survey(needs) => {
                 let clock = self.clock.clock();
                 let mut found = live::survey(&self.door, &scope, &needs, &clock).now_or_never().unwrap();
                 if self.flickers && self.random.u8(..) < 64 {
                     flicker(&mut found);
                 }
-                Event::Surveyed(found)
+                reconcile::Event::Surveyed(found)
             }
-            Coming::Look(key, needs) => {
+            Action::Look(key, needs) => {
                 let found = live::look(&self.door, &key, needs.as_ref(), now).now_or_never().unwrap();
-                Event::Looked(key, found)
+                reconcile::Event::Looked(key, found)
             }
-            Coming::Owner(key, partition) => {
+            Action::AskOwner(key, partition) => {
                 let owner = live::owner(&self.door, &key, &partition).now_or_never().unwrap();
-                Event::Owner(key, owner)
+                reconcile::Event::Owner(key, owner)
             }
-            Coming::Do(order) => self.carry_out(order),
-            Coming::Recall(scope) => {
-                let recall = Recall::of(&scope, Ok(self.records.get(&scope).cloned()));
-                Event::Recalled(scope, recall)
-            }
-            Coming::Store(scope, record) => {
+            Action::Do(order) => self.carry_out(order),
+            Action::Recall => reconcile::Event::Recalled(Recall::of(&scope, Ok(self.records.get(&scope).cloned()))),
+            Action::Store(record) => {
                 self.records.insert(scope.clone(), record);
-                Event::Stored(scope, Ok(()))
+                reconcile::Event::Stored(Ok(()))
             }
         };
-        self.later(Coming::Happens(Box::new(event)));
+        self.later(Coming::Happens(Box::new(Event::of(scope, event))));
     }
 
     /// Makes a call, and looks at what it does to the world.
-    fn carry_out(&mut self, order: Order) -> Event {
+    fn carry_out(&mut self, order: Order) -> reconcile::Event {
         let live = match &order.step {
             Step::SetVpc { key, .. } => {
                 let function = self.door.with(|aws, now| aws.get_function(&key.scope, key.name.as_str(), now)).ok();
@@ -221,11 +219,16 @@ impl Stage {
         {
             self.broken.push(format!("{key} got an update that is identical to what it had"));
         }
-        Event::Answered(order, answer, took)
+        reconcile::Event::Answered(order, answer, took)
     }
 
     fn later(&mut self, coming: Coming) {
-        let wait = ON_THE_WAY.mul_f64(self.random.f64());
+        let here = super::history::key("x").scope;
+        let far = match &coming {
+            Coming::Asked(scope, _) => *scope != here,
+            Coming::Happens(event) => matches!(&**event, Event::Of(scope, _) if *scope != here),
+        };
+        let wait = ON_THE_WAY.mul_f64(self.random.f64()) * if far { self.slower } else { 1 };
         self.numbers += 1;
         self.coming.insert((self.clock.now() + wait, self.numbers), coming);
     }
@@ -238,12 +241,7 @@ impl Stage {
                 Effect::Load(_) | Effect::Tell(_) => {}
                 Effect::Stop if self.in_hand.is_empty() => self.stopped = true,
                 Effect::Stop => self.broken.push(format!("it stops with calls in hand: {:?}", self.in_hand)),
-                Effect::Survey(scope, needs) => self.later(Coming::Survey(scope, needs)),
-                Effect::Look(key, needs) => self.later(Coming::Look(key, needs)),
-                Effect::AskOwner(key, partition) => self.later(Coming::Owner(key, partition)),
-                Effect::Recall(scope) => self.later(Coming::Recall(scope)),
-                Effect::Store(scope, record) => self.later(Coming::Store(scope, record)),
-                Effect::Do(order) => {
+                Effect::Of(scope, Action::Do(order)) => {
                     if self.limits.mode == Mode::Observe {
                         self.broken.push(format!("a call is made under observation: {order:?}"));
                     }
@@ -252,8 +250,9 @@ impl Stage {
                             self.broken.push(format!("two changing calls at once: {hand}"));
                         }
                     }
-                    self.later(Coming::Do(order));
+                    self.later(Coming::Asked(scope, Box::new(Action::Do(order))));
                 }
+                Effect::Of(scope, action) => self.later(Coming::Asked(scope, Box::new(action))),
             }
         }
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lambda_vpc_controller::engine::Observer as _;
 use lambda_vpc_controller::http;
+use lambda_vpc_controller::manager::Observer as _;
 use lambda_vpc_controller::telemetry::Telemetry;
 use serde_json::Value;
 
@@ -58,7 +58,7 @@ impl Window {
     pub(crate) fn show(&mut self) {
         self.history.clock.pass(Duration::from_secs(1));
         self.history.notices.drain(..).for_each(|notice| self.telemetry.notice(&notice));
-        self.telemetry.turned(&self.history.controller);
+        self.history.controller.turned(&*self.telemetry, self.history.clock.now());
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {

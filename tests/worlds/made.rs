@@ -12,6 +12,9 @@ use lambda_vpc_controller::simulator::{
 pub(super) const UNLISTED: &str = "unlisted";
 /// The functions that a file may list; one of them may not be there.
 const LISTED: [&str; 5] = ["f0", "f1", "f2", "f3", "f4"];
+/// Functions of the other region.
+const FAR: [&str; 2] = ["g0", "g1"];
+pub(super) const FAR_REGION: &str = "us-east-1";
 const ROLES: [&str; 3] = ["r0", "r1", "r2"];
 pub(super) const RETIRED: &str = "nodejs12.x";
 const PROVIDER: &str = "arn:aws:lambda:eu-west-1:123456789012:capacity-provider:p";
@@ -75,11 +78,13 @@ pub(super) struct History {
     pub(super) no_simulation: bool,
     /// Whether a network that changes by itself has to be seen twice.
     pub(super) confirms: bool,
+    /// How many times as long as in the first region answers take in the other.
+    pub(super) slower: u32,
 }
 
 impl History {
     pub(super) fn made(dice: &mut Dice<'_>) -> Self {
-        let file = file(dice);
+        let mut file = file(dice);
         let mut world = world(dice);
         let timings = Timings {
             update: dice.seconds(&[2, 1, 10]),
@@ -100,7 +105,7 @@ impl History {
         };
         world.meddlers = (0..dice.one_of(&[0, 0, 1, 2])).map(|_| meddler(dice)).filter(is_there).collect();
         let mut minute = 0;
-        let deeds = (0..dice.throw(4))
+        let mut deeds: Vec<_> = (0..dice.throw(4))
             .map(|_| {
                 minute += dice.one_of(&[0, 1, 2, 5, 30]);
                 let deed = match dice.throw(5) {
@@ -115,6 +120,17 @@ impl History {
             .collect();
         let seed = u64::try_from(dice.throw(256)).unwrap_or_default();
         let (flickers, no_simulation, confirms) = (dice.rarely(), dice.rarely(), dice.rarely());
+        // Thrown last, so that histories that were kept from before are what they were.
+        let slower = dice.one_of(&[1, 3, 10]);
+        let there = far_away(&mut world, dice);
+        file += &there;
+        for (_, deed) in &mut deeds {
+            if let Deed::Edit(text) = deed
+                && dice.throw(4) != 3
+            {
+                text.push_str(&there);
+            }
+        }
         Self {
             world,
             timings,
@@ -128,6 +144,7 @@ impl History {
             flickers,
             no_simulation,
             confirms,
+            slower,
         }
     }
 
@@ -140,7 +157,7 @@ impl History {
         let sound = world.meddlers.is_empty() && faults.is_empty() && !bad_day && !flickers && !confirms;
         let roles = world.roles.iter().all(|role| role.overruled.is_none());
         let Timings { update, new_interface, propagation, iam_reads, unsaid, .. } = timings;
-        let wave = *update + *new_interface + *unsaid + Duration::from_secs(20);
+        let wave = *update + *new_interface + *unsaid + Duration::from_secs(20) * self.slower;
         (sound && roles).then(|| *settle + *propagation + *iam_reads + Duration::from_secs(60) + wave * 5)
     }
 
@@ -160,7 +177,7 @@ impl History {
     /// All of it, for people.
     pub(super) fn in_words(&self) -> String {
         let Self { world, timings, policies_per_role, allow_detach, settle, seed, file, deeds, faults, .. } = self;
-        let Self { flickers, no_simulation, confirms, .. } = self;
+        let Self { flickers, no_simulation, confirms, slower, .. } = self;
         let roles = world.roles.iter().map(|DeclaredRole { name, policies, inline_vpc_access, overruled, .. }| {
             format!("{name}: {policies:?}, inline {inline_vpc_access}, overruled by {overruled:?}\n")
         });
@@ -174,7 +191,7 @@ impl History {
         format!(
             "{file}\n{things}full: {full:?}\n{meddlers:?}\n{timings:?}\n{faults:#?}\n{deeds:?}\n\
              {policies_per_role} policies per role, allow_detach {allow_detach}, settle {settle:?}, seed {seed}, \
-             EC2 flickers {flickers}, no simulation {no_simulation}, confirms {confirms}"
+             EC2 flickers {flickers}, no simulation {no_simulation}, confirms {confirms}, far away {slower} times as slow"
         )
     }
 }
@@ -241,6 +258,37 @@ fn world(dice: &mut Dice<'_>) -> World {
         functions: LISTED.iter().chain([&UNLISTED]).filter_map(|name| function(name, dice)).collect(),
         ..World::default()
     }
+}
+
+/// Another region, whose functions have the same roles. Returns what a file says of them.
+fn far_away(world: &mut World, dice: &mut Dice<'_>) -> String {
+    let region = || Some(FAR_REGION.to_owned());
+    world.vpcs.push(DeclaredVpc {
+        id: "vpc-30000000".to_owned(),
+        region: region(),
+        default_security_group: Some("sg-30000000".to_owned()),
+        ..DeclaredVpc::default()
+    });
+    world.subnets.push(DeclaredSubnet {
+        id: "subnet-3a000000".to_owned(),
+        vpc: "vpc-30000000".to_owned(),
+        ..DeclaredSubnet::default()
+    });
+    let mut text = format!("[[vpc]]\nname = 'far'\nregion = '{FAR_REGION}'\nid = 'vpc-30000000'\n");
+    for name in FAR {
+        if dice.rarely() {
+            continue;
+        }
+        world.functions.push(DeclaredFunction {
+            name: name.to_owned(),
+            region: region(),
+            role: dice.one_of(&ROLES).to_owned(),
+            ..DeclaredFunction::default()
+        });
+        let attach = dice.one_of(&["", "", "attach_policy = 'always'", "attach_policy = 'never'"]);
+        text += &format!("[[function]]\nname = '{name}'\nregion = '{FAR_REGION}'\nvpc = 'far'\n{attach}\n");
+    }
+    text
 }
 
 fn role(name: &str, dice: &mut Dice<'_>) -> DeclaredRole {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use lambda_vpc_controller::cloud::State;
 use lambda_vpc_controller::desired::{AttachPolicy, DesiredState, Entry, Intent, Want};
 use lambda_vpc_controller::live::{Seen, VpcFacts};
-use lambda_vpc_controller::names::{Network, PolicyName, RoleArn, SubnetId};
+use lambda_vpc_controller::names::{Network, PolicyName, RoleArn, ScopeKey, SubnetId};
 use lambda_vpc_controller::plan::{Outcome, Reason, bind};
 use lambda_vpc_controller::settings::Mode;
 use lambda_vpc_controller::simulator::{Describe, Function, Overruler, Role};
@@ -59,7 +59,8 @@ fn retired(function: &Function) -> Reasons {
 }
 
 fn attached(stage: &Stage, entry: &Entry, intent: &Intent, function: &Function, live: &Network) -> Reasons {
-    let Seen::Present(vpc) = stage.controller.facts().vpc(&entry.key.scope, &intent.vpc) else {
+    let Seen::Present(vpc) = stage.controller.facts(&entry.key.scope).unwrap().vpc(&entry.key.scope, &intent.vpc)
+    else {
         return vec![Some(Reason::Unread)];
     };
     let to = match bind(intent, vpc, &entry.key.scope.account) {
@@ -72,7 +73,7 @@ fn attached(stage: &Stage, entry: &Entry, intent: &Intent, function: &Function, 
     if *live == *to {
         return policies.where_the_network_is_right();
     }
-    if !has_addresses(stage, vpc, &to) {
+    if !has_addresses(stage, &entry.key.scope, vpc, &to) {
         return vec![Some(Reason::NoFreeAddress)];
     }
     if entry.terms.mode == Mode::Observe {
@@ -131,11 +132,10 @@ impl Policies {
 }
 
 /// Whether each interface that has to be made has an address.
-fn has_addresses(stage: &Stage, vpc: &VpcFacts, to: &Network) -> bool {
-    let scope = stage.scope();
+fn has_addresses(stage: &Stage, scope: &ScopeKey, vpc: &VpcFacts, to: &Network) -> bool {
     let request = Describe::by("vpc-id", [vpc.vpc.id.to_string()]);
-    let interfaces = stage.door.with(|aws, now| aws.describe_network_interfaces(&scope, &request, now)).unwrap().items;
-    let subnets = stage.door.with(|aws, now| aws.describe_subnets(&scope, &request, now)).unwrap().items;
+    let interfaces = stage.door.with(|aws, now| aws.describe_network_interfaces(scope, &request, now)).unwrap().items;
+    let subnets = stage.door.with(|aws, now| aws.describe_subnets(scope, &request, now)).unwrap().items;
     let there: BTreeSet<_> = interfaces.iter().map(|it| (&it.subnet, &it.groups)).collect();
     let full = |id: &SubnetId| subnets.iter().any(|subnet| subnet.id == *id && subnet.free_addresses == 0);
     to.pairs().all(|pair| there.contains(&(&pair.subnet, &pair.security_groups)) || !full(&pair.subnet))
@@ -146,8 +146,9 @@ fn is_somebody_blocked(stage: &Stage, desired: &DesiredState, entry: &Entry) -> 
         Want::Detached | Want::Disputed(_) => None,
         Want::Attached(intent) => Some(intent.name.clone().unwrap_or_else(|| intent.vpc.to_string())),
     };
-    desired.entries.iter().filter(|other| other.key != entry.key && group(other) == group(entry)).any(|other| {
-        let line = stage.controller.board().get(&other.key);
+    let goes_along = |other: &Entry| other.key.scope == entry.key.scope && group(other) == group(entry);
+    desired.entries.iter().filter(|other| other.key != entry.key && goes_along(other)).any(|other| {
+        let line = stage.controller.line(&other.key);
         line.is_some_and(|line| matches!(line.outcome, Outcome::Blocked { .. }))
     })
 }

@@ -75,6 +75,7 @@ pub(super) fn adopt(facts: &Facts, outside: Outside, limits: &Limits, now: Time)
             facts,
             memory: &memory,
             limits,
+            leads: true,
             now,
             wall: WallClock::default(),
             bound: Bindings::default(),

@@ -58,8 +58,7 @@ fn plans(text: &str, path: &str) -> Option<(String, String)> {
     let door = Door::new(world(text).build(Time(NOW.0 - 86_400_000)).ok()?, StillClock::at(NOW).clock());
     let controller = looked(&door, desired, NOW);
     let (found, desired) = (controller.plan(NOW)?, controller.desired()?);
-    let human =
-        plan(&found, desired, controller.facts(), &GuardLimits::of(&Settings::new(&Overrides::default()).guard));
+    let human = plan(&found, &controller, &GuardLimits::of(&Settings::new(&Overrides::default()).guard));
     Some((anstream::adapter::strip_str(&human).to_string(), plan_json(&found, desired).ok()?))
 }
 

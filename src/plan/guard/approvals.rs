@@ -143,9 +143,10 @@ impl Approvals {
         }
     }
 
-    /// The plan that is to be seen now is a part of the one of all scopes that has this id.
-    pub(super) fn also_shown_as(&mut self, all: &Digest) {
-        let Some(shown) = self.shown.last_mut().filter(|shown| !shown.changes.is_empty()) else { return };
+    /// The plan with this id is a part of the one of all scopes that has the other.
+    pub(super) fn also_shown_as(&mut self, id: &Digest, all: &Digest) {
+        let means = |shown: &&mut Shown| !shown.changes.is_empty() && shown.ids.first() == Some(id);
+        let Some(shown) = self.shown.iter_mut().rev().find(means) else { return };
         if !shown.ids.contains(all) {
             if shown.ids.len() == IDS {
                 // Not its own, which is the first.

@@ -53,43 +53,43 @@ impl Recalled {
 }
 
 impl Memory {
-    /// Whether it is known what a process before this one was in sync with in a scope.
-    pub(in crate::plan) fn remembers(&self, scope: &ScopeKey) -> bool {
-        self.recalled.contains_key(scope)
+    /// Whether it is known what a process before this one was in sync with.
+    pub(in crate::plan) fn remembers(&self) -> bool {
+        self.recalled.is_some()
     }
 
     /// Whether a function was seen in sync by this process at all.
     pub(in crate::plan) fn ever_agreed(&self, key: &FunctionKey) -> bool {
-        self.functions.get(key).is_some_and(|function| function.agreed.is_some())
+        self.functions.get(&key.name).is_some_and(|function| function.agreed.is_some())
     }
 
     /// Whether a process before this one was in sync with a function by the file in force, and this one was never.
     pub fn left_in_sync(&self, desired: &DesiredState, key: &FunctionKey) -> bool {
         let left =
             |it: &Recalled| it.synced_by.as_ref() == Some(&desired.digest) && !it.unsynced.contains_key(&key.name);
-        !self.ever_agreed(key) && self.recalled.get(&key.scope).is_some_and(left)
+        !self.ever_agreed(key) && self.recalled.as_ref().is_some_and(left)
     }
 
     /// Why a function differs from its entry.
     pub(in crate::plan) fn cause(&self, file: &Digest, entry: &Entry, from: &Network, to: &Network) -> Cause {
-        match self.functions.get(&entry.key).and_then(|function| function.agreed.as_ref()) {
+        match self.functions.get(&entry.key.name).and_then(|function| function.agreed.as_ref()) {
             Some((seen, _)) if !seen.asks_the_same(entry) => Cause::File,
             Some((_, network)) if **network != *to => Cause::Network,
             Some(_) => Cause::Live,
-            None => self.recalled.get(&entry.key.scope).map_or(Cause::File, |it| it.cause(file, entry, from)),
+            None => self.recalled.as_ref().map_or(Cause::File, |it| it.cause(file, entry, from)),
         }
     }
 
     /// What the record of a scope says; none where there is none that could be used.
     pub fn recall(&mut self, scope: &ScopeKey, record: Option<ScopeRecord>, now: Time) {
-        let Some(record) = record else { return self.guard.recall(scope, None, now) };
+        let Some(record) = record else { return self.guard.recall(None, now) };
         let ScopeRecord { hour, approvals, set_backs, sent, attached, unsynced, synced_by, meant, .. } = record;
-        self.guard.recall(scope, Some((hour, approvals)), now);
+        self.guard.recall(Some((hour, approvals)), now);
         let key = |name: FunctionName| FunctionKey { scope: scope.clone(), name };
         let role = |name| RoleKey { account: scope.account.clone(), name };
         for set_back in set_backs {
             let (thing, at) = match set_back {
-                SetBackRecord::Network { function, at } => (Thing::Network(key(function)), at),
+                SetBackRecord::Network { function, at } => (Thing::Network(function), at),
                 SetBackRecord::Policy { role: name, policy, at } => (Thing::Policy(role(name), policy), at),
             };
             self.set_backs.recall(thing, at.into_iter().map(|Moment(at)| at.min(now)));
@@ -102,7 +102,7 @@ impl Memory {
             }
         }
         for AttachedRecord { role: name, policy, at, set_back } in attached {
-            self.role(&role(name)).recall(policy, at.min(now), set_back);
+            self.roles.recall(role(name), policy, at.min(now), set_back);
         }
         let unsynced = unsynced.into_iter().flat_map(|it| it.functions.into_iter().map(move |name| (name, it.cause)));
         let recalled = Recalled {
@@ -110,32 +110,30 @@ impl Memory {
             unsynced: unsynced.collect(),
             meant: meant.into_iter().map(|MeantRecord { words, networks }| (words, networks)).collect(),
         };
-        self.recalled.insert(scope.clone(), recalled);
+        self.recalled = Some(recalled);
     }
 
     /// What belongs into the record of a scope, as far as it is known here.
     pub fn record(&self, scope: &ScopeKey, desired: &DesiredState, now: Time) -> ScopeRecord {
-        let (hour, approvals) = self.guard.record(scope, now);
+        let (hour, approvals) = self.guard.record(now);
         let lately = |at: Time| now.since(at) < LATELY;
         let set_backs = self.set_backs.counting(now).filter_map(|(thing, at)| {
             let at = at.into_iter().map(Moment).collect();
             match thing {
-                Thing::Network(key) if key.scope == *scope => {
-                    Some(SetBackRecord::Network { function: key.name.clone(), at })
-                }
+                Thing::Network(name) => Some(SetBackRecord::Network { function: name.clone(), at }),
                 Thing::Policy(role, policy) if role.account == scope.account => {
                     Some(SetBackRecord::Policy { role: role.name.clone(), policy: policy.clone(), at })
                 }
-                Thing::Network(_) | Thing::Policy(..) => None,
+                Thing::Policy(..) => None,
             }
         });
         let mut sent: BTreeMap<&Network, Vec<SentFunction>> = BTreeMap::new();
-        let wanted = |key: &FunctionKey| key.scope == *scope && desired.get(key).is_some();
-        for (key, function) in self.functions.iter().filter(|(key, _)| wanted(key)) {
+        for entry in &desired.entries {
+            let Some(function) = self.functions.get(&entry.key.name) else { continue };
             if let Some(Sent { to, at, fate, refused: _ }) = function.sent.as_deref()
                 && (*fate == Fate::Open || lately(*at))
             {
-                let function = SentFunction { name: key.name.clone(), at: *at, fate: *fate };
+                let function = SentFunction { name: entry.key.name.clone(), at: *at, fate: *fate };
                 sent.entry(to).or_default().push(function);
             }
         }
@@ -155,28 +153,28 @@ impl Memory {
             set_backs: set_backs.collect(),
             sent: sent.collect(),
             attached: attached.collect(),
-            meant: self.meant(scope, desired),
+            meant: self.meant(desired),
             ..ScopeRecord::new(scope)
         }
     }
 
     /// What the words of a scope's entries mean, as far as functions were in sync with them: in this process, and of
     /// functions that were not yet in this process, in those before.
-    fn meant(&self, scope: &ScopeKey, desired: &DesiredState) -> Vec<MeantRecord> {
+    fn meant(&self, desired: &DesiredState) -> Vec<MeantRecord> {
         let mut of_words: HashMap<*const Intent, Mark> = HashMap::new();
         let mut of_networks: HashMap<*const Network, Mark> = HashMap::new();
         let mut meant: BTreeMap<Mark, BTreeSet<Mark>> = BTreeMap::new();
-        for entry in desired.entries.iter().filter(|entry| entry.key.scope == *scope) {
+        for entry in &desired.entries {
             let Want::Attached(intent) = &entry.terms.want else { continue };
             let words = *of_words.entry(Arc::as_ptr(intent)).or_insert_with(|| words(intent));
-            let known = self.functions.get(&entry.key).and_then(|function| function.agreed.as_ref());
+            let known = self.functions.get(&entry.key.name).and_then(|function| function.agreed.as_ref());
             match known {
                 Some((seen, network)) if seen.terms.want == entry.terms.want => {
                     let network = *of_networks.entry(Arc::as_ptr(network)).or_insert_with(|| Mark::of(&**network));
                     meant.entry(words).or_default().insert(network);
                 }
                 _ => {
-                    let before = self.recalled.get(scope).and_then(|recalled| recalled.meant.get(&words));
+                    let before = self.recalled.as_ref().and_then(|recalled| recalled.meant.get(&words));
                     if let Some(before) = before {
                         meant.entry(words).or_default().extend(before);
                     }

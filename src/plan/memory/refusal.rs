@@ -18,11 +18,11 @@ pub(super) const MOMENT: Duration = Duration::from_secs(30);
 
 /// Why something was refused, and until when the same is not tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::plan) struct Refusal {
-    pub why: Why,
-    pub until: Time,
+pub struct Refusal {
+    pub(in crate::plan) why: Why,
+    pub(in crate::plan) until: Time,
     /// Whether it is likely to pass by itself.
-    pub passing: bool,
+    pub(in crate::plan) passing: bool,
 }
 
 impl Refusal {

@@ -1,9 +1,9 @@
 //! Leads: of the functions that need the same new pair, one brings about its network interface and the others wait.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::names::{AccountId, FunctionKey, Network, Pair, ScopeKey, Time};
+use crate::names::{FunctionName, Network, Pair, Time};
 
 /// A reservation lapses if no call follows it for this long.
 const RESERVED: Duration = Duration::from_secs(60);
@@ -17,13 +17,13 @@ const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 /// Who leads, and which interfaces came about lately.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Leads {
-    leads: BTreeMap<(AccountId, Pair), Lead>,
-    made: BTreeMap<(AccountId, Pair), Time>,
+    leads: BTreeMap<Pair, Lead>,
+    made: BTreeMap<Pair, Time>,
 }
 
 #[derive(Clone, Debug)]
 struct Lead {
-    who: FunctionKey,
+    who: FunctionName,
     /// When somebody else may take the lead; none while a call is being made, which has its own deadline.
     until: Option<Time>,
 }
@@ -36,83 +36,78 @@ impl Lead {
 
 impl Leads {
     /// Who else leads one of these pairs.
-    pub(super) fn leader(&self, key: &FunctionKey, pairs: &[Pair], now: Time) -> Option<&FunctionKey> {
-        let of = |pair: &Pair| self.leads.get(&(key.scope.account.clone(), pair.clone()));
-        let others = pairs.iter().filter_map(of).filter(|lead| lead.who != *key);
+    pub(super) fn leader(&self, name: &FunctionName, pairs: &[Pair], now: Time) -> Option<&FunctionName> {
+        let of = |pair: &Pair| self.leads.get(pair);
+        let others = pairs.iter().filter_map(of).filter(|lead| lead.who != *name);
         others.filter(|lead| !lead.has_lapsed(now)).map(|lead| &lead.who).next()
     }
 
     /// Whether this process lately saw the interface of this pair come about.
-    pub(super) fn made(&self, account: &AccountId, pair: &Pair, now: Time) -> bool {
-        let at = self.made.get(&(account.clone(), pair.clone()));
+    pub(super) fn made(&self, pair: &Pair, now: Time) -> bool {
+        let at = self.made.get(pair);
         at.is_some_and(|at| now.since(*at) < REMEMBERED)
     }
 
     /// A function takes the lead of what nobody leads, to send its update soon.
-    pub(super) fn reserve(&mut self, key: &FunctionKey, to: &Network, now: Time) {
-        self.take(key, to, Lead { who: key.clone(), until: Some(now + RESERVED) }, now);
+    pub(super) fn reserve(&mut self, name: &FunctionName, to: &Network, now: Time) {
+        self.take(to, &Lead { who: name.clone(), until: Some(now + RESERVED) }, now);
     }
 
     /// Its update is being sent: it was its turn.
-    pub(super) fn sending(&mut self, key: &FunctionKey, to: &Network) {
-        let lead = Lead { who: key.clone(), until: None };
-        self.leads.extend(to.pairs().map(|pair| ((key.scope.account.clone(), pair), lead.clone())));
+    pub(super) fn sending(&mut self, name: &FunctionName, to: &Network) {
+        let lead = Lead { who: name.clone(), until: None };
+        self.leads.extend(to.pairs().map(|pair| (pair, lead.clone())));
     }
 
     /// Its update was accepted.
-    pub(super) fn accepted(&mut self, key: &FunctionKey, now: Time) {
-        self.lasts_until(key, Some(now + LONGEST));
+    pub(super) fn accepted(&mut self, name: &FunctionName, now: Time) {
+        self.lasts_until(name, Some(now + LONGEST));
     }
 
     /// Its update is refused since then, for a reason that may pass.
-    pub(super) fn hesitates(&mut self, key: &FunctionKey, since: Time) {
-        self.lasts_until(key, Some(since + PATIENCE));
+    pub(super) fn hesitates(&mut self, name: &FunctionName, since: Time) {
+        self.lasts_until(name, Some(since + PATIENCE));
     }
 
     /// An update to this network was found under way, begun at that moment.
-    pub(super) fn found_under_way(&mut self, key: &FunctionKey, to: &Network, begun: Time, now: Time) {
-        self.take(key, to, Lead { who: key.clone(), until: Some(begun + LONGEST) }, now);
+    pub(super) fn found_under_way(&mut self, name: &FunctionName, to: &Network, begun: Time, now: Time) {
+        self.take(to, &Lead { who: name.clone(), until: Some(begun + LONGEST) }, now);
     }
 
     /// The interfaces of a network are there.
-    pub(super) fn arrived(&mut self, key: &FunctionKey, network: &Network, now: Time) {
+    pub(super) fn arrived(&mut self, network: &Network, now: Time) {
         self.made.retain(|_, at| now.since(*at) < REMEMBERED);
-        self.made.extend(network.pairs().map(|pair| ((key.scope.account.clone(), pair), now)));
+        self.made.extend(network.pairs().map(|pair| (pair, now)));
     }
 
     /// A function leads nothing any more. Returns whether it did.
-    pub(super) fn ends(&mut self, key: &FunctionKey) -> bool {
+    pub(super) fn ends(&mut self, name: &FunctionName) -> bool {
         let before = self.leads.len();
-        self.leads.retain(|_, lead| lead.who != *key);
+        self.leads.retain(|_, lead| lead.who != *name);
         self.leads.len() < before
     }
 
-    /// Forgets the leads that have lapsed. Returns where there were any.
-    pub(super) fn expire(&mut self, now: Time) -> BTreeSet<ScopeKey> {
-        let mut lapsed = BTreeSet::new();
-        self.leads.retain(|_, lead| {
-            if lead.has_lapsed(now) {
-                lapsed.insert(lead.who.scope.clone());
-            }
-            !lead.has_lapsed(now)
-        });
-        lapsed
+    /// Forgets the leads that have lapsed. Returns whether there were any.
+    pub(super) fn expire(&mut self, now: Time) -> bool {
+        let before = self.leads.len();
+        self.leads.retain(|_, lead| !lead.has_lapsed(now));
+        self.leads.len() < before
     }
 
     pub(super) fn next_expiry(&self) -> Option<Time> {
         self.leads.values().filter_map(|lead| lead.until).min()
     }
 
-    fn take(&mut self, key: &FunctionKey, to: &Network, lead: Lead, now: Time) {
+    fn take(&mut self, to: &Network, lead: &Lead, now: Time) {
         for pair in to.pairs() {
-            let of_pair = self.leads.entry((key.scope.account.clone(), pair)).or_insert_with(|| lead.clone());
+            let of_pair = self.leads.entry(pair).or_insert_with(|| lead.clone());
             if of_pair.has_lapsed(now) {
                 *of_pair = lead.clone();
             }
         }
     }
 
-    fn lasts_until(&mut self, key: &FunctionKey, until: Option<Time>) {
-        self.leads.values_mut().filter(|lead| lead.who == *key).for_each(|lead| lead.until = until);
+    fn lasts_until(&mut self, name: &FunctionName, until: Option<Time>) {
+        self.leads.values_mut().filter(|lead| lead.who == *name).for_each(|lead| lead.until = until);
     }
 }

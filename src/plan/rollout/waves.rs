@@ -1,7 +1,7 @@
 //! Waves: of the functions of one VPC entry one goes first, then ten, then the rest.
 //!
 //! The first ones show whether the network is right. So a wave waits for the one before it, and stops where the network
-//! turns out to be wrong. A function with a trouble of its own, a role at its quota or a key that is denied, shows nothing
+//! turns out to be wrong. A function with a trouble of its own, a role at its quota or a name that is denied, shows nothing
 //! of the network: another one goes in its place, after a pause that grows as long as none arrives. So what refuses
 //! every function of a fleet costs a call a minute and not one for each function.
 
@@ -10,7 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::desired::{Entry, Want};
-use crate::names::{FunctionKey, ScopeKey, Time};
+use crate::names::{FunctionName, Time};
 use crate::plan::reason::Reason;
 
 /// How many functions go in the waves before the last one.
@@ -20,27 +20,23 @@ const SIZES: [usize; 2] = [1, 10];
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// What is changed together: the functions of one VPC entry in one scope.
+/// What is changed together: the functions of one VPC entry, by its name or its VPC's id; none for functions that shall be in
+/// no VPC.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Group {
-    scope: ScopeKey,
-    /// The name of the VPC's entry, or its id; none for functions that shall be in no VPC.
-    vpc: Option<String>,
-}
+pub(super) struct Group(Option<String>);
 
 impl Group {
     pub(super) fn of(entry: &Entry) -> Self {
-        let vpc = match &entry.terms.want {
+        Self(match &entry.terms.want {
             Want::Detached | Want::Disputed(_) => None,
             Want::Attached(intent) => Some(intent.name.clone().unwrap_or_else(|| intent.vpc.to_string())),
-        };
-        Self { scope: entry.key.scope.clone(), vpc }
+        })
     }
 }
 
 impl fmt::Display for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.vpc {
+        match &self.0 {
             Some(vpc) => write!(f, "`{vpc}`"),
             None => f.write_str("the detachment"),
         }
@@ -56,14 +52,14 @@ pub(super) struct Ahead<'a> {
     members: usize,
     under_way: usize,
     /// One of those that are under way.
-    one: &'a FunctionKey,
+    one: &'a FunctionName,
 }
 
 impl fmt::Display for Ahead<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { wave, members, under_way, one } = self;
         let others = if *under_way > 1 { " and others" } else { "" };
-        write!(f, "wave {wave}, {under_way} of {members} in progress: {}{others}", one.name)
+        write!(f, "wave {wave}, {under_way} of {members} in progress: {}{others}", one)
     }
 }
 
@@ -77,7 +73,7 @@ pub(super) enum Place<'a> {
     /// The one before it had a trouble of its own; it may go at this moment.
     Pause(Time),
     /// This function of a wave before its own is blocked.
-    Stopped(&'a FunctionKey, Reason),
+    Stopped(&'a FunctionName, Reason),
 }
 
 /// The rollouts that are under way.
@@ -89,10 +85,10 @@ pub(super) struct Waves {
 /// One group on its way. It is over when nobody is under way and nobody waits; the next change begins with one again.
 #[derive(Clone, Debug, Default)]
 struct Rollout {
-    first: [BTreeMap<FunctionKey, Standing>; SIZES.len()],
+    first: [BTreeMap<FunctionName, Standing>; SIZES.len()],
     /// Those of the last wave that are under way.
-    rest: BTreeSet<FunctionKey>,
-    waiting: BTreeSet<FunctionKey>,
+    rest: BTreeSet<FunctionName>,
+    waiting: BTreeSet<FunctionName>,
     /// How many functions in a row had troubles of their own, while none arrived.
     troubles: u32,
     /// Until when no other goes, for their sake.
@@ -107,8 +103,8 @@ enum Standing {
 }
 
 impl Rollout {
-    fn place(&self, key: &FunctionKey, now: Time) -> Place<'_> {
-        if self.is_member(key) {
+    fn place(&self, name: &FunctionName, now: Time) -> Place<'_> {
+        if self.is_member(name) {
             return Place::Now;
         }
         if let Some(until) = self.pause.filter(|until| now < *until) {
@@ -132,57 +128,57 @@ impl Rollout {
         Place::Now
     }
 
-    fn is_member(&self, key: &FunctionKey) -> bool {
-        self.rest.contains(key) || self.first.iter().any(|wave| wave.contains_key(key))
+    fn is_member(&self, name: &FunctionName) -> bool {
+        self.rest.contains(name) || self.first.iter().any(|wave| wave.contains_key(name))
     }
 
     /// A member cannot be changed for a cause of its own.
-    fn troubled(&mut self, key: &FunctionKey, now: Time) {
+    fn troubled(&mut self, name: &FunctionName, now: Time) {
         let arrived = self.first.iter().flat_map(BTreeMap::values).any(|standing| *standing == Standing::Done);
-        if self.is_member(key) && !arrived {
+        if self.is_member(name) && !arrived {
             self.pause = Some(now + PAUSE.saturating_mul(2_u32.saturating_pow(self.troubles)).min(LONGEST_PAUSE));
             self.troubles += 1;
         }
-        self.left(key);
+        self.left(name);
     }
 
-    fn admit(&mut self, key: &FunctionKey) {
-        self.waiting.remove(key);
-        if let Some(standing) = self.standing(key) {
+    fn admit(&mut self, name: &FunctionName) {
+        self.waiting.remove(name);
+        if let Some(standing) = self.standing(name) {
             *standing = Standing::UnderWay;
             return;
         }
         match self.first.iter_mut().zip(SIZES).find(|(wave, size)| wave.len() < *size) {
             Some((wave, _)) => {
-                wave.insert(key.clone(), Standing::UnderWay);
+                wave.insert(name.clone(), Standing::UnderWay);
             }
             None => {
-                self.rest.insert(key.clone());
+                self.rest.insert(name.clone());
             }
         }
     }
 
-    fn standing(&mut self, key: &FunctionKey) -> Option<&mut Standing> {
-        self.first.iter_mut().find_map(|wave| wave.get_mut(key))
+    fn standing(&mut self, name: &FunctionName) -> Option<&mut Standing> {
+        self.first.iter_mut().find_map(|wave| wave.get_mut(name))
     }
 
     /// It has come to an end, in whichever way.
-    fn ended(&mut self, key: &FunctionKey, how: Standing) {
-        self.waiting.remove(key);
-        self.rest.remove(key);
+    fn ended(&mut self, name: &FunctionName, how: Standing) {
+        self.waiting.remove(name);
+        self.rest.remove(name);
         if how == Standing::Done {
             (self.troubles, self.pause) = (0, None);
         }
-        if let Some(standing) = self.standing(key) {
+        if let Some(standing) = self.standing(name) {
             *standing = how;
         }
     }
 
-    fn left(&mut self, key: &FunctionKey) {
-        self.waiting.remove(key);
-        self.rest.remove(key);
+    fn left(&mut self, name: &FunctionName) {
+        self.waiting.remove(name);
+        self.rest.remove(name);
         self.first.iter_mut().for_each(|wave| {
-            wave.remove(key);
+            wave.remove(name);
         });
     }
 
@@ -193,17 +189,17 @@ impl Rollout {
 }
 
 impl Waves {
-    pub(super) fn place(&self, group: &Group, key: &FunctionKey, now: Time) -> Place<'_> {
-        self.groups.get(group).map_or(Place::Now, |rollout| rollout.place(key, now))
+    pub(super) fn place(&self, group: &Group, name: &FunctionName, now: Time) -> Place<'_> {
+        self.groups.get(group).map_or(Place::Now, |rollout| rollout.place(name, now))
     }
 
-    pub(super) fn goes_first(&self, group: &Group, key: &FunctionKey) -> bool {
-        let is_there = |rollout: &Rollout| rollout.first.iter().any(|wave| wave.contains_key(key));
+    pub(super) fn goes_first(&self, group: &Group, name: &FunctionName) -> bool {
+        let is_there = |rollout: &Rollout| rollout.first.iter().any(|wave| wave.contains_key(name));
         self.groups.get(group).is_some_and(is_there)
     }
 
-    pub(super) fn troubled(&mut self, group: &Group, key: &FunctionKey, now: Time) {
-        self.change(group, |rollout| rollout.troubled(key, now));
+    pub(super) fn troubled(&mut self, group: &Group, name: &FunctionName, now: Time) {
+        self.change(group, |rollout| rollout.troubled(name, now));
     }
 
     /// When the next pause ends.
@@ -211,69 +207,58 @@ impl Waves {
         self.groups.values().filter_map(|rollout| rollout.pause).min()
     }
 
-    /// Ends the pauses that are over. Returns where there were any.
-    pub(super) fn expire(&mut self, now: Time) -> BTreeSet<ScopeKey> {
-        let over = |(group, rollout): (&Group, &mut Rollout)| {
-            rollout.pause.take_if(|until| *until <= now).map(|_| group.scope.clone())
-        };
-        self.groups.iter_mut().filter_map(over).collect()
+    /// Ends the pauses that are over. Returns whether there were any.
+    pub(super) fn expire(&mut self, now: Time) -> bool {
+        let mut over = false;
+        for rollout in self.groups.values_mut() {
+            over |= rollout.pause.take_if(|until| *until <= now).is_some();
+        }
+        over
     }
 
-    pub(super) fn admit(&mut self, group: Group, key: &FunctionKey) {
-        self.groups.entry(group).or_default().admit(key);
+    pub(super) fn admit(&mut self, group: Group, name: &FunctionName) {
+        self.groups.entry(group).or_default().admit(name);
     }
 
-    pub(super) fn waits(&mut self, group: Group, key: &FunctionKey) {
-        self.groups.entry(group).or_default().waiting.insert(key.clone());
+    pub(super) fn waits(&mut self, group: Group, name: &FunctionName) {
+        self.groups.entry(group).or_default().waiting.insert(name.clone());
     }
 
-    pub(super) fn under_way(&mut self, group: &Group, key: &FunctionKey) {
+    pub(super) fn under_way(&mut self, group: &Group, name: &FunctionName) {
         if let Some(rollout) = self.groups.get_mut(group) {
-            rollout.waiting.remove(key);
+            rollout.waiting.remove(name);
         }
     }
 
-    pub(super) fn done(&mut self, group: &Group, key: &FunctionKey) {
-        self.change(group, |rollout| rollout.ended(key, Standing::Done));
+    pub(super) fn done(&mut self, group: &Group, name: &FunctionName) {
+        self.change(group, |rollout| rollout.ended(name, Standing::Done));
     }
 
-    pub(super) fn failed(&mut self, group: &Group, key: &FunctionKey, reason: Reason) {
-        self.change(group, |rollout| rollout.ended(key, Standing::Failed(reason)));
+    pub(super) fn failed(&mut self, group: &Group, name: &FunctionName, reason: Reason) {
+        self.change(group, |rollout| rollout.ended(name, Standing::Failed(reason)));
     }
 
     /// The function is no part of any rollout any more.
-    pub(super) fn left(&mut self, key: &FunctionKey) {
-        self.groups.retain(|group, rollout| {
-            if group.scope == key.scope {
-                rollout.left(key);
-            }
+    pub(super) fn left(&mut self, name: &FunctionName) {
+        self.groups.retain(|_, rollout| {
+            rollout.left(name);
             !rollout.is_over()
         });
     }
 
-    /// Those that failed are no part of their rollouts any more. Returns where that was so.
-    pub(super) fn forgive(&mut self) -> BTreeSet<ScopeKey> {
-        let mut forgiven = BTreeSet::new();
-        for (group, rollout) in &mut self.groups {
-            for wave in &mut rollout.first {
-                let before = wave.len();
-                wave.retain(|_, standing| !matches!(standing, Standing::Failed(_)));
-                if wave.len() < before {
-                    forgiven.insert(group.scope.clone());
-                }
-            }
+    /// Those that failed are no part of their rollouts any more. Returns whether there were any.
+    pub(super) fn forgive(&mut self) -> bool {
+        let mut forgiven = false;
+        for wave in self.groups.values_mut().flat_map(|rollout| &mut rollout.first) {
+            let before = wave.len();
+            wave.retain(|_, standing| !matches!(standing, Standing::Failed(_)));
+            forgiven |= wave.len() < before;
         }
         forgiven
     }
 
-    /// Where functions are being changed, or wait for that.
-    pub(super) fn scopes(&self) -> impl Iterator<Item = &ScopeKey> {
-        self.groups.keys().map(|group| &group.scope)
-    }
-
-    pub(super) fn waiting(&self, scope: &ScopeKey) -> Vec<FunctionKey> {
-        let here = self.groups.iter().filter(|(group, _)| group.scope == *scope);
-        here.flat_map(|(_, rollout)| rollout.waiting.iter().cloned()).collect()
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &FunctionName> {
+        self.groups.values().flat_map(|rollout| &rollout.waiting)
     }
 
     fn change(&mut self, group: &Group, change: impl FnOnce(&mut Rollout)) {

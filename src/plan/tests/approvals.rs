@@ -7,14 +7,14 @@ impl Scene {
     /// The plan of the scope is to be seen as it stands; its id.
     fn shows(&mut self) -> Digest {
         let changes: Vec<Change> = plan(&self.world()).lines.iter().filter_map(Line::change).cloned().collect();
-        self.memory.guard.shows(&scope(), &changes.iter().collect::<Vec<_>>(), BTreeSet::new(), self.now);
+        self.memory.guard.shows(&changes.iter().collect::<Vec<_>>(), BTreeSet::new(), self.now);
         let plan = plan(&self.world());
-        assert_eq!(self.memory.guard.plan_id(&scope()), plan.ids.get(&scope()), "as whoever runs `plan` sees it");
+        assert_eq!(self.memory.guard.plan_id(), plan.ids.get(&scope()), "as whoever runs `plan` sees it");
         plan.id
     }
 
     fn approves(&mut self, id: &Digest) -> bool {
-        !self.memory.guard.approve(&scope(), &[id.short().to_owned()]).is_empty()
+        !self.memory.guard.approve(&[id.short().to_owned()]).is_empty()
     }
 
     /// The functions that a person has agreed to.
@@ -50,7 +50,7 @@ fn an_approval_waits_while_a_function_of_its_plan_cannot_be_read() {
     let mut scene = held();
     let id = scene.shows();
     let unread = |name: &str| BTreeSet::from([key(name).name]);
-    scene.memory.guard.shows(&scope(), &[], unread("f00"), scene.now);
+    scene.memory.guard.shows(&[], unread("f00"), scene.now);
     assert!(!scene.approves(&id), "it would be spent for nothing");
     assert_eq!(scene.shows(), id);
     assert!(scene.approves(&id));
@@ -63,7 +63,7 @@ fn an_approval_is_not_held_up_by_a_function_that_its_plan_does_not_have() {
     let id = scene.shows();
     let changes: Vec<Change> = plan(&scene.world()).lines.iter().filter_map(Line::change).cloned().collect();
     let unread = BTreeSet::from([key("f24").name]);
-    scene.memory.guard.shows(&scope(), &changes.iter().collect::<Vec<_>>(), unread, scene.now);
+    scene.memory.guard.shows(&changes.iter().collect::<Vec<_>>(), unread, scene.now);
     assert!(scene.approves(&id));
 }
 
@@ -167,7 +167,7 @@ fn an_id_from_before_the_start_is_spent_unless_a_record_says_otherwise() {
         assert_eq!(scene.shows(), id);
     };
     restarts(&mut scene, None);
-    assert_eq!(scene.memory.guard.doubted(&scope()), typed);
+    assert_eq!(scene.memory.guard.doubted(), typed);
     assert!(!scene.approves(&id));
     // That is remembered, too.
     let doubting = scene.memory.record(&scope(), &scene.desired, scene.now);
@@ -232,20 +232,20 @@ fn the_id_for_all_is_one_of_each_scope_s_and_spent_in_each() {
     let mut scene = held();
     let elsewhere = ScopeKey { region: Region::parse("us-east-1").unwrap(), ..scope() };
     let key = FunctionKey { scope: elsewhere.clone(), name: FunctionName::parse("far").unwrap() };
-    let far = Change { key, ..scene.change_of("f00") };
-    let near = scene.shows();
-    scene.memory.guard.shows(&elsewhere, &[&far], BTreeSet::new(), scene.now);
-    let of_far = scene.memory.guard.plan_id(&elsewhere).unwrap().clone();
-    let all = whole_id(&BTreeMap::from([(scope(), near.clone()), (elsewhere.clone(), of_far.clone())]));
+    let change = Change { key, ..scene.change_of("f00") };
+    let (near, mut far) = (scene.shows(), Ledger::default());
+    far.shows(&[&change], BTreeSet::new(), scene.now);
+    let of_far = far.plan_id().unwrap().clone();
+    let all = whole_id(&BTreeMap::from([(scope(), near.clone()), (elsewhere, of_far.clone())]));
+    scene.memory.guard.also_shown_as(&near, &all);
+    far.also_shown_as(&of_far, &all);
     assert!(all != near && all != of_far && near != of_far);
     let typed = vec![all.short().to_owned()];
     // What changes in one scope does not void it for another.
-    scene.memory.guard.shows(&elsewhere, &[], BTreeSet::new(), scene.now);
-    assert_eq!(scene.memory.guard.approve(&scope(), &typed).first(), Some(&near));
+    far.shows(&[], BTreeSet::new(), scene.now);
+    assert_eq!(scene.memory.guard.approve(&typed).first(), Some(&near));
     assert_eq!(scene.agreed_to().len(), 14);
-    assert!(!scene.memory.guard.approve(&elsewhere, &typed).is_empty());
-    for scope in [scope(), elsewhere] {
-        assert!(scene.memory.guard.approve(&scope, &typed).is_empty());
-    }
+    assert!(!far.approve(&typed).is_empty());
+    assert!(scene.memory.guard.approve(&typed).is_empty() && far.approve(&typed).is_empty());
     assert!(!scene.approves(&near), "with a plan all its ids are spent");
 }

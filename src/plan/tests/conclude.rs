@@ -138,7 +138,7 @@ fn a_step_that_was_not_sent_has_changed_nothing_and_comes_in_its_turn() {
         let outcome = scene.answer(&step, Answer::NotSent { after: seconds(12) });
         assert_eq!((told(&outcome, NOW).as_str(), outcome.state()), ("waiting BudgetTurn for 12s", State::Progressing));
         assert!(!outcome.rests());
-        scene.memory.guard.ended(&key("api"));
+        scene.memory.guard.ended(&key("api").name);
         assert_eq!(format!("{:?}", scene.memory.guard).matches("made: true").count(), 0, "nothing was made");
         scene.wait(12);
         assert_eq!(decided(scene.decide().as_ref(), scene.now), "set none -> subnet-a,subnet-b/sg-default");

@@ -54,7 +54,7 @@ impl Scene {
 
     fn changed(&self, cause: Cause) -> usize {
         let limits = self.limits.guard.as_ref().unwrap();
-        let budgets = self.memory.guard.budgets(limits, &scope(), self.desired.listed(&scope()), self.now);
+        let budgets = self.memory.guard.budgets(limits, self.desired.listed(&scope()), self.now);
         budgets.into_iter().find(|budget| budget.cause == cause).unwrap().changed
     }
 
@@ -349,7 +349,7 @@ fn with_a_record_exactly_what_is_left_passes() {
     scene.restarts(Some(scene.record()));
     scene.restarts(Some(scene.record()));
     assert_eq!(scene.changed(Cause::File), 1);
-    assert!(scene.memory.guard.unknown_until(&scope(), scene.now).is_none());
+    assert!(scene.memory.guard.unknown_until(scene.now).is_none());
 }
 
 #[test]

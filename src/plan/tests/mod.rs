@@ -124,7 +124,16 @@ fn reading(text: &str) -> DesiredState {
 impl Scene {
     fn world(&self) -> World<'_> {
         let Self { desired, facts, memory, limits, now } = self;
-        World { desired, facts, memory, limits, now: *now, wall: WallClock::default(), bound: Bindings::default() }
+        World {
+            desired,
+            facts,
+            memory,
+            limits,
+            leads: true,
+            now: *now,
+            wall: WallClock::default(),
+            bound: Bindings::default(),
+        }
     }
 
     /// Puts a function into AWS, with a role that has the policy.

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Controller;
+use super::Scope;
 use crate::cloud::Listing;
 use crate::desired::{AttachPolicy, Entry, Intent, Pattern, Pick, Terms, Want};
-use crate::engine::backoff;
-use crate::engine::event::{Effect, Notice};
-use crate::engine::queue::Rank;
 use crate::live::{Fault, FunctionNeeds, GroupNeeds, Needs, PatternNeeds, RoleNeeds, Seen, Simulate, Surveyed};
-use crate::names::{AccountId, FunctionKey, RoleKey, ScopeKey, Time, VpcId};
+use crate::names::{FunctionKey, RoleKey, Time, VpcId};
 use crate::plan::{self, LeftOut, Outcome, Pace, Reason, Verdict, Why};
+use crate::reconcile::backoff;
+use crate::reconcile::event::{Action, Notice};
+use crate::reconcile::queue::Rank;
 
 /// The facts of a role are read again with the next look when they are older than this.
 const ROLE_AGE: Duration = Duration::from_secs(60 * 60);
@@ -21,7 +21,7 @@ const TRIES: u32 = 3;
 /// A function that meets what seems to be a fault of its whole scope causes a sweep, to know; but not more often than this.
 const BETWEEN_SUSPICIONS: Duration = Duration::from_secs(60);
 
-/// How the sweeping of a scope stands.
+/// How the sweeping stands.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sweep {
     pub running: Option<Time>,
@@ -42,6 +42,8 @@ pub(super) struct Sweep {
     pub behind: Option<usize>,
     /// How many requests a second to Lambda are possible, as was last heard.
     pub rate: Option<f64>,
+    /// Whether the file does not speak of this scope any more, which was told.
+    pub left: bool,
     /// When the process went on after it had stood still: what was seen before may be as old as that, and is not acted on.
     pub outdated: Option<Time>,
 }
@@ -75,22 +77,22 @@ impl Sweep {
     }
 }
 
-impl Controller {
-    /// What a sweep of this scope has to find out.
-    pub(super) fn needs(&self, scope: &ScopeKey) -> Needs {
+impl Scope {
+    /// What a sweep has to find out.
+    pub(super) fn needs(&self) -> Needs {
+        let scope = &self.key;
         let mut needs = Needs::default();
         let mut seen = HashSet::new();
-        for entry in self.desired.iter().flat_map(|desired| &desired.entries).filter(|e| e.key.scope == *scope) {
+        for entry in &self.desired.entries {
             needs.functions.insert(entry.key.name.clone(), function_needs(&entry.terms));
             group_needs(&entry.terms.want, &mut needs.vpcs, &mut seen);
         }
-        for pattern in self.desired.iter().flat_map(|desired| &desired.patterns).filter(|it| it.scope == *scope) {
+        for pattern in &self.desired.patterns {
             let (name, except, role) = (pattern.name.clone(), pattern.except.clone(), function_needs(&pattern.terms));
             needs.patterns.push(PatternNeeds { name, except, role });
             group_needs(&pattern.terms.want, &mut needs.vpcs, &mut seen);
         }
-        let here = self.facts.roles.iter().filter(|((of, _), _)| of == scope);
-        let known = here.filter_map(|((_, key), role)| match role {
+        let known = self.facts.roles.iter().filter_map(|((_, key), role)| match role {
             Seen::Present(facts) => Some((key.clone(), facts.clone())),
             Seen::Absent | Seen::Unknown(_) => None,
         });
@@ -109,7 +111,7 @@ impl Controller {
 
     /// What a look must find out of the role: something only if that is missing, old, or called in question by Lambda.
     pub(super) fn role_needs(&self, key: &FunctionKey, now: Time) -> Option<RoleNeeds> {
-        let function = self.desired.as_ref()?.get(key).and_then(|entry| function_needs(&entry.terms))?;
+        let function = self.desired.get(key).and_then(|entry| function_needs(&entry.terms))?;
         let doubted = self.memory.shown_to_lack_right(key, now);
         let role = match self.facts.function(key) {
             Seen::Present(function) => Some(&function.role),
@@ -133,13 +135,12 @@ impl Controller {
         (doubted || !known).then_some(RoleNeeds { function, before })
     }
 
-    pub(super) fn surveyed(&mut self, mut found: Surveyed, now: Time, effects: &mut Vec<Effect>) {
+    pub(super) fn surveyed(&mut self, mut found: Surveyed, now: Time, actions: &mut Vec<Action>) {
         found.believe(&self.facts);
         found.facts.functions.values_mut().for_each(|function| self.in_our_time(function, now));
-        let scope = found.scope.clone();
         let (fault, begun) = (fault(&found), found.facts.at);
         let stops = fault_of_functions(&found).is_some_and(|fault| Why::unread(fault).reason.of_scope());
-        let Some(sweep) = self.sweeps.get_mut(&scope) else { return };
+        let sweep = &mut self.sweep;
         let took = now.since(sweep.running.take().unwrap_or(now));
         sweep.answered = Some(now);
         sweep.faults = if fault.is_some() { sweep.faults.saturating_add(1) } else { 0 };
@@ -167,18 +168,14 @@ impl Controller {
         }
         self.facts.surveyed(found);
         let fault = fault.map(|(why, _)| why);
-        self.board.swept(&scope, took, fault.as_ref(), now);
-        effects.push(Effect::Tell(Notice::Swept { scope: scope.clone(), took, fault }));
-        self.match_patterns(&scope, now, effects);
+        self.board.swept(took, fault.as_ref(), now);
+        actions.push(Action::Tell(Notice::Swept { scope: self.key.clone(), took, fault }));
+        self.match_patterns(now, actions);
         self.await_ends(now);
-        let entries: Vec<Arc<Entry>> = match &self.desired {
-            Some(desired) => desired.entries.iter().filter(|e| e.key.scope == scope).cloned().collect(),
-            None => Vec::new(),
-        };
+        let entries = self.desired.entries.clone();
         // Who may be under way is known before anybody else is sent.
         for entry in &entries {
-            let Some(world) = self.world(now) else { continue };
-            let unfinished = plan::may_be_unfinished(&world, &entry.key);
+            let unfinished = plan::may_be_unfinished(&self.world(now), &entry.key);
             // What is known from before has been seen before.
             if self.facts.read_at(&entry.key).is_none_or(|read| read < begun) {
                 continue;
@@ -186,50 +183,45 @@ impl Controller {
             if let Seen::Present(function) = self.facts.function(&entry.key) {
                 self.memory.seen(&entry.key, function, now);
                 if unfinished {
-                    self.memory.rollouts.may_lead(&entry.key, function, now);
+                    self.memory.rollouts.may_lead(&entry.key.name, function, now);
                 }
                 self.memory.guard.perhaps_ours(entry, function, now);
             }
         }
         let known: BTreeSet<&RoleKey> = self.facts.roles.keys().map(|(_, role)| role).collect();
-        // What is known of a role may come from a record, and its functions only be seen by the sweep of another region.
-        let seen = |sweep: &Sweep| sweep.answered.is_some() && sweep.fault.is_none();
-        let unseen: BTreeSet<&AccountId> =
-            self.sweeps.iter().filter(|(_, sweep)| !seen(sweep)).map(|(scope, _)| &scope.account).collect();
-        self.memory.keep_roles(|role| known.contains(role) || unseen.contains(&role.account), now);
-        self.note_targets(&scope, now);
-        self.look_at_plan(&scope, now, effects);
-        let behind = entries.iter().map(|entry| self.select(entry, now, effects)).sum();
-        self.tell_versions_behind(&scope, behind, effects);
+        // Where not all could be read, what was recalled or heard of a role may be of one that was not seen yet.
+        let seen = self.sweep.fault.is_none();
+        self.memory.keep_roles(|role| known.contains(role) || !seen, now);
+        self.note_targets(now);
+        self.look_at_plan(now, actions);
+        let behind = entries.iter().map(|entry| self.select(entry, now, actions)).sum();
+        self.tell_versions_behind(behind, actions);
     }
 
     /// Tells how many published versions of a scope run another network than the file says, if that is another number now.
     /// What a sweep with a fault could not see, the one before has counted.
-    fn tell_versions_behind(&mut self, scope: &ScopeKey, behind: usize, effects: &mut Vec<Effect>) {
-        let faulty = self.sweeps.get(scope).is_some_and(|sweep| sweep.fault.is_some());
-        if faulty && self.cadence.listing == Listing::All {
+    fn tell_versions_behind(&mut self, behind: usize, actions: &mut Vec<Action>) {
+        if self.sweep.fault.is_some() && self.cadence.listing == Listing::All {
             return;
         }
-        let known = self.facts.scopes.get(scope).is_some_and(|facts| matches!(facts.published, Seen::Present(_)));
+        let known = self.facts.scopes.get(&self.key).is_some_and(|facts| matches!(facts.published, Seen::Present(_)));
         let behind = known.then_some(behind);
-        let Some(sweep) = self.sweeps.get_mut(scope) else { return };
-        if std::mem::replace(&mut sweep.behind, behind) != behind {
-            effects.push(Effect::Tell(Notice::Behind { scope: scope.clone(), versions: behind }));
+        if std::mem::replace(&mut self.sweep.behind, behind) != behind {
+            actions.push(Action::Tell(Notice::Behind { scope: self.key.clone(), versions: behind }));
         }
     }
 
     /// Notes what the VPC entries of a scope mean by this listing, as far as it could read their VPCs.
-    fn note_targets(&mut self, scope: &ScopeKey, now: Time) {
-        let Some(world) = self.world(now) else { return };
-        let meant = plan::targets(&world, scope);
-        let at = self.facts.scopes.get(scope).map_or(now, |facts| facts.at);
-        self.memory.targets.listed(scope, at, meant);
+    fn note_targets(&mut self, now: Time) {
+        let meant = plan::targets(&self.world(now), &self.key);
+        let at = self.facts.scopes.get(&self.key).map_or(now, |facts| facts.at);
+        self.memory.targets.listed(at, meant);
     }
 
     /// What the sweep tells of one function: nothing to do, a pass, or that nothing can be done. Returns how many of its
     /// published versions run another network than the file says.
-    fn select(&mut self, entry: &Arc<Entry>, now: Time, effects: &mut Vec<Effect>) -> usize {
-        let Some(world) = self.world(now) else { return 0 };
+    fn select(&mut self, entry: &Arc<Entry>, now: Time, actions: &mut Vec<Action>) -> usize {
+        let world = self.world(now);
         let comparison = plan::compare(&world, entry);
         let behind = comparison.behind.as_ref().map_or(0, |behind| behind.versions.len());
         let unfinished = match self.cadence.resync {
@@ -237,23 +229,23 @@ impl Controller {
             // A person who waits for a plan is not kept waiting for what may be a deploy of a moment ago.
             None => plan::is_unfinished(&world, &entry.key),
         };
-        self.board.doubts(&entry.key, comparison.all_warnings().cloned().collect());
-        if self.queue.is_processing(&entry.key) {
-            self.queue.add(entry.key.clone(), Rank::Routine);
+        self.board.doubts(&entry.key.name, comparison.all_warnings().cloned().collect());
+        if self.queue.is_processing(&entry.key.name) {
+            self.queue.add(entry.key.name.clone(), Rank::Routine);
             return behind;
         }
         match comparison.verdict {
-            Verdict::Stuck(outcome) => self.conclude(&entry.key, outcome, None, None, now, effects),
-            Verdict::InSync if unfinished => self.queue.add(entry.key.clone(), Rank::Routine),
-            Verdict::InSync => self.conclude(&entry.key, Outcome::InSync, None, None, now, effects),
+            Verdict::Stuck(outcome) => self.conclude(&entry.key, outcome, None, None, now, actions),
+            Verdict::InSync if unfinished => self.queue.add(entry.key.name.clone(), Rank::Routine),
+            Verdict::InSync => self.conclude(&entry.key, Outcome::InSync, None, None, now, actions),
             Verdict::Differs(change) => {
                 let change = Arc::new(change);
                 let waiting_for_it =
-                    self.drifting.get(&entry.key) == Some(&change) && self.comes_later(&entry.key, now);
-                self.note_drift(&change, now, effects);
+                    self.memory.differs(&entry.key.name) == Some(&change) && self.comes_later(&entry.key, now);
+                self.note_drift(&change, now, actions);
                 // A sweep that finds nothing new does not cut a backoff short.
                 if !waiting_for_it {
-                    self.take_in_hand(entry, change, Rank::Routine, now, effects);
+                    self.take_in_hand(entry, change, Rank::Routine, now, actions);
                 }
             }
         }
@@ -262,14 +254,14 @@ impl Controller {
 
     /// Whether a function has been told when it is looked at again, and that is yet to come.
     fn comes_later(&self, key: &FunctionKey, now: Time) -> bool {
-        self.board.get(key).and_then(|line| line.next).is_some_and(|next| next > now)
+        self.board.get(&key.name).and_then(|line| line.next).is_some_and(|next| next > now)
     }
 
     /// A function meets what may be a fault of its whole scope, or lacks what only a sweep reads: a sweep tells.
-    pub(super) fn suspect(&mut self, scope: &ScopeKey, reason: Reason, now: Time) {
-        let Some(sweep) = self.sweeps.get_mut(scope).filter(|sweep| sweep.running.is_none()) else { return };
+    pub(super) fn suspect(&mut self, reason: Reason, now: Time) {
+        let sweep = &mut self.sweep;
         let lately = sweep.answered.is_some_and(|at| now.since(at) < BETWEEN_SUSPICIONS);
-        if (reason.of_scope() || reason == Reason::Unread) && !lately {
+        if (reason.of_scope() || reason == Reason::Unread) && !lately && sweep.running.is_none() {
             sweep.want(now);
         }
     }

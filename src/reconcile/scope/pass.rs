@@ -3,22 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Controller;
+use super::Scope;
 use crate::apply::Order;
 use crate::board::Found;
 use crate::cloud::{CloudError, Function};
 use crate::desired::AttachPolicy;
-use crate::engine::backoff;
-use crate::engine::event::{Effect, Notice, Pass};
-use crate::engine::queue::{Rank, Work};
 use crate::live::{Fault, Looked, Seen};
 use crate::names::{FunctionKey, Time};
 use crate::plan::{self, Answer, Cause, Change, Decision, Outcome, Pace, Reason, State, Step, Verdict};
+use crate::reconcile::backoff;
+use crate::reconcile::event::{Action, Notice, Pass};
+use crate::reconcile::queue::{Rank, Work};
 
 /// After Lambda refused a network, the VPC is swept again this soon: what the entry means may have changed.
 const AFTER_REFUSAL: Duration = Duration::from_secs(5);
 
-impl Controller {
+impl Scope {
     /// AWS's stamps are in the time of the wall clock. One that is yet to come tells that the wall clock is behind.
     pub(super) fn in_our_time(&self, function: &mut Seen<Function>, now: Time) {
         if let Seen::Present(function) = function {
@@ -26,7 +26,7 @@ impl Controller {
         }
     }
 
-    pub(super) fn looked(&mut self, key: FunctionKey, mut found: Looked, now: Time, effects: &mut Vec<Effect>) {
+    pub(super) fn looked(&mut self, key: FunctionKey, mut found: Looked, now: Time, actions: &mut Vec<Action>) {
         self.in_our_time(&mut found.function, now);
         if let Seen::Present(function) = &found.function {
             self.memory.looked(&key, function, now);
@@ -36,7 +36,7 @@ impl Controller {
         }
         let fault = self.no_ground(&key, &found);
         self.facts.looked(&key, found, now);
-        self.decide(key, fault.as_ref(), now, effects);
+        self.decide(key, fault.as_ref(), now, actions);
     }
 
     /// Why a look is no ground to do anything, where what it was for could not be read but is known from before. A role
@@ -47,7 +47,7 @@ impl Controller {
             (_, Some((role, Seen::Unknown(fault))))
                 if matches!(self.facts.role(&key.scope, role), Seen::Present(_)) =>
             {
-                let entry = self.desired.as_ref()?.get(key)?;
+                let entry = self.desired.get(key)?;
                 (entry.terms.attach_policy != AttachPolicy::Never).then(|| fault.clone())
             }
             _ => None,
@@ -55,13 +55,12 @@ impl Controller {
     }
 
     /// What is to be done about a function, by what is known of it now; nothing if it was looked at and could not be read.
-    pub(super) fn decide(&mut self, key: FunctionKey, fault: Option<&Fault>, now: Time, effects: &mut Vec<Effect>) {
-        let world = self.world(now);
-        let listed = world.and_then(|world| world.desired.get(&key).cloned().map(|entry| (world, entry)));
-        let Some((world, entry)) = &listed else {
-            self.queue.done(&key);
+    pub(super) fn decide(&mut self, key: FunctionKey, fault: Option<&Fault>, now: Time, actions: &mut Vec<Action>) {
+        let Some(entry) = self.desired.get(&key).cloned() else {
+            self.queue.done(&key.name);
             return;
         };
+        let (world, entry) = (&self.world(now), &entry);
         let digest = world.desired.digest.clone();
         let (was_in, goes_into) = (world.facts.vpc_of(&key).cloned(), entry.terms.want.vpc().cloned());
         let comparison = plan::compare(world, entry);
@@ -70,19 +69,19 @@ impl Controller {
             Some(fault) => Decision::Rest(plan::unread(world, entry, &comparison.verdict, fault)),
             None => plan::decide(world, entry, &comparison.verdict),
         };
-        self.board.doubts(&key, warnings);
+        self.board.doubts(&key.name, warnings);
         let change = match comparison.verdict {
             Verdict::Differs(change) => Some(Arc::new(change)),
             Verdict::InSync | Verdict::Stuck(_) => None,
         };
         if let Some(change) = &change {
-            self.note_drift(change, now, effects);
+            self.note_drift(change, now, actions);
         }
         match decision {
-            Decision::Rest(outcome) => self.pass_ends(&key, outcome, change, now, effects),
+            Decision::Rest(outcome) => self.pass_ends(&key, outcome, change, now, actions),
             // The sweep that comes first selects it again.
-            Decision::Do(_) if self.stopping || self.is_outdated(&key) => {
-                self.queue.done(&key);
+            Decision::Do(_) if self.stopping || self.sweep.outdated.is_some() => {
+                self.queue.done(&key.name);
             }
             Decision::Do(step) => {
                 if let Some(change) = &change {
@@ -93,14 +92,10 @@ impl Controller {
                 }
                 self.memory.begin(&step, self.facts.role_of(&key), now);
                 let cause = change.map_or(Cause::File, |change| change.cause);
-                let pass = self.queue.work(&key).map_or(0, |work| work.number);
-                effects.push(Effect::Do(Order { pass, step, cause, digest, was_in, goes_into }));
+                let pass = self.queue.work(&key.name).map_or(0, |work| work.number);
+                actions.push(Action::Do(Order { pass, step, cause, digest, was_in, goes_into }));
             }
         }
-    }
-
-    fn is_outdated(&self, key: &FunctionKey) -> bool {
-        self.sweeps.get(&key.scope).is_some_and(|sweep| sweep.outdated.is_some())
     }
 
     pub(super) fn answered(
@@ -109,12 +104,12 @@ impl Controller {
         answer: Answer,
         took: Duration,
         now: Time,
-        effects: &mut Vec<Effect>,
+        actions: &mut Vec<Action>,
     ) {
         let role = self.facts.role_of(order.step.key()).cloned();
         self.memory.answered(&order.step, role.as_ref(), &answer, now);
         if let Answer::NotSent { .. } = answer {
-            return self.not_sent(&order.step, &answer, now, effects);
+            return self.not_sent(&order.step, &answer, now, actions);
         }
         self.board.stepped(&order, &answer, took, now);
         // Whether it was carried out, only the role itself can tell.
@@ -128,25 +123,23 @@ impl Controller {
         if let Step::SetVpc { .. } = &order.step {
             self.facts.outdated(&key);
         }
-        let outcome = self.world(now).map(|world| plan::conclude(&world, &order.step, &answer));
-        effects.push(Effect::Tell(Notice::Stepped { order: order.clone(), answer, took }));
-        let Some(outcome) = outcome.filter(|_| self.desired.as_ref().is_some_and(|d| d.get(&key).is_some())) else {
+        let outcome = plan::conclude(&self.world(now), &order.step, &answer);
+        actions.push(Action::Tell(Notice::Stepped { order: order.clone(), answer, took }));
+        if self.desired.get(&key).is_none() {
             self.memory.forget(&key);
-            self.queue.done(&key);
+            self.queue.done(&key.name);
             return;
-        };
+        }
         if let (Step::SetVpc { to, .. }, Outcome::Blocked { why, .. }, Some(role)) = (&order.step, &outcome, &role)
             && matches!(why.reason, Reason::RoleDenied | Reason::RoleNotAssumable)
         {
             self.memory.role_denied(role, to, why, now);
         }
-        if let Some(Reason::NetworkRefused) = outcome.why().map(|why| why.reason)
-            && let Some(sweep) = self.sweeps.get_mut(&key.scope)
-        {
-            sweep.want(now + AFTER_REFUSAL);
+        if let Some(Reason::NetworkRefused) = outcome.why().map(|why| why.reason) {
+            self.sweep.want(now + AFTER_REFUSAL);
         }
-        let change = self.drifting.get(&key).cloned();
-        self.pass_ends(&key, outcome, change, now, effects);
+        let change = self.memory.differs(&key.name).cloned();
+        self.pass_ends(&key, outcome, change, now, actions);
     }
 
     /// A pass has ended: nothing else ends the work on a function, so that no second call is made beside one that is out.
@@ -156,26 +149,22 @@ impl Controller {
         outcome: Outcome,
         change: Option<Arc<Change>>,
         now: Time,
-        effects: &mut Vec<Effect>,
+        actions: &mut Vec<Action>,
     ) {
-        let pass = self.queue.done(key);
-        self.conclude(key, outcome, change, pass, now, effects);
+        let pass = self.queue.done(&key.name);
+        self.conclude(key, outcome, change, pass, now, actions);
     }
 
     /// A step was not made, since its turn is too far away: nothing has changed, and what it was decided on still holds.
-    fn not_sent(&mut self, step: &Step, answer: &Answer, now: Time, effects: &mut Vec<Effect>) {
+    fn not_sent(&mut self, step: &Step, answer: &Answer, now: Time, actions: &mut Vec<Action>) {
         let key = step.key();
-        match self.world(now).filter(|world| world.desired.get(key).is_some()) {
-            Some(world) => {
-                let outcome = plan::conclude(&world, step, answer);
-                let change = self.drifting.get(key).cloned();
-                self.pass_ends(key, outcome, change, now, effects);
-            }
-            None => {
-                self.queue.done(key);
-                self.memory.forget(key);
-            }
+        if self.desired.get(key).is_none() {
+            self.queue.done(&key.name);
+            return self.memory.forget(key);
         }
+        let outcome = plan::conclude(&self.world(now), step, answer);
+        let change = self.memory.differs(&key.name).cloned();
+        self.pass_ends(key, outcome, change, now, actions);
     }
 
     /// A pass has ended, or a sweep told all there is to know: the outcome goes on the board, and the function comes again
@@ -187,41 +176,36 @@ impl Controller {
         change: Option<Arc<Change>>,
         pass: Option<Work>,
         now: Time,
-        effects: &mut Vec<Effect>,
+        actions: &mut Vec<Action>,
     ) {
-        if outcome == Outcome::InSync {
-            self.attempts.remove(key);
-            self.drifting.remove(key);
-            let entry = self.desired.as_ref().and_then(|desired| desired.get(key));
-            if let (Some(entry), Seen::Present(function)) = (entry, self.facts.function(key)) {
+        if let Some(entry) = self.desired.get(key) {
+            if let (Outcome::InSync, Seen::Present(function)) = (&outcome, self.facts.function(key)) {
                 self.memory.agreed(entry, &function.network);
             }
-        }
-        if let Some(entry) = self.desired.as_ref().and_then(|desired| desired.get(key)) {
             self.memory.concluded(entry, &outcome, now);
         }
         if let (Outcome::Retry { why, .. } | Outcome::Unread { why, .. }, true) = (&outcome, pass.is_some()) {
-            self.suspect(&key.scope, why.reason, now);
+            self.suspect(why.reason, now);
         }
         if outcome.why().is_some_and(|why| why.reason == Reason::Flapping) {
-            self.ask_owner(key, effects);
+            self.ask_owner(key, actions);
         }
-        let swept_again = self.sweeps.get(&key.scope).is_some_and(|sweep| sweep.faults > 0);
+        let swept_again = self.sweep.faults > 0;
         let next = self.next_look(key, &outcome, swept_again && pass.is_none(), now);
         if let Some(at) = next {
-            self.queue.add_at(key.clone(), at);
+            self.queue.add_at(key.name.clone(), at);
         }
         let before = self.goes_on_the_board(key, outcome.clone(), change, next, now);
-        self.records.stir(&key.scope, now);
-        self.moved_on(&key.scope, now);
+        self.record.stir(now);
+        self.moved_on(now);
         let pass = pass.map(|work| Pass { number: work.number, took: now.since(work.begun) });
-        effects.push(Effect::Tell(Notice::Concluded { key: key.clone(), outcome, before, pass }));
+        actions.push(Action::Tell(Notice::Concluded { key: key.clone(), outcome, before, pass }));
     }
 
     /// Somebody sets a function back: its tags may tell who. They are asked for once.
-    fn ask_owner(&mut self, key: &FunctionKey, effects: &mut Vec<Effect>) {
+    fn ask_owner(&mut self, key: &FunctionKey, actions: &mut Vec<Action>) {
         if let (Seen::Present(function), false) = (self.facts.function(key), self.facts.owners.contains_key(key)) {
-            effects.push(Effect::AskOwner(key.clone(), function.role.partition().to_owned()));
+            actions.push(Action::AskOwner(key.clone(), function.role.partition().to_owned()));
             self.facts.owners.insert(key.clone(), None);
         }
     }
@@ -229,19 +213,15 @@ impl Controller {
     /// What the tags of a function tell goes on the board with its next pass, which comes now.
     pub(super) fn owner_told(&mut self, key: FunctionKey, owner: Option<String>) {
         if owner.is_some() && self.facts.owners.contains_key(&key) {
-            self.facts.owners.insert(key.clone(), owner);
-            self.queue.add(key, Rank::Routine);
+            self.queue.add(key.name.clone(), Rank::Routine);
+            self.facts.owners.insert(key, owner);
         }
     }
 
     /// When a function is looked at again, beside the sweeps. What a whole scope suffers from, the next sweep mends.
     fn next_look(&mut self, key: &FunctionKey, outcome: &Outcome, swept_again: bool, now: Time) -> Option<Time> {
         let why = outcome.why()?;
-        let attempt = match self.attempts.get(key) {
-            Some((reason, count)) if *reason == why.reason => count + 1,
-            _ => 0,
-        };
-        self.attempts.insert(key.clone(), (why.reason, attempt));
+        let attempt = self.memory.ended_for(key, why.reason);
         let backoff = now + backoff::delay(why.reason.pace(), attempt, &mut self.rng);
         match outcome {
             Outcome::InSync => None,
@@ -265,19 +245,18 @@ impl Controller {
         next: Option<Time>,
         now: Time,
     ) -> Option<State> {
-        let desired = self.desired.as_ref()?;
         let live = match self.facts.function(key) {
             Seen::Present(function) => Some((function.vpc.as_ref(), &function.network)),
             Seen::Absent | Seen::Unknown(_) => None,
         };
-        let found = Found { outcome, change, next, live, digest: desired.digest.clone() };
-        self.board.concluded(desired.get(key)?, found, now)
+        let found = Found { outcome, change, next, live, digest: self.desired.digest.clone() };
+        self.board.concluded(self.desired.get(key)?, found, now)
     }
 
-    pub(super) fn note_drift(&mut self, change: &Arc<Change>, now: Time, effects: &mut Vec<Effect>) {
-        if self.drifting.insert(change.key.clone(), Arc::clone(change)).is_none() {
+    pub(super) fn note_drift(&mut self, change: &Arc<Change>, now: Time, actions: &mut Vec<Action>) {
+        if self.memory.found_to_differ(change) {
             self.board.differs(change, now);
-            effects.push(Effect::Tell(Notice::Drifted(Arc::clone(change))));
+            actions.push(Action::Tell(Notice::Drifted(Arc::clone(change))));
         }
     }
 }

@@ -1,23 +1,23 @@
-//! What the loop and its tasks say to each other: events in, effects out, and what is worth telling.
+//! What a scope is told and what it asks for: events in, actions out, and what is worth telling.
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::controller::Cadence;
+use super::scope::Cadence;
 use crate::apply::Order;
 use crate::desired::{DesiredState, Entry, LoadFailure, Pattern};
 use crate::file::Diagnostic;
 use crate::live::{Looked, Needs, RoleNeeds, Surveyed};
-use crate::names::{Digest, FunctionKey, Network, ScopeKey};
-use crate::plan::{Answer, Change, LeftOut, Limits, Outcome, ScopeRecord, State, Why};
+use crate::names::{Digest, FunctionKey, Network, RoleKey, ScopeKey};
+use crate::plan::{Answer, Change, LeftOut, Limits, Outcome, RoleNews, ScopeRecord, State, Why};
 
-/// What happens.
+/// What happens to a scope.
 #[derive(Debug)]
 pub enum Event {
-    /// The file was read; none if it says what is in force.
-    Loaded(Result<Option<DesiredState>, LoadFailure>),
-    /// A scope was swept.
+    /// The file says this of the scope from now on: nothing at all where it does not speak of the scope any more.
+    Desired(Arc<DesiredState>),
+    /// The scope was swept.
     Surveyed(Surveyed),
     /// A function was looked at.
     Looked(FunctionKey, Looked),
@@ -25,12 +25,24 @@ pub enum Event {
     Owner(FunctionKey, Option<String>),
     /// A step was answered after this time.
     Answered(Order, Answer, Duration),
-    /// The record of a scope was looked for.
-    Recalled(ScopeKey, Recall),
-    /// The record of a scope was stored; an error says why it was not.
-    Stored(ScopeKey, Result<(), String>),
-    /// Somebody asks for something.
-    Signal(Signal),
+    /// The record of the scope was looked for.
+    Recalled(Recall),
+    /// The record of the scope was stored; an error says why it was not.
+    Stored(Result<(), String>),
+    /// Work by these settings from now on.
+    Settle(Box<Limits>, Cadence),
+    /// Sweep, and try again what was refused.
+    Retry,
+    /// Whether this process leads the scope from now on. One that does not lead observes, and changes nothing.
+    Lead(bool),
+    /// Something has happened to a function: look at it now.
+    Refresh(FunctionKey),
+    /// Another scope of the account tells of a role that they share.
+    Role(RoleKey, RoleNews),
+    /// The plan of the scope with the first id is a part of the plan of all scopes, which has the second.
+    PlanOfAll(Digest, Digest),
+    /// Finish what is in hand, and stop.
+    Stop,
     /// Time has passed.
     Tick,
 }
@@ -63,42 +75,27 @@ impl Recall {
     }
 }
 
-/// What somebody asks for.
-#[derive(Clone, Debug)]
-pub enum Signal {
-    /// Look at the file again.
-    Look,
-    /// Look at the file again, sweep everything, and try again what was refused.
-    Reload,
-    /// Work by these settings from now on.
-    Settle(Box<Limits>, Cadence),
-    /// The file of the settings was read: what is wrong with it, for people; none where it can be used.
-    SettingsRead(Option<Arc<str>>),
-    /// Finish what is in hand, and stop.
-    Stop,
-}
-
-/// What is to be done about it.
+/// What a scope wants to be done.
 #[derive(Debug)]
-pub enum Effect {
-    /// Read the file; what has this digest is in force.
-    Load(Option<Digest>),
-    /// Sweep a scope.
-    Survey(ScopeKey, Needs),
+pub enum Action {
+    /// Sweep.
+    Survey(Needs),
     /// Look at a function, and at its role as well if there are needs.
     Look(FunctionKey, Option<RoleNeeds>),
     /// Ask who else a function belongs to; AWS wants to know the partition.
     AskOwner(FunctionKey, String),
     /// Make a step.
     Do(Order),
-    /// Look for the record of a scope.
-    Recall(ScopeKey),
-    /// Store the record of a scope.
-    Store(ScopeKey, String),
+    /// Look for the record.
+    Recall,
+    /// Store the record.
+    Store(String),
+    /// Tell the other scopes of the account this of a role.
+    Share(RoleKey, RoleNews),
+    /// The plan that is to be seen has this id from now on; none where nothing differs.
+    Shows(Option<Digest>),
     /// Tell this.
     Tell(Notice),
-    /// The end: nothing is in hand any more.
-    Stop,
 }
 
 /// What is worth telling.
@@ -178,6 +175,13 @@ pub enum Notice {
         scope: ScopeKey,
         /// Why not.
         error: String,
+    },
+    /// A scope has failed: a mistake in this program. It begins anew by itself, with what AWS, the file and its record say.
+    Restarts {
+        /// The scope.
+        scope: ScopeKey,
+        /// After how long.
+        after: Duration,
     },
     /// The record of a scope was stored, or could not be.
     Stored {
