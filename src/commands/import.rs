@@ -8,7 +8,7 @@ mod adopt;
 mod naming;
 mod text;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
@@ -26,6 +26,9 @@ use crate::names::{AccountId, Region, ScopeKey};
 use crate::plan::{Limits, Why};
 use crate::settings::Settings;
 
+/// What AWS said, of each region that was looked at.
+type Regions = BTreeMap<ScopeKey, Facts>;
+
 pub(super) async fn run(settings: &Settings, args: &ImportArgs) -> Result<ExitCode, Failure> {
     let target = Target::of(&args.output)?;
     let clock = connect::clock();
@@ -37,11 +40,12 @@ pub(super) async fn run(settings: &Settings, args: &ImportArgs) -> Result<ExitCo
     };
     let read = connect::reading(&aws, &clock);
     let account = account(settings, args, &*read, any).await?;
-    let mut facts = Facts::default();
+    let mut facts = Regions::new();
     for region in regions {
         let scope = ScopeKey { account: account.clone(), region };
         let found = live::fleet(&*read, &scope, |listed| picked(args, listed), clock.now()).await;
-        facts.surveyed(found.map_err(|fault| unlisted(&scope, &fault))?);
+        let found = found.map_err(|fault| unlisted(&scope, &fault))?;
+        facts.insert(scope, Facts::from(found));
     }
     let outside = if args.detached { Outside::Listed } else { Outside::LeftOut };
     let adopted = adopt(&facts, outside, &Limits::attended(settings), clock.now())
@@ -118,7 +122,7 @@ fn tell(adopted: &Adopted) {
     }
 }
 
-fn tell_written(adopted: &Adopted, facts: &Facts, target: &Target<'_>) {
+fn tell_written(adopted: &Adopted, facts: &Regions, target: &Target<'_>) {
     let networks: BTreeSet<_> = adopted.listed.keys().filter_map(|key| place(facts, key)).collect();
     let functions = print::counted(adopted.listed.len(), "function");
     let networks = print::counted(networks.len(), "network");

@@ -280,7 +280,7 @@ fn write_change(text: &mut String, line: &Line, change: &Change, facts: &Facts) 
         let _ = writeln!(text, "      role {role}: attach {policy}  {DIM}{reason}{DIM:#}");
     }
     let Some(network) = &change.network else { return };
-    let vpc = line.entry.terms.want.vpc().and_then(|vpc| known_vpc(facts, &line.entry.key.scope, vpc));
+    let vpc = line.entry.terms.want.vpc().and_then(|vpc| known_vpc(facts, vpc));
     let before = if network.from.is_attached() { "another network" } else { "no VPC" };
     match (&line.entry.terms.want, vpc) {
         (Want::Detached | Want::Disputed(_), _) => {
@@ -294,7 +294,7 @@ fn write_change(text: &mut String, line: &Line, change: &Change, facts: &Facts) 
             let _ = writeln!(text, "      network: from {before} to {}{name}", intent.vpc);
         }
     }
-    write_network(text, &network.from, &network.to, &names(facts, &line.entry.key.scope));
+    write_network(text, &network.from, &network.to, &names(facts));
 }
 
 /// Every id that comes or goes, with its name beside it.
@@ -317,17 +317,17 @@ pub(super) fn write_network(text: &mut String, from: &Network, to: &Network, nam
 }
 
 /// What is known of a VPC; none where it is not.
-pub(super) fn known_vpc<'a>(facts: &'a Facts, scope: &ScopeKey, id: &crate::names::VpcId) -> Option<&'a VpcFacts> {
-    match facts.vpc(scope, id) {
+pub(super) fn known_vpc<'a>(facts: &'a Facts, id: &crate::names::VpcId) -> Option<&'a VpcFacts> {
+    match facts.vpc(id) {
         Seen::Present(vpc) => Some(vpc),
         Seen::Absent | Seen::Unknown(_) => None,
     }
 }
 
-/// The names of subnets and groups by id, as far as they are known in a scope.
-fn names(facts: &Facts, scope: &ScopeKey) -> BTreeMap<String, String> {
+/// The names of subnets and groups by id, as far as they are known.
+fn names(facts: &Facts) -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();
-    for vpc in facts.scopes.get(scope).iter().flat_map(|scope| scope.vpcs.values()) {
+    for vpc in facts.swept.iter().flat_map(|swept| swept.vpcs.values()) {
         let Seen::Present(vpc) = vpc else { continue };
         names.extend(names_in(vpc));
     }

@@ -1,4 +1,4 @@
-//! What is known of AWS, as data. Shaped like a sweep's answer: by scope, with roles beside, since those are global.
+//! What is known of one account and region, as data. Shaped like a sweep's answer, with roles beside, which single looks read too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use super::{Published, PublishedByName, WayOut};
 use crate::cloud::{CloudError, Function, Identity, Interface, RouteTable, SecurityGroup, Simulated, Subnet, Vpc};
-use crate::names::{
-    AccountId, FunctionKey, FunctionName, Pair, PolicyArn, PolicyName, RoleArn, RoleKey, ScopeKey, Time, VpcId,
-};
+use crate::names::{AccountId, FunctionName, Pair, PolicyArn, PolicyName, RoleArn, RoleKey, Time, VpcId};
 
 /// A fact: seen, known to be absent, or not known. The last two are never mixed up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,21 +59,21 @@ impl Fault {
     }
 }
 
-/// All that is known.
+/// All that is known of one scope. Which one that is, whoever asks has to know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// By account and region.
-    pub scopes: BTreeMap<ScopeKey, ScopeFacts>,
-    /// The execution roles of the functions of each scope. A role that functions of two regions share is known to each by
-    /// itself: they may have to know other things of it.
-    pub roles: BTreeMap<(ScopeKey, RoleKey), Seen<RoleFacts>>,
+    /// What sweeps found; none before the first.
+    pub swept: Option<ScopeFacts>,
+    /// The execution roles of the functions. A role that functions of two regions share is known in each by itself: they may
+    /// have to know other things of it.
+    pub roles: BTreeMap<RoleKey, Seen<RoleFacts>>,
     /// The roles that could not be read when that was last tried, and are known from before, and why not.
-    pub old_roles: BTreeMap<(ScopeKey, RoleKey), Fault>,
+    pub old_roles: BTreeMap<RoleKey, Fault>,
     /// Who else those functions belong to that somebody sets back, in words; none where their tags do not tell, or were not
     /// read yet.
-    pub owners: BTreeMap<FunctionKey, Option<String>>,
+    pub owners: BTreeMap<FunctionName, Option<String>>,
     /// When a function was looked at by itself, after the last sweep.
-    pub looked_at: BTreeMap<FunctionKey, Time>,
+    pub looked_at: BTreeMap<FunctionName, Time>,
 }
 
 /// What could not be read when that was last tried, and is known from before.
@@ -98,7 +96,7 @@ pub struct OldFacts {
     pub vpcs: BTreeMap<VpcId, Old>,
 }
 
-/// What is known of one scope.
+/// What sweeps found in one scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScopeFacts {
     /// Whose credentials are used there.
@@ -289,97 +287,91 @@ fn still_the_same(now: &mut Seen<Function>, before: Seen<Function>) {
     }
 }
 
+fn role_of(function: &Seen<Function>) -> Option<&RoleKey> {
+    match function {
+        Seen::Present(function) => Some(function.role.key()),
+        Seen::Absent | Seen::Unknown(_) => None,
+    }
+}
+
 impl Facts {
     /// What is known of a function.
-    pub fn function(&self, key: &FunctionKey) -> &Seen<Function> {
-        let scope = self.scopes.get(&key.scope);
-        scope.and_then(|scope| scope.functions.get(&key.name)).unwrap_or(&Seen::Unknown(Fault::Unread))
+    pub fn function(&self, name: &FunctionName) -> &Seen<Function> {
+        let swept = self.swept.as_ref();
+        swept.and_then(|swept| swept.functions.get(name)).unwrap_or(&Seen::Unknown(Fault::Unread))
     }
 
     /// The execution role that a function was last seen with.
-    pub fn role_of(&self, key: &FunctionKey) -> Option<&RoleKey> {
-        match self.function(key) {
-            Seen::Present(function) => Some(function.role.key()),
-            Seen::Absent | Seen::Unknown(_) => None,
-        }
+    pub fn role_of(&self, name: &FunctionName) -> Option<&RoleKey> {
+        role_of(self.function(name))
     }
 
     /// The VPC that a function was last seen in.
-    pub fn vpc_of(&self, key: &FunctionKey) -> Option<&VpcId> {
-        match self.function(key) {
+    pub fn vpc_of(&self, name: &FunctionName) -> Option<&VpcId> {
+        match self.function(name) {
             Seen::Present(function) => function.vpc.as_ref(),
             Seen::Absent | Seen::Unknown(_) => None,
         }
     }
 
     /// What is known of a VPC.
-    pub fn vpc(&self, scope: &ScopeKey, id: &VpcId) -> &Seen<VpcFacts> {
-        let scope = self.scopes.get(scope);
-        scope.and_then(|scope| scope.vpcs.get(id)).unwrap_or(&Seen::Unknown(Fault::Unread))
+    pub fn vpc(&self, id: &VpcId) -> &Seen<VpcFacts> {
+        let swept = self.swept.as_ref();
+        swept.and_then(|swept| swept.vpcs.get(id)).unwrap_or(&Seen::Unknown(Fault::Unread))
     }
 
     /// What was published of a function; absent if nothing was.
-    pub fn published(&self, key: &FunctionKey) -> Seen<&Published> {
-        match self.scopes.get(&key.scope).map(|scope| &scope.published) {
-            Some(Seen::Present(all)) => {
-                all.get(&key.name).map_or(Seen::Absent, |published| Seen::Present(&**published))
-            }
+    pub fn published(&self, name: &FunctionName) -> Seen<&Published> {
+        match self.swept.as_ref().map(|swept| &swept.published) {
+            Some(Seen::Present(all)) => all.get(name).map_or(Seen::Absent, |published| Seen::Present(&**published)),
             Some(Seen::Unknown(fault)) => Seen::Unknown(fault.clone()),
             Some(Seen::Absent) | None => Seen::Unknown(Fault::Unread),
         }
     }
 
-    /// What is known in a scope of a role.
-    pub fn role(&self, scope: &ScopeKey, key: &RoleKey) -> &Seen<RoleFacts> {
-        self.roles.get(&(scope.clone(), key.clone())).unwrap_or(&Seen::Unknown(Fault::Unread))
+    /// What is known of a role.
+    pub fn role(&self, key: &RoleKey) -> &Seen<RoleFacts> {
+        self.roles.get(key).unwrap_or(&Seen::Unknown(Fault::Unread))
     }
 
     /// Why a role that is known from before could not be read since, if that is so.
-    pub fn old_role(&self, scope: &ScopeKey, key: &RoleKey) -> Option<&Fault> {
-        self.old_roles.get(&(scope.clone(), key.clone()))
+    pub fn old_role(&self, key: &RoleKey) -> Option<&Fault> {
+        self.old_roles.get(key)
     }
 
     /// When a function was last read, by a sweep or by itself; none if it never was.
-    pub fn read_at(&self, key: &FunctionKey) -> Option<Time> {
-        if let Some(at) = self.looked_at.get(key) {
+    pub fn read_at(&self, name: &FunctionName) -> Option<Time> {
+        if let Some(at) = self.looked_at.get(name) {
             return Some(*at);
         }
-        let scope = self.scopes.get(&key.scope).filter(|scope| scope.functions.contains_key(&key.name))?;
-        Some(scope.old.functions.get(&key.name).map_or(scope.at, |old| old.at))
+        let swept = self.swept.as_ref().filter(|swept| swept.functions.contains_key(name))?;
+        Some(swept.old.functions.get(name).map_or(swept.at, |old| old.at))
     }
 
     /// When a VPC was last read; none if it never was.
-    pub fn vpc_read_at(&self, scope: &ScopeKey, id: &VpcId) -> Option<Time> {
-        let scope = self.scopes.get(scope).filter(|scope| scope.vpcs.contains_key(id))?;
-        Some(scope.old.vpcs.get(id).map_or(scope.vpcs_at, |old| old.at))
+    pub fn vpc_read_at(&self, id: &VpcId) -> Option<Time> {
+        let swept = self.swept.as_ref().filter(|swept| swept.vpcs.contains_key(id))?;
+        Some(swept.old.vpcs.get(id).map_or(swept.vpcs_at, |old| old.at))
     }
 
-    /// Takes over what a sweep of one scope found. What was looked at since the sweep began is newer and stays, and so
-    /// do functions that it was not asked for, and the roles of other scopes. What it could not read stays known from
-    /// before, and is older.
+    /// Takes over what a sweep of the scope found. What was looked at since the sweep began is newer and stays, and so do
+    /// functions that it was not asked for. What it could not read stays known from before, and is older.
     pub fn surveyed(&mut self, found: super::Surveyed) {
-        let super::Surveyed { scope, mut facts, roles } = found;
-        roles.into_iter().for_each(|(role, found)| self.role_read((scope.clone(), role), found));
-        if let Some(before) = self.scopes.remove(&scope) {
-            let looked = |name: &FunctionName| {
-                self.looked_at.get(&FunctionKey { scope: scope.clone(), name: name.clone() }).copied()
-            };
-            facts.complete(before, looked);
+        let super::Surveyed { scope: _, mut facts, roles } = found;
+        roles.into_iter().for_each(|(role, found)| self.role_read(role, found));
+        if let Some(before) = self.swept.take() {
+            facts.complete(before, &self.looked_at);
         }
-        self.looked_at.retain(|key, at| key.scope != scope || *at >= facts.at);
+        self.looked_at.retain(|_, at| *at >= facts.at);
         // A role that no function has any more is nothing to know.
-        let role = |function: &Seen<Function>| match function {
-            Seen::Present(function) => Some(function.role.key().clone()),
-            Seen::Absent | Seen::Unknown(_) => None,
-        };
-        let used: BTreeSet<RoleKey> = facts.functions.values().filter_map(role).collect();
-        self.roles.retain(|(of, role), _| *of != scope || used.contains(role));
-        self.old_roles.retain(|(of, role), _| *of != scope || used.contains(role));
-        self.scopes.insert(scope, facts);
+        let used: BTreeSet<&RoleKey> = facts.functions.values().filter_map(role_of).collect();
+        self.roles.retain(|role, _| used.contains(role));
+        self.old_roles.retain(|role, _| used.contains(role));
+        self.swept = Some(facts);
     }
 
     /// A role that cannot be read stays known from before.
-    fn role_read(&mut self, role: (ScopeKey, RoleKey), found: Seen<RoleFacts>) {
+    fn role_read(&mut self, role: RoleKey, found: Seen<RoleFacts>) {
         match (found, self.roles.get(&role)) {
             (Seen::Unknown(fault), Some(Seen::Present(_))) => {
                 self.old_roles.insert(role, fault);
@@ -392,61 +384,63 @@ impl Facts {
     }
 
     /// Forgets a function that nobody asks for any more.
-    pub fn forget(&mut self, key: &FunctionKey) {
-        self.owners.remove(key);
-        self.looked_at.remove(key);
-        if let Some(scope) = self.scopes.get_mut(&key.scope) {
-            scope.functions.remove(&key.name);
-            scope.old.functions.remove(&key.name);
-            if let Seen::Present(published) = &mut scope.published {
-                published.remove(&key.name);
+    pub fn forget(&mut self, name: &FunctionName) {
+        self.owners.remove(name);
+        self.looked_at.remove(name);
+        if let Some(swept) = &mut self.swept {
+            swept.functions.remove(name);
+            swept.old.functions.remove(name);
+            if let Seen::Present(published) = &mut swept.published {
+                published.remove(name);
             }
         }
     }
 
-    /// Forgets the scopes that nobody asks for any more.
-    pub fn keep_scopes(&mut self, wanted: impl Fn(&ScopeKey) -> bool) {
-        self.scopes.retain(|scope, _| wanted(scope));
-        self.roles.retain(|(scope, _), _| wanted(scope));
-        self.old_roles.retain(|(scope, _), _| wanted(scope));
-    }
-
     /// A function was changed since it was seen, or may have been: its revision is another one.
-    pub fn outdated(&mut self, key: &FunctionKey) {
-        let scope = self.scopes.get_mut(&key.scope);
-        if let Some(Seen::Present(function)) = scope.and_then(|scope| scope.functions.get_mut(&key.name)) {
+    pub fn outdated(&mut self, name: &FunctionName) {
+        let swept = self.swept.as_mut();
+        if let Some(Seen::Present(function)) = swept.and_then(|swept| swept.functions.get_mut(name)) {
             function.revision = None;
         }
     }
 
     /// Takes over what a look at one function found. If it could not be read, it stays known from before.
-    pub fn looked(&mut self, key: &FunctionKey, found: super::Looked, now: Time) {
+    pub fn looked(&mut self, name: &FunctionName, found: super::Looked, now: Time) {
         let super::Looked { function, role } = found;
         if let Some((role, found)) = role {
-            self.role_read((key.scope.clone(), role), found);
+            self.role_read(role, found);
         }
-        let known = self.read_at(key).filter(|_| !matches!(self.function(key), Seen::Unknown(_)));
-        let Some(scope) = self.scopes.get_mut(&key.scope) else { return };
+        let known = self.read_at(name).filter(|_| !matches!(self.function(name), Seen::Unknown(_)));
+        let Some(swept) = &mut self.swept else { return };
         match (function, known) {
             (Seen::Unknown(fault), Some(at)) => {
-                scope.old.functions.insert(key.name.clone(), Old { at, fault });
+                swept.old.functions.insert(name.clone(), Old { at, fault });
             }
             (mut function, _) => {
-                self.looked_at.insert(key.clone(), now);
-                scope.old.functions.remove(&key.name);
-                if let Some(before) = scope.functions.remove(&key.name) {
+                self.looked_at.insert(name.clone(), now);
+                swept.old.functions.remove(name);
+                if let Some(before) = swept.functions.remove(name) {
                     still_the_same(&mut function, before);
                 }
-                scope.functions.insert(key.name.clone(), function);
+                swept.functions.insert(name.clone(), function);
             }
         }
     }
 }
 
+impl From<super::Surveyed> for Facts {
+    /// What is known after a single sweep.
+    fn from(found: super::Surveyed) -> Self {
+        let mut facts = Self::default();
+        facts.surveyed(found);
+        facts
+    }
+}
+
 impl ScopeFacts {
-    /// Adds to what a sweep found what it could not read and was known before. `looked` tells which functions were read
+    /// Adds to what a sweep found what it could not read and was known before. `looked_at` tells which functions were read
     /// by themselves since the sweep before, and when.
-    fn complete(&mut self, before: Self, looked: impl Fn(&FunctionName) -> Option<Time>) {
+    fn complete(&mut self, before: Self, looked_at: &BTreeMap<FunctionName, Time>) {
         if let Seen::Unknown(Fault::Failed(_)) = self.listed {
             self.took = before.took;
         }
@@ -461,7 +455,7 @@ impl ScopeFacts {
         }
         let mut old = before.old.functions;
         for (name, known) in before.functions {
-            let (looked, old) = (looked(&name), old.remove(&name));
+            let (looked, old) = (looked_at.get(&name).copied(), old.remove(&name));
             let at = looked.unwrap_or(old.map_or(before.at, |old| old.at));
             let fault = match (self.functions.get(&name), &known) {
                 _ if looked.is_some_and(|looked| looked >= self.at) => None,

@@ -115,7 +115,7 @@ impl Surveyed {
     /// Decides what to believe of the functions that the listing does not have. One that was there is believed to be gone
     /// when two listings in a row say so, or when AWS says it of that function alone: an answer may lack a part, or all.
     pub fn believe(&mut self, before: &Facts) {
-        let known = before.scopes.get(&self.scope);
+        let known = before.swept.as_ref();
         for (name, function) in &mut self.facts.functions {
             let was_there = known.is_some_and(|known| {
                 let was_listed = known.old.functions.get(name).is_none_or(|old| old.fault != Fault::NotListed);

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Bound, World};
 use crate::live::Seen;
-use crate::names::{AliasName, FunctionKey, Version};
+use crate::names::{AliasName, FunctionName, Version};
 
 /// A sentence lists no more versions than this.
 const SHOWN: usize = 5;
@@ -22,8 +22,8 @@ pub struct Behind {
 }
 
 /// The published versions of a function that run another network than the file says; none if they are not known.
-pub(super) fn behind(w: &World<'_>, key: &FunctionKey, bound: &Bound) -> Option<Behind> {
-    let published = match w.facts.published(key) {
+pub(super) fn behind(w: &World<'_>, name: &FunctionName, bound: &Bound) -> Option<Behind> {
+    let published = match w.facts.published(name) {
         Seen::Present(published) => published,
         Seen::Absent => return Some(Behind { versions: BTreeSet::new(), aliases: Some(Vec::new()) }),
         Seen::Unknown(_) => return None,

@@ -9,7 +9,7 @@ use super::reason::{Reason, Why};
 use crate::cloud::SecurityGroup;
 use crate::desired::{Intent, Pick};
 use crate::live::{SubnetFacts, VpcFacts, WayOut};
-use crate::names::{AccountId, Network, Pair, ScopeKey, SecurityGroupId, SubnetId};
+use crate::names::{AccountId, Network, Pair, SecurityGroupId, SubnetId};
 
 /// An intent, bound: the exact configuration, and what is doubtful about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,36 +67,26 @@ pub struct Bindings(RefCell<HashMap<*const Intent, Binding>>);
 struct Binding {
     /// Alive, so that its address is not another one's.
     _intent: Arc<Intent>,
-    scope: ScopeKey,
     bound: Result<Bound, Why>,
     /// The pairs that need new interfaces, once somebody has asked.
     new_pairs: OnceCell<Arc<[Pair]>>,
 }
 
 impl Bindings {
-    /// Binds an intent of a scope, if that was not done before; `facts` are those of its VPC there.
-    pub(super) fn bind(&self, intent: &Arc<Intent>, facts: &VpcFacts, scope: &ScopeKey) -> Result<Bound, Why> {
+    /// Binds an intent of an account, if that was not done before; `facts` are those of its VPC.
+    pub(super) fn bind(&self, intent: &Arc<Intent>, facts: &VpcFacts, account: &AccountId) -> Result<Bound, Why> {
         let mut all = self.0.borrow_mut();
-        match all.get(&Arc::as_ptr(intent)) {
-            Some(binding) if binding.scope == *scope => binding.bound.clone(),
-            _ => {
-                let bound = bind(intent, facts, &scope.account);
-                let (_intent, scope, new_pairs) = (Arc::clone(intent), scope.clone(), OnceCell::new());
-                let binding = Binding { _intent, scope, bound: bound.clone(), new_pairs };
-                all.insert(Arc::as_ptr(intent), binding);
-                bound
-            }
-        }
+        let binding = all.entry(Arc::as_ptr(intent)).or_insert_with(|| Binding {
+            _intent: Arc::clone(intent),
+            bound: bind(intent, facts, account),
+            new_pairs: OnceCell::new(),
+        });
+        binding.bound.clone()
     }
 
     /// The pairs for which an intent that was bound needs new interfaces, found once.
-    pub(super) fn new_pairs(
-        &self,
-        intent: &Arc<Intent>,
-        scope: &ScopeKey,
-        find: impl FnOnce() -> Arc<[Pair]>,
-    ) -> Arc<[Pair]> {
-        match self.0.borrow().get(&Arc::as_ptr(intent)).filter(|binding| binding.scope == *scope) {
+    pub(super) fn new_pairs(&self, intent: &Arc<Intent>, find: impl FnOnce() -> Arc<[Pair]>) -> Arc<[Pair]> {
+        match self.0.borrow().get(&Arc::as_ptr(intent)) {
             Some(binding) => Arc::clone(binding.new_pairs.get_or_init(find)),
             None => find(),
         }

@@ -12,7 +12,7 @@ use super::{Behind, Bound, Limits, World, behind, egress, preflight};
 use crate::cloud::{Class, Exclusion, Function, Simulated, State, Update};
 use crate::desired::{AttachPolicy, Entry, Intent, Want};
 use crate::live::{Fault, RoleFacts, Seen};
-use crate::names::{FunctionKey, Network, Pair, PolicyArn, RoleArn, ScopeKey, SecurityGroupId, SubnetId};
+use crate::names::{FunctionKey, Network, Pair, PolicyArn, RoleArn, SecurityGroupId, SubnetId};
 
 /// What differs for one function: printed, counted, agreed to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -153,7 +153,7 @@ pub fn compare(w: &World<'_>, entry: &Entry) -> Comparison {
         Ok(wanted) => wanted,
         Err(outcome) => return Comparison::stuck(outcome),
     };
-    let behind = behind::behind(w, &entry.key, &bound);
+    let behind = behind::behind(w, &entry.key.name, &bound);
     let to = bound.for_one_with(&function.network);
     let mut warnings = w.aged(entry, function);
     warnings.extend(bound.loses_ipv6(&function.network));
@@ -175,7 +175,7 @@ fn wanted<'a>(w: &World<'a>, entry: &Entry) -> Result<(&'a Function, Bound), Out
         return Err(Outcome::blocked(Reason::AmbiguousPattern, all.join(" and ")));
     }
     right_account(w, entry)?;
-    let function = match w.function(&entry.key) {
+    let function = match w.function(&entry.key.name) {
         Seen::Unknown(fault) => return Err(Outcome::unknown(&fault)),
         seen => known(seen, || Why::new(Reason::FunctionNotFound, entry.key.to_string()))?,
     };
@@ -210,7 +210,7 @@ fn differing(
     let attaching = function.network != to;
     leavable(function, &to)?;
     if attaching && to.is_attached() && !function.network.is_attached() {
-        not_of_edge(w, entry, function, warnings)?;
+        not_of_edge(w, function, warnings)?;
     }
     let (attach, attach_if_refused) = match to.is_attached() {
         true => {
@@ -225,7 +225,7 @@ fn differing(
     allowed(w, entry, &attach)?;
     let new_pairs = if attaching { new_pairs(w, entry, &to) } else { Arc::default() };
     if let (Want::Attached(intent), false) = (&entry.terms.want, new_pairs.is_empty())
-        && let Seen::Present(vpc) = w.facts.vpc(&entry.key.scope, &intent.vpc)
+        && let Seen::Present(vpc) = w.facts.vpc(&intent.vpc)
     {
         let doubts = preflight::check(vpc, &new_pairs).map_err(|why| Outcome::Blocked { why, until: None })?;
         warnings.extend(doubts);
@@ -233,8 +233,7 @@ fn differing(
     if attaching {
         warnings.extend(egress::loss(w, entry, function, &to));
     }
-    let attach_if_refused =
-        attach_if_refused.into_iter().filter(|attach| not_allowed(w, &entry.key.scope, attach).is_none()).collect();
+    let attach_if_refused = attach_if_refused.into_iter().filter(|attach| not_allowed(w, attach).is_none()).collect();
     let cause = w.memory.cause(&w.desired.digest, entry, &function.network, &to);
     let network = attaching.then(|| NetworkChange { from: function.network.clone(), to });
     let change = Change { key: entry.key.clone(), cause, attach, attach_if_refused, network };
@@ -262,9 +261,8 @@ fn without_policies(outcome: Outcome, function: &Function, to: &Network) -> Outc
 
 /// Nothing is believed, and so nothing decided, where the credentials have not been seen to be of the entry's account.
 fn right_account(w: &World<'_>, entry: &Entry) -> Result<(), Outcome> {
-    let scope = &entry.key.scope;
-    let fault = match w.identity(scope) {
-        Seen::Present(identity) if identity.account == scope.account => return Ok(()),
+    let fault = match w.identity() {
+        Seen::Present(identity) if identity.account == entry.key.scope.account => return Ok(()),
         Seen::Present(identity) => Fault::WrongAccount(identity.account.clone()),
         Seen::Unknown(fault) => fault,
         Seen::Absent => Fault::Unread,
@@ -310,8 +308,8 @@ fn leavable(function: &Function, to: &Network) -> Result<(), Outcome> {
 }
 
 /// No function of Lambda@Edge can be in a VPC: CloudFront would refuse its next version.
-fn not_of_edge(w: &World<'_>, entry: &Entry, function: &Function, warnings: &mut Vec<String>) -> Result<(), Outcome> {
-    let Seen::Present(RoleFacts { edge: Some(edge), .. }) = w.role(&entry.key.scope, function.role.key()) else {
+fn not_of_edge(w: &World<'_>, function: &Function, warnings: &mut Vec<String>) -> Result<(), Outcome> {
+    let Seen::Present(RoleFacts { edge: Some(edge), .. }) = w.role(function.role.key()) else {
         return Ok(());
     };
     let name = &function.role.key().name;
@@ -331,16 +329,15 @@ fn not_of_edge(w: &World<'_>, entry: &Entry, function: &Function, warnings: &mut
 /// The network that the entry means now.
 fn target(w: &World<'_>, entry: &Entry) -> Result<Bound, Outcome> {
     let Want::Attached(intent) = &entry.terms.want else { return Ok(Bound::none()) };
-    let vpc = known(w.vpc(&entry.key.scope, &intent.vpc), || {
-        Why::new(Reason::VpcNotFound, format!("{} in {}", intent.vpc, entry.key.scope))
-    })?;
-    w.bound.bind(intent, vpc, &entry.key.scope).map_err(|why| Outcome::Blocked { why, until: None })
+    let vpc =
+        known(w.vpc(&intent.vpc), || Why::new(Reason::VpcNotFound, format!("{} in {}", intent.vpc, entry.key.scope)))?;
+    w.bound.bind(intent, vpc, &entry.key.scope.account).map_err(|why| Outcome::Blocked { why, until: None })
 }
 
-/// What each VPC entry of a scope means now; none where that cannot be told.
-pub fn targets(w: &World<'_>, scope: &ScopeKey) -> BTreeMap<Arc<Intent>, Option<Arc<Network>>> {
+/// What each VPC entry means now; none where that cannot be told.
+pub fn targets(w: &World<'_>) -> BTreeMap<Arc<Intent>, Option<Arc<Network>>> {
     let mut targets = BTreeMap::new();
-    for entry in w.desired.entries.iter().filter(|entry| entry.key.scope == *scope) {
+    for entry in &w.desired.entries {
         if let Want::Attached(intent) = &entry.terms.want
             && !targets.contains_key(intent)
         {
@@ -381,7 +378,7 @@ fn policies(
     place: Place,
     warnings: &mut Vec<String>,
 ) -> Result<Attaches, Outcome> {
-    let role = w.role(&entry.key.scope, function.role.key());
+    let role = w.role(function.role.key());
     if entry.terms.attach_policy == AttachPolicy::Never && matches!(role, Seen::Unknown(_)) {
         warnings.push(format!("the policies of role {} cannot be read", function.role.key().name));
         return Ok(Attaches::default());
@@ -450,16 +447,16 @@ fn allowed(w: &World<'_>, entry: &Entry, attach: &[Attach]) -> Result<(), Outcom
     if let Some(why) = refused(w.limits, &entry.terms.want) {
         return Err(Outcome::Blocked { why, until: None });
     }
-    match attach.iter().find_map(|attach| not_allowed(w, &entry.key.scope, attach)) {
+    match attach.iter().find_map(|attach| not_allowed(w, attach)) {
         Some(why) => Err(Outcome::Blocked { why, until: None }),
         None => Ok(()),
     }
 }
 
 /// Why a policy may not be attached to a role, no matter what the file says; none if it may.
-fn not_allowed(w: &World<'_>, scope: &ScopeKey, Attach { role, policy, .. }: &Attach) -> Option<Why> {
+fn not_allowed(w: &World<'_>, Attach { role, policy, .. }: &Attach) -> Option<Why> {
     let Limits { allowed_policies, allowed_roles, own_roles, .. } = w.limits;
-    let session = match w.identity(scope) {
+    let session = match w.identity() {
         Seen::Present(identity) => identity.role(),
         Seen::Absent | Seen::Unknown(_) => None,
     };

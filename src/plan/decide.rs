@@ -47,7 +47,7 @@ pub enum Decision {
 
 /// Decides about a function that was just looked at and compared.
 pub fn decide(w: &World<'_>, entry: &Arc<Entry>, verdict: &Verdict) -> Decision {
-    let function = match (verdict, w.facts.function(&entry.key)) {
+    let function = match (verdict, w.facts.function(&entry.key.name)) {
         (Verdict::Stuck(outcome), _) => return Decision::Rest(outcome.clone()),
         (_, Seen::Present(function)) => function,
         // A comparison that is not stuck has seen the function.
@@ -65,9 +65,8 @@ pub fn decide(w: &World<'_>, entry: &Arc<Entry>, verdict: &Verdict) -> Decision 
 
 /// What a network is made of was read too long ago to change anything for it: a sweep comes first.
 fn outdated(w: &World<'_>, entry: &Entry) -> Option<Outcome> {
-    let (scope, vpc) = (&entry.key.scope, entry.terms.want.vpc()?);
-    let read = w.facts.vpc_read_at(scope, vpc)?;
-    (!w.still_counts(scope, read)).then(|| incomplete(&Fault::Unread))
+    let read = w.facts.vpc_read_at(entry.terms.want.vpc()?)?;
+    (!w.still_counts(read)).then(|| incomplete(&Fault::Unread))
 }
 
 /// How a function stands after a look that could not read it, or its role: as it did before, but nothing is done.
@@ -86,10 +85,10 @@ pub fn unread(w: &World<'_>, entry: &Entry, verdict: &Verdict, fault: &Fault) ->
 /// going on, which can only be where something has changed lately. And a look is not made again for a change that was not
 /// sent after it.
 pub fn needs_look(w: &World<'_>, key: &FunctionKey) -> bool {
-    let (Seen::Present(function), Some(entry)) = (w.facts.function(key), w.desired.get(key)) else { return true };
+    let (Seen::Present(function), Some(entry)) = (w.facts.function(&key.name), w.desired.get(key)) else { return true };
     let lately = |at: Time| w.now.since(at) <= SEEN;
-    let looked = w.facts.looked_at.contains_key(key);
-    let role_known = match (&entry.terms.want, w.facts.role(&key.scope, function.role.key())) {
+    let looked = w.facts.looked_at.contains_key(&key.name);
+    let role_known = match (&entry.terms.want, w.facts.role(function.role.key())) {
         (Want::Attached(_), Seen::Present(role)) => {
             (looked || lately(role.at)) && role.tells_of(&entry.terms.policies, &function.role)
         }
@@ -98,21 +97,21 @@ pub fn needs_look(w: &World<'_>, key: &FunctionKey) -> bool {
     };
     let doubtful =
         may_be_unfinished(w, key) || w.memory.shown_to_lack_right(key, w.now) || w.memory.is_to_be_refreshed(key);
-    let ground = w.facts.read_at(key).is_some_and(lately) && role_known;
+    let ground = w.facts.read_at(&key.name).is_some_and(lately) && role_known;
     !ground || function.revision.is_none() || function.modified.is_none() || doubtful
 }
 
 /// Whether a function that looks in sync in a sweep may be in the middle of an update all the same, so that only a look
 /// tells: a listing shows neither state nor last update.
 pub fn may_be_unfinished(w: &World<'_>, key: &FunctionKey) -> bool {
-    let Seen::Present(function) = w.facts.function(key) else { return false };
+    let Seen::Present(function) = w.facts.function(&key.name) else { return false };
     let recent = function.modified.is_some_and(|at| w.now.since(at) < RECENT);
     is_unfinished(w, key) || (function.life.is_none() && recent)
 }
 
 /// Whether a function is known to be in the middle of an update: by a look, or since the update is ours.
 pub fn is_unfinished(w: &World<'_>, key: &FunctionKey) -> bool {
-    let Seen::Present(function) = w.facts.function(key) else { return false };
+    let Seen::Present(function) = w.facts.function(&key.name) else { return false };
     match &function.life {
         Some(life) => life.state == State::Pending || matches!(life.update, Update::InProgress | Update::Unsaid),
         None => w.memory.awaits_update(key),
@@ -140,7 +139,7 @@ pub(super) fn busy(w: &World<'_>, key: &FunctionKey, function: &Function) -> Opt
 
 /// Whether the function is in a state in which Lambda refuses updates, for days perhaps.
 fn takes_no_update(w: &World<'_>, key: &FunctionKey) -> Option<Outcome> {
-    let Seen::Present(function) = w.facts.function(key) else { return None };
+    let Seen::Present(function) = w.facts.function(&key.name) else { return None };
     let reason = match function.life.as_ref()?.state {
         State::Deleting => Reason::FunctionDeleting,
         State::Deactivating | State::Deactivated => Reason::FunctionDeactivated,
@@ -178,7 +177,7 @@ pub fn gate(w: &World<'_>, entry: &Arc<Entry>, change: &Change) -> Option<Outcom
         return Some(Outcome::waiting(Reason::NotAdmitted, ""));
     }
     if let Some(until) = w.memory.flapping(change, w.now) {
-        let owner = w.facts.owners.get(&entry.key).cloned().flatten().unwrap_or_default();
+        let owner = w.facts.owners.get(&entry.key.name).cloned().flatten().unwrap_or_default();
         return Some(Outcome::Blocked { why: Why::new(Reason::Flapping, owner), until: Some(until) });
     }
     settling(w, &entry.key)
@@ -193,7 +192,7 @@ fn cooling_down(w: &World<'_>, change: &Change) -> Option<Outcome> {
     let refusal = match (attach.first(), network) {
         (Some(Attach { role, policy, .. }), _) => w.memory.not_attached(role.key(), policy, w.now),
         (None, Some(NetworkChange { to, .. })) => {
-            let Seen::Present(function) = w.facts.function(key) else { return None };
+            let Seen::Present(function) = w.facts.function(&key.name) else { return None };
             let own = w.memory.refusal(key, to, function.revision.as_ref(), w.now);
             own.or_else(|| w.memory.role_denial(function.role.key(), to, w.now).filter(|_| to.is_attached()))
         }
@@ -214,7 +213,7 @@ fn unconfirmed(w: &World<'_>, entry: &Entry, change: &Change) -> Option<Outcome>
         Cause::Live => true,
         Cause::File => {
             let known = w.memory.ever_agreed(&entry.key) || w.memory.remembers();
-            known || w.facts.vpc_of(&entry.key) != Some(&intent.vpc)
+            known || w.facts.vpc_of(&entry.key.name) != Some(&intent.vpc)
         }
     };
     let agreed = || w.memory.targets.agree(intent, to, w.limits.confirm);
@@ -226,7 +225,7 @@ fn unconfirmed(w: &World<'_>, entry: &Entry, change: &Change) -> Option<Outcome>
 
 /// A function that somebody else just changed is left alone: a deploy may be going on.
 fn settling(w: &World<'_>, key: &FunctionKey) -> Option<Outcome> {
-    let Seen::Present(function) = w.facts.function(key) else { return None };
+    let Seen::Present(function) = w.facts.function(&key.name) else { return None };
     let modified = function.modified.filter(|modified| !w.memory.ours(key, *modified))?;
     let settled = modified + w.limits.settle;
     (w.now < settled).then(|| Outcome::waiting_until(Reason::Settling, settled))
@@ -285,10 +284,10 @@ fn rest(why: Why, error: &CloudError) -> Outcome {
 
 /// Lambda refuses for the role's sake: a policy is missing, or IAM has not noticed it, or something overrules it.
 fn denied(w: &World<'_>, key: &FunctionKey, error: &CloudError) -> Outcome {
-    let (Some(entry), Seen::Present(function)) = (w.desired.get(key), w.facts.function(key)) else {
+    let (Some(entry), Seen::Present(function)) = (w.desired.get(key), w.facts.function(&key.name)) else {
         return rest(Why::answered(error), error);
     };
-    let missing = match w.facts.role(&key.scope, function.role.key()) {
+    let missing = match w.facts.role(function.role.key()) {
         Seen::Present(role) => missing(w, entry, function, role),
         _ => Vec::new(),
     };
@@ -306,7 +305,7 @@ fn denied(w: &World<'_>, key: &FunctionKey, error: &CloudError) -> Outcome {
         }
         false if error.class == Class::RoleDenied => {
             let why = Why::answered(error);
-            let detail = format!("{}; {}", diagnosis(w.facts.role(&key.scope, function.role.key())), why.detail);
+            let detail = format!("{}; {}", diagnosis(w.facts.role(function.role.key())), why.detail);
             Outcome::Blocked { why: Why::new(why.reason, detail), until: None }
         }
         false => Outcome::Blocked { why: Why::answered(error), until: None },

@@ -119,7 +119,7 @@ fn in_words(subnets: &[&SubnetFacts]) -> String {
 /// or where the file wants it so.
 pub(super) fn loss(w: &World<'_>, entry: &Entry, function: &Function, to: &Network) -> Option<String> {
     let Want::Attached(intent) = &entry.terms.want else { return None };
-    let of = |vpc: &VpcId, network: &Network| leads_of(w, entry, vpc, network);
+    let of = |vpc: &VpcId, network: &Network| leads_of(w, vpc, network);
     let today = function.vpc.as_ref().map_or(vec![Leads::Out], |vpc| of(vpc, &function.network));
     let then = of(&intent.vpc, to);
     let is_out = !today.is_empty() && today.iter().all(|leads| *leads == Leads::Out);
@@ -134,8 +134,8 @@ pub(super) fn loss(w: &World<'_>, entry: &Entry, function: &Function, to: &Netwo
 }
 
 /// Where the subnets of a network lead; nothing where nobody looked at the VPC.
-fn leads_of(w: &World<'_>, entry: &Entry, vpc: &VpcId, network: &Network) -> Vec<Leads> {
-    let Seen::Present(VpcFacts { subnets, .. }) = w.facts.vpc(&entry.key.scope, vpc) else { return Vec::new() };
+fn leads_of(w: &World<'_>, vpc: &VpcId, network: &Network) -> Vec<Leads> {
+    let Seen::Present(VpcFacts { subnets, .. }) = w.facts.vpc(vpc) else { return Vec::new() };
     let used = subnets.iter().filter(|it| network.subnets.contains(&it.subnet.id));
     used.map(|it| it.way.leads(network.ipv6)).collect()
 }

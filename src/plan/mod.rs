@@ -64,10 +64,10 @@ use crate::names::{
 };
 use crate::settings::{Mode, Settings};
 
-/// All that a decision is made from.
+/// All that a decision is made from, of one account and region.
 #[derive(Debug)]
 pub struct World<'a> {
-    /// What the file says.
+    /// What the file says of it.
     pub desired: &'a DesiredState,
     /// What AWS said.
     pub facts: &'a Facts,
@@ -291,13 +291,13 @@ impl Plan {
     }
 }
 
-/// Compares the whole fleet.
+/// Compares the whole fleet of a scope.
 pub fn plan(w: &World<'_>) -> Plan {
     let line = |entry: &Arc<Entry>| {
         let comparison = compare(w, entry);
         let gate = match &comparison.verdict {
             Verdict::Differs(change) => decide::gate(w, entry, change),
-            Verdict::InSync => match w.facts.function(&entry.key) {
+            Verdict::InSync => match w.facts.function(&entry.key.name) {
                 Seen::Present(function) => decide::busy(w, &entry.key, function),
                 Seen::Absent | Seen::Unknown(_) => None,
             },
@@ -306,15 +306,12 @@ pub fn plan(w: &World<'_>) -> Plan {
         Line { entry: Arc::clone(entry), comparison, gate }
     };
     let lines: Vec<Line> = w.desired.entries.iter().map(line).collect();
-    let mut changes: BTreeMap<&ScopeKey, Vec<&Change>> = BTreeMap::new();
-    for change in lines.iter().filter_map(Line::change) {
-        changes.entry(&change.key.scope).or_default().push(change);
-    }
-    let ids = changes.into_iter().map(|(scope, changes)| (scope.clone(), scope_id(&changes))).collect();
+    let changes: Vec<&Change> = lines.iter().filter_map(Line::change).collect();
+    let ids = changes.first().map(|change| (change.key.scope.clone(), scope_id(&changes))).into_iter().collect();
     let interfaces = preflight::new_interfaces(w, &lines);
     let id = whole_id(&ids);
-    let left_out = w.facts.scopes.keys().flat_map(|scope| left_out(w.desired, w.facts, scope)).collect();
-    Plan { lines, interfaces, unmatched: unmatched(w.desired, w.facts), left_out, ids, id }
+    let (unmatched, left_out) = (unmatched(w.desired, w.facts), left_out(w.desired, w.facts));
+    Plan { lines, interfaces, unmatched, left_out, ids, id }
 }
 
 /// The digest of what would be changed in a scope and from what; why it differs, how that is known, and in what order the

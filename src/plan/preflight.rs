@@ -50,9 +50,10 @@ pub struct NewInterfaces {
     pub warnings: Vec<String>,
 }
 
-/// The new interfaces of a whole plan, by VPC; only the lines that would be changed count.
+/// The new interfaces of the plan of a scope, by VPC; only the lines that would be changed count.
 pub(super) fn new_interfaces(w: &World<'_>, lines: &[Line]) -> Vec<NewInterfaces> {
-    let mut needed: BTreeMap<(&ScopeKey, &VpcId), BTreeSet<&Pair>> = BTreeMap::new();
+    let Some(scope) = lines.first().map(|line| &line.entry.key.scope) else { return Vec::new() };
+    let mut needed: BTreeMap<&VpcId, BTreeSet<&Pair>> = BTreeMap::new();
     // Thousands of lines have their pairs in common.
     let mut seen: HashSet<*const Pair> = HashSet::new();
     for Line { entry, comparison, .. } in lines.iter().filter(|line| line.outcome().is_none()) {
@@ -61,16 +62,16 @@ pub(super) fn new_interfaces(w: &World<'_>, lines: &[Line]) -> Vec<NewInterfaces
             && !pairs.is_empty()
             && seen.insert(pairs.as_ptr())
         {
-            needed.entry((&entry.key.scope, &intent.vpc)).or_default().extend(pairs.iter());
+            needed.entry(&intent.vpc).or_default().extend(pairs.iter());
         }
     }
-    needed.into_iter().map(|((scope, vpc), pairs)| in_vpc(w, scope, vpc, &pairs)).collect()
+    needed.into_iter().map(|(vpc, pairs)| in_vpc(w, scope, vpc, &pairs)).collect()
 }
 
 fn in_vpc(w: &World<'_>, scope: &ScopeKey, vpc: &VpcId, pairs: &BTreeSet<&Pair>) -> NewInterfaces {
     let new = pairs.len();
     let mut warnings = Vec::new();
-    let facts = match w.facts.vpc(scope, vpc) {
+    let facts = match w.facts.vpc(vpc) {
         Seen::Present(facts) => Some(facts),
         Seen::Absent | Seen::Unknown(_) => None,
     };

@@ -57,7 +57,7 @@ pub fn turn(w: &World<'_>, entry: &Entry, change: &Change) -> Option<Outcome> {
     if let Some(leader) = rollouts.leads.leader(&entry.key.name, &new, w.now) {
         return Some(Outcome::waiting(Reason::PairLead, leader.to_string()));
     }
-    let Seen::Present(function) = w.facts.function(&entry.key) else { return None };
+    let Seen::Present(function) = w.facts.function(&entry.key.name) else { return None };
     let probe = w.memory.probe(function.role.key(), w.now).filter(|probe| **probe != entry.key && to.is_attached())?;
     // A role serves all regions of its account, and a name may stand in several.
     let who = if probe.scope == entry.key.scope { probe.name.to_string() } else { probe.to_string() };
@@ -67,14 +67,14 @@ pub fn turn(w: &World<'_>, entry: &Entry, change: &Change) -> Option<Outcome> {
 /// The pairs of the network that an entry means for which no interface is known to be there.
 pub(super) fn new_pairs(w: &World<'_>, entry: &Entry, network: &Network) -> Arc<[Pair]> {
     let Want::Attached(intent) = &entry.terms.want else { return Arc::default() };
-    let there = match w.facts.vpc(&entry.key.scope, &intent.vpc) {
+    let there = match w.facts.vpc(&intent.vpc) {
         Seen::Present(VpcFacts { interfaces: Seen::Present(there), .. }) => Some(there),
         _ => None,
     };
     let seen = |pair: &Pair| there.is_some_and(|there| there.serve(pair));
     let known = |pair: &Pair| seen(pair) || w.memory.rollouts.leads.made(pair, w.now);
     let find = || network.pairs().filter(|pair| !known(pair)).collect();
-    w.bound.new_pairs(intent, &entry.key.scope, find)
+    w.bound.new_pairs(intent, find)
 }
 
 impl Rollouts {

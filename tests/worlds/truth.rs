@@ -59,8 +59,7 @@ fn retired(function: &Function) -> Reasons {
 }
 
 fn attached(stage: &Stage, entry: &Entry, intent: &Intent, function: &Function, live: &Network) -> Reasons {
-    let Seen::Present(vpc) = stage.controller.facts(&entry.key.scope).unwrap().vpc(&entry.key.scope, &intent.vpc)
-    else {
+    let Seen::Present(vpc) = stage.controller.facts(&entry.key.scope).unwrap().vpc(&intent.vpc) else {
         return vec![Some(Reason::Unread)];
     };
     let to = match bind(intent, vpc, &entry.key.scope.account) {

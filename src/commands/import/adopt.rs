@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::text::{self, Fleet, place};
+use super::Regions;
+use super::text::{self, Fleet, place, seen};
 use crate::cloud::{Exclusion, Function};
 use crate::desired::{Accounts, DesiredState};
 use crate::file::{Source, wrong_digits};
-use crate::live::{Facts, Seen};
+use crate::live::Seen;
 use crate::names::{FunctionKey, Network, SecurityGroupId, SubnetId, Time, VpcId, WallClock};
 use crate::plan::{Bindings, Change, Limits, Memory, Outcome, State, Verdict, Why, World, compare};
 
@@ -57,19 +58,41 @@ pub(super) struct Adopted {
 }
 
 /// Makes a file of all functions that are known. An error, in words, is a defect of this program.
-pub(super) fn adopt(facts: &Facts, outside: Outside, limits: &Limits, now: Time) -> Result<Adopted, String> {
+pub(super) fn adopt(facts: &Regions, outside: Outside, limits: &Limits, now: Time) -> Result<Adopted, String> {
     let mut adopted = Adopted { text: String::new(), listed: BTreeMap::new(), left_out: BTreeMap::new(), outside: 0 };
-    for (scope, found) in &facts.scopes {
-        for (name, function) in &found.functions {
+    for (scope, known) in facts {
+        for (name, function) in known.swept.iter().flat_map(|swept| &swept.functions) {
             let key = FunctionKey { scope: scope.clone(), name: name.clone() };
             adopted.begin(key, function, outside);
         }
     }
-    let memory = Memory::default();
     while !adopted.listed.is_empty() {
         let Adopted { listed, left_out, outside, .. } = &adopted;
         adopted.text = text::write(&Fleet { facts, listed, left_out, outside: *outside });
         let desired = read_back(&adopted.text, facts)?;
+        let to_do = to_do(&desired, facts, limits, now)?;
+        if to_do.is_empty() {
+            let complete = desired.entries.len() == adopted.listed.len();
+            return if complete { Ok(adopted) } else { Err("the file does not list every function".to_owned()) };
+        }
+        for (key, verdict) in to_do {
+            adopted.take_back(&key, &verdict, facts);
+        }
+    }
+    adopted.text.clear();
+    Ok(adopted)
+}
+
+/// The functions that a plan on the file does not leave as they are, and why: each region is compared by itself.
+fn to_do(
+    desired: &DesiredState,
+    facts: &Regions,
+    limits: &Limits,
+    now: Time,
+) -> Result<Vec<(FunctionKey, Verdict)>, String> {
+    let (memory, mut to_do) = (Memory::default(), Vec::new());
+    for (scope, desired) in desired.by_scope() {
+        let facts = facts.get(&scope).ok_or_else(|| format!("the file speaks of {scope}, which nobody looked at"))?;
         let world = World {
             desired: &desired,
             facts,
@@ -80,24 +103,16 @@ pub(super) fn adopt(facts: &Facts, outside: Outside, limits: &Limits, now: Time)
             wall: WallClock::default(),
             bound: Bindings::default(),
         };
-        let verdicts = desired.entries.iter().map(|entry| (&entry.key, compare(&world, entry).verdict));
-        let to_do: Vec<_> = verdicts.filter(|(_, verdict)| *verdict != Verdict::InSync).collect();
-        if to_do.is_empty() {
-            let complete = desired.entries.len() == adopted.listed.len();
-            return if complete { Ok(adopted) } else { Err("the file does not list every function".to_owned()) };
-        }
-        for (key, verdict) in to_do {
-            adopted.take_back(key, &verdict, facts);
-        }
+        let verdicts = desired.entries.iter().map(|entry| (entry.key.clone(), compare(&world, entry).verdict));
+        to_do.extend(verdicts.filter(|(_, verdict)| *verdict != Verdict::InSync));
     }
-    adopted.text.clear();
-    Ok(adopted)
+    Ok(to_do)
 }
 
-fn read_back(text: &str, facts: &Facts) -> Result<DesiredState, String> {
+fn read_back(text: &str, facts: &Regions) -> Result<DesiredState, String> {
     let source = Source::from_bytes(Path::new("import"), text.into()).map_err(|error| error.to_string())?;
     // With nothing known from elsewhere, so that the file says everything by itself; but the regions have answered.
-    let new_regions = facts.scopes.keys().map(|scope| scope.region.clone()).collect();
+    let new_regions = facts.keys().map(|scope| scope.region.clone()).collect();
     let accounts = Accounts { new_regions, ..Accounts::without_aws(BTreeMap::new(), None) };
     DesiredState::check(&source, &accounts).map_err(|unusable| unusable.render(false))
 }
@@ -130,7 +145,7 @@ impl Adopted {
     }
 
     /// An entry on which a plan is stuck first leaves the role as it is. Where that does not help, there is none.
-    fn take_back(&mut self, key: &FunctionKey, verdict: &Verdict, facts: &Facts) {
+    fn take_back(&mut self, key: &FunctionKey, verdict: &Verdict, facts: &Regions) {
         let Some(doubt) = self.listed.remove(key) else { return };
         let role_may_do = doubt.is_none() && place(facts, key).is_some();
         match verdict {
@@ -153,8 +168,8 @@ impl Adopted {
 }
 
 /// Says whose role it is that is doubtful.
-fn role_left(facts: &Facts, key: &FunctionKey, doubt: Doubt) -> Doubt {
-    let Seen::Present(function) = facts.function(key) else { return doubt };
+fn role_left(facts: &Regions, key: &FunctionKey, doubt: Doubt) -> Doubt {
+    let Some(function) = seen(facts, key) else { return doubt };
     Doubt { text: format!("Role {}: {}", function.role.key().name, doubt.text), ..doubt }
 }
 

@@ -2,17 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Regions;
 use super::text::{Place, one_line};
-use crate::commands::print::known_vpc;
 use crate::desired::vpc_name;
-use crate::live::Facts;
 use crate::names::SecurityGroupId;
 
 /// Names of groups longer than this tell a reader less than a number does.
 const LONGEST_DETAIL: usize = 40;
 
 /// The networks by their names, each of which stands once and is one that the file takes.
-pub(super) fn named<'a>(facts: &Facts, places: &'a [Place]) -> BTreeMap<String, &'a Place> {
+pub(super) fn named<'a>(facts: &Regions, places: &'a [Place]) -> BTreeMap<String, &'a Place> {
     let mut names: Vec<String> = places.iter().map(|place| base(facts, place)).collect();
     tell_apart(&mut names, places, |place| Some(place.scope.region.to_string()));
     tell_apart(&mut names, places, |place| groups(facts, place));
@@ -22,8 +21,8 @@ pub(super) fn named<'a>(facts: &Facts, places: &'a [Place]) -> BTreeMap<String, 
 }
 
 /// The VPC's Name tag, as far as the file takes it; otherwise the digits of its id.
-fn base(facts: &Facts, place: &Place) -> String {
-    let tag = known_vpc(facts, &place.scope, &place.vpc).and_then(|vpc| vpc.vpc.tags.get("Name"));
+fn base(facts: &Regions, place: &Place) -> String {
+    let tag = place.known_vpc(facts).and_then(|vpc| vpc.vpc.tags.get("Name"));
     let tag = tag.map(|tag| one_line(tag)).unwrap_or_default();
     let mut name = tag.as_str();
     // The file takes what begins so for an id.
@@ -34,8 +33,8 @@ fn base(facts: &Facts, place: &Place) -> String {
 }
 
 /// The names of the security groups, where they are known and short.
-fn groups(facts: &Facts, place: &Place) -> Option<String> {
-    let all = &known_vpc(facts, &place.scope, &place.vpc)?.security_groups;
+fn groups(facts: &Regions, place: &Place) -> Option<String> {
+    let all = &place.known_vpc(facts)?.security_groups;
     let name = |id: &SecurityGroupId| all.iter().find(|group| group.id == *id).map(|group| one_line(&group.name));
     let names: BTreeSet<String> = place.network.security_groups.iter().map(name).collect::<Option<_>>()?;
     let detail = names.into_iter().collect::<Vec<_>>().join("+");

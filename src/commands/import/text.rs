@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use super::Regions;
 use super::adopt::Doubt;
 use super::naming::named;
+use crate::cloud::Function;
 use crate::commands::print;
-use crate::live::{Facts, Seen};
+use crate::live::{Seen, VpcFacts};
 use crate::names::{FunctionKey, Network, ScopeKey, VpcId};
 use crate::text::unseen;
 
@@ -15,7 +17,7 @@ use crate::text::unseen;
 #[derive(Clone, Copy)]
 pub(super) struct Fleet<'a> {
     /// What AWS said.
-    pub(super) facts: &'a Facts,
+    pub(super) facts: &'a Regions,
     /// The functions to list; with a doubt, those whose role shall be left as it is.
     pub(super) listed: &'a BTreeMap<FunctionKey, Option<Doubt>>,
     /// Those that are told of in comments alone.
@@ -37,9 +39,24 @@ const HEADER: &str = "\
 # their ids, so that a plan changes nothing. Names or tags instead of ids let an entry follow its VPC.
 ";
 
+impl Place {
+    /// What is known of its VPC; none where it is not.
+    pub(super) fn known_vpc<'a>(&self, facts: &'a Regions) -> Option<&'a VpcFacts> {
+        print::known_vpc(facts.get(&self.scope)?, &self.vpc)
+    }
+}
+
+/// A function as it was seen; none where it was not.
+pub(super) fn seen<'a>(facts: &'a Regions, key: &FunctionKey) -> Option<&'a Function> {
+    match facts.get(&key.scope)?.function(&key.name) {
+        Seen::Present(function) => Some(function),
+        Seen::Absent | Seen::Unknown(_) => None,
+    }
+}
+
 /// Where a function is; none if it is in no VPC.
-pub(super) fn place(facts: &Facts, key: &FunctionKey) -> Option<Place> {
-    let Seen::Present(function) = facts.function(key) else { return None };
+pub(super) fn place(facts: &Regions, key: &FunctionKey) -> Option<Place> {
+    let function = seen(facts, key)?;
     let vpc = function.vpc.clone().filter(|_| function.network.is_attached())?;
     Some(Place { scope: key.scope.clone(), vpc, network: function.network.clone() })
 }
@@ -116,10 +133,10 @@ fn common<'a>(mut values: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     values.all(|value| value == first).then_some(first)
 }
 
-fn write_vpc(text: &mut String, name: &str, place: &Place, facts: &Facts, shared: &Shared<'_>) {
+fn write_vpc(text: &mut String, name: &str, place: &Place, facts: &Regions, shared: &Shared<'_>) {
     let Place { scope, vpc, network } = place;
     let Network { subnets, security_groups, ipv6 } = &**network;
-    let names = print::known_vpc(facts, scope, vpc).map(print::names_in).unwrap_or_default();
+    let names = place.known_vpc(facts).map(print::names_in).unwrap_or_default();
     let _ = writeln!(text, "\n[[vpc]]\nname = {}\nid = \"{vpc}\"", quoted(name));
     shared.write_rest(text, scope);
     write_ids(text, "subnets", subnets.iter().map(|id| id.as_str()), &names);

@@ -3,15 +3,21 @@
 use super::*;
 use crate::cloud::{Class, Operation};
 use crate::live::{Looked, Surveyed};
-use crate::names::{AccountId, Network, Region};
+use crate::names::{AccountId, Network, Region, ScopeKey};
 
 fn scope() -> ScopeKey {
     let account = AccountId::parse("123456789012").unwrap();
     ScopeKey { account, region: Region::parse("eu-west-1").unwrap() }
 }
 
-fn key(name: &str) -> FunctionKey {
-    FunctionKey { scope: scope(), name: FunctionName::parse(name).unwrap() }
+fn name() -> FunctionName {
+    FunctionName::parse("f").unwrap()
+}
+
+impl Facts {
+    fn swept(&self) -> &ScopeFacts {
+        self.swept.as_ref().unwrap()
+    }
 }
 
 fn vpc_id() -> VpcId {
@@ -29,7 +35,7 @@ fn fault() -> Fault {
 /// A function as it is seen at some time, told apart by its revision.
 fn there(revision: &str) -> Seen<Function> {
     Seen::Present(Function {
-        name: key("f").name,
+        name: name(),
         role: role(),
         network: Arc::new(Network::default()),
         vpc: None,
@@ -56,7 +62,7 @@ fn swept(second: u64, function: Seen<Function>, vpc: Seen<VpcFacts>) -> Surveyed
     };
     let facts = ScopeFacts {
         identity: Seen::Present(identity),
-        functions: [(key("f").name, function)].into(),
+        functions: [(name(), function)].into(),
         vpcs: [(vpc_id(), vpc)].into(),
         pages: None,
         listed,
@@ -85,21 +91,18 @@ fn what_a_sweep_cannot_read_stays_known_and_is_as_old_as_it_is() {
     for failures in 1..4 {
         let failing = (1..=failures).map(|number| swept(10 + number, unknown(), unknown()));
         let facts = after(std::iter::once(first()).chain(failing));
-        assert_eq!(facts.function(&key("f")), &there("a"));
-        assert_eq!(facts.vpc(&scope(), &vpc_id()), &vpc(false));
-        assert_eq!(facts.read_at(&key("f")), Some(Time(10_000)));
-        assert_eq!(facts.vpc_read_at(&scope(), &vpc_id()), Some(Time(11_000)));
-        let old = &facts.scopes[&scope()].old;
+        assert_eq!(facts.function(&name()), &there("a"));
+        assert_eq!(facts.vpc(&vpc_id()), &vpc(false));
+        assert_eq!(facts.read_at(&name()), Some(Time(10_000)));
+        assert_eq!(facts.vpc_read_at(&vpc_id()), Some(Time(11_000)));
+        let old = &facts.swept().old;
         assert_eq!((old.functions.len(), old.vpcs.len()), (1, 1));
-        assert_eq!(old.functions[&key("f").name].fault, fault());
+        assert_eq!(old.functions[&name()].fault, fault());
     }
     let mended = after([first(), swept(20, unknown(), unknown()), swept(30, there("b"), vpc(true))]);
-    assert_eq!(mended.function(&key("f")), &there("b"));
-    assert_eq!(mended.scopes[&scope()].old, OldFacts::default());
-    assert_eq!(
-        (mended.read_at(&key("f")), mended.vpc_read_at(&scope(), &vpc_id())),
-        (Some(Time(30_000)), Some(Time(31_000)))
-    );
+    assert_eq!(mended.function(&name()), &there("b"));
+    assert_eq!(mended.swept().old, OldFacts::default());
+    assert_eq!((mended.read_at(&name()), mended.vpc_read_at(&vpc_id())), (Some(Time(30_000)), Some(Time(31_000))));
 }
 
 /// What is known of the function, and how many functions are known from before alone, after each sweep.
@@ -108,7 +111,7 @@ fn believed(sweeps: impl IntoIterator<Item = Surveyed>) -> Vec<(Seen<Function>, 
     let after_each = sweeps.into_iter().map(|mut found| {
         found.believe(&facts);
         facts.surveyed(found);
-        (facts.function(&key("f")).clone(), facts.scopes[&scope()].old.functions.len())
+        (facts.function(&name()).clone(), facts.swept().old.functions.len())
     });
     after_each.collect()
 }
@@ -138,12 +141,12 @@ fn a_function_that_was_there_is_gone_when_two_listings_in_a_row_do_not_have_it()
 #[test]
 fn what_was_absent_stays_absent_and_what_was_never_known_is_not_known() {
     let facts = after([swept(10, Seen::Absent, Seen::Absent), swept(20, unknown(), unknown())]);
-    assert_eq!((facts.function(&key("f")), facts.vpc(&scope(), &vpc_id())), (&Seen::Absent, &Seen::Absent));
+    assert_eq!((facts.function(&name()), facts.vpc(&vpc_id())), (&Seen::Absent, &Seen::Absent));
     let facts = after([swept(10, unknown(), unknown()), swept(20, unknown(), unknown())]);
-    assert_eq!((facts.function(&key("f")), facts.vpc(&scope(), &vpc_id())), (&unknown(), &unknown()));
-    assert_eq!(facts.scopes[&scope()].old, OldFacts::default());
+    assert_eq!((facts.function(&name()), facts.vpc(&vpc_id())), (&unknown(), &unknown()));
+    assert_eq!(facts.swept().old, OldFacts::default());
     let gone = after([swept(10, there("a"), vpc(false)), swept(20, Seen::Absent, Seen::Absent)]);
-    assert_eq!((gone.function(&key("f")), gone.vpc(&scope(), &vpc_id())), (&Seen::Absent, &Seen::Absent));
+    assert_eq!((gone.function(&name()), gone.vpc(&vpc_id())), (&Seen::Absent, &Seen::Absent));
 }
 
 #[test]
@@ -155,13 +158,13 @@ fn whose_the_credentials_are_stays_known_until_they_are_seen_to_be_others() {
     };
     let own = swept(10, there("a"), vpc(false)).facts.identity;
     let facts = after([with(10, own.clone()), with(20, unknown()), with(30, unknown())]);
-    let in_scope = &facts.scopes[&scope()];
-    assert_eq!(in_scope.identity, own);
-    assert_eq!(in_scope.old.identity, Some(Old { at: Time(10_000), fault: fault() }));
+    let swept = facts.swept();
+    assert_eq!(swept.identity, own);
+    assert_eq!(swept.old.identity, Some(Old { at: Time(10_000), fault: fault() }));
     let account = AccountId::parse("222222222222").unwrap();
     let other = Seen::Present(Identity { account, arn: String::new() });
     let facts = after([with(10, own), with(20, other.clone())]);
-    assert_eq!((&facts.scopes[&scope()].identity, &facts.scopes[&scope()].old.identity), (&other, &None));
+    assert_eq!((&facts.swept().identity, &facts.swept().old.identity), (&other, &None));
 }
 
 #[test]
@@ -169,19 +172,11 @@ fn a_look_is_newer_than_a_sweep_that_began_before_and_older_than_one_that_began_
     let looked = |found| Looked { function: found, role: None };
     for (sweep, expected, read) in [(14, "looked", 15_000), (15, "looked", 15_000), (16, "swept", 16_000)] {
         let mut facts = after([swept(10, there("a"), vpc(false))]);
-        facts.looked(&key("f"), looked(there("looked")), Time(15_000));
+        facts.looked(&name(), looked(there("looked")), Time(15_000));
         facts.surveyed(swept(sweep, there("swept"), vpc(false)));
-        assert_eq!(
-            (facts.function(&key("f")), facts.read_at(&key("f"))),
-            (&there(expected), Some(Time(read))),
-            "{sweep}"
-        );
+        assert_eq!((facts.function(&name()), facts.read_at(&name())), (&there(expected), Some(Time(read))), "{sweep}");
         facts.surveyed(swept(20, unknown(), unknown()));
-        assert_eq!(
-            (facts.function(&key("f")), facts.read_at(&key("f"))),
-            (&there(expected), Some(Time(read))),
-            "{sweep}"
-        );
+        assert_eq!((facts.function(&name()), facts.read_at(&name())), (&there(expected), Some(Time(read))), "{sweep}");
     }
 }
 
@@ -196,25 +191,25 @@ fn a_look_that_fails_takes_nothing_away() {
         edge: None,
         at: Time(9_000),
     });
-    facts.roles.insert((scope(), role().key().clone()), known.clone());
-    facts.looked(&key("f"), looks(), Time(15_000));
-    assert_eq!((facts.function(&key("f")), facts.read_at(&key("f"))), (&there("a"), Some(Time(10_000))));
-    assert_eq!((facts.role(&scope(), role().key()), facts.old_role(&scope(), role().key())), (&known, Some(&fault())));
+    facts.roles.insert(role().key().clone(), known.clone());
+    facts.looked(&name(), looks(), Time(15_000));
+    assert_eq!((facts.function(&name()), facts.read_at(&name())), (&there("a"), Some(Time(10_000))));
+    assert_eq!((facts.role(role().key()), facts.old_role(role().key())), (&known, Some(&fault())));
     let found = Looked { function: there("b"), role: Some((role().key().clone(), Seen::Absent)) };
-    facts.looked(&key("f"), found, Time(16_000));
-    assert_eq!((facts.function(&key("f")), facts.read_at(&key("f"))), (&there("b"), Some(Time(16_000))));
-    assert_eq!((facts.role(&scope(), role().key()), facts.old_roles.len()), (&Seen::Absent, 0));
-    assert!(facts.scopes[&scope()].old.functions.is_empty());
+    facts.looked(&name(), found, Time(16_000));
+    assert_eq!((facts.function(&name()), facts.read_at(&name())), (&there("b"), Some(Time(16_000))));
+    assert_eq!((facts.role(role().key()), facts.old_roles.len()), (&Seen::Absent, 0));
+    assert!(facts.swept().old.functions.is_empty());
     let mut nothing = after([swept(10, unknown(), unknown())]);
-    nothing.looked(&key("f"), looks(), Time(15_000));
-    assert_eq!((nothing.function(&key("f")), nothing.role(&scope(), role().key())), (&unknown(), &unknown()));
+    nothing.looked(&name(), looks(), Time(15_000));
+    assert_eq!((nothing.function(&name()), nothing.role(role().key())), (&unknown(), &unknown()));
 }
 
 #[test]
 fn a_function_that_is_forgotten_leaves_nothing_behind() {
     let mut facts = after([swept(10, there("a"), vpc(false)), swept(20, unknown(), unknown())]);
-    facts.forget(&key("f"));
-    assert_eq!((facts.read_at(&key("f")), facts.scopes[&scope()].old.functions.len()), (None, 0));
+    facts.forget(&name());
+    assert_eq!((facts.read_at(&name()), facts.swept().old.functions.len()), (None, 0));
 }
 
 #[test]
@@ -222,5 +217,5 @@ fn how_long_a_sweep_takes_is_learnt_from_those_that_come_to_their_end() {
     let mut quick = swept(20, unknown(), unknown());
     quick.facts.took = Duration::from_millis(3);
     let facts = after([swept(10, there("a"), vpc(false)), quick]);
-    assert_eq!(facts.scopes[&scope()].took, Duration::from_secs(2));
+    assert_eq!(facts.swept().took, Duration::from_secs(2));
 }

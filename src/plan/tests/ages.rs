@@ -19,14 +19,14 @@ fn compared_after(make_old: fn(&mut Scene, Old), seconds_ago: u64) -> String {
 fn what_could_not_be_read_again_counts_for_three_resyncs_and_then_tells_why_not() {
     type Row = (&'static str, fn(&mut Scene, Old), &'static str);
     let rows: [Row; 4] = [
-        ("identity", |scene, old| scene.in_scope().old.identity = Some(old), "unknown Timeout"),
-        ("function", |scene, old| scene.in_scope().old.functions = [(key("api").name, old)].into(), "unknown Timeout"),
-        ("vpc", |scene, old| scene.in_scope().old.vpcs = [(vpc_id("vpc-1"), old)].into(), "unread Timeout"),
+        ("identity", |scene, old| scene.swept().old.identity = Some(old), "unknown Timeout"),
+        ("function", |scene, old| scene.swept().old.functions = [(key("api").name, old)].into(), "unknown Timeout"),
+        ("vpc", |scene, old| scene.swept().old.vpcs = [(vpc_id("vpc-1"), old)].into(), "unread Timeout"),
         (
             "role",
             |scene, old| {
                 scene.role().at = old.at;
-                scene.facts.old_roles = [((scope(), role_arn("api").key().clone()), old.fault)].into();
+                scene.facts.old_roles = [(role_arn("api").key().clone(), old.fault)].into();
             },
             "unread Timeout",
         ),
@@ -42,10 +42,10 @@ fn how_old_it_is_stands_beside_what_is_shown() {
     let mut scene = scene(ORDERS);
     scene.at_home();
     assert_eq!(scene.compare().warnings, [] as [&str; 0]);
-    scene.in_scope().old.functions = [(key("api").name, old(ago(60)))].into();
-    scene.in_scope().old.vpcs = [(vpc_id("vpc-1"), old(ago(120)))].into();
+    scene.swept().old.functions = [(key("api").name, old(ago(60)))].into();
+    scene.swept().old.vpcs = [(vpc_id("vpc-1"), old(ago(120)))].into();
     scene.role().at = ago(180);
-    scene.facts.old_roles = [((scope(), role_arn("api").key().clone()), old(NOW).fault)].into();
+    scene.facts.old_roles = [(role_arn("api").key().clone(), old(NOW).fault)].into();
     let told = |what: &str, at: u64| format!("{what} was last read at {}, and could not be since: Timeout", ago(at));
     assert_eq!(scene.compare().warnings, [told("it", 60), told("vpc-1", 120), told("its role api", 180)]);
     assert_eq!(scene.compare().verdict, Verdict::InSync);
@@ -54,8 +54,8 @@ fn how_old_it_is_stands_beside_what_is_shown() {
 #[test]
 fn sweeps_that_take_long_come_to_their_end_less_often() {
     let mut scene = scene(ORDERS);
-    scene.in_scope().took = seconds(10 * 60);
-    scene.in_scope().old.functions = [(key("api").name, old(ago(45 * 60)))].into();
+    scene.swept().took = seconds(10 * 60);
+    scene.swept().old.functions = [(key("api").name, old(ago(45 * 60)))].into();
     assert!(matches!(scene.compare().verdict, Verdict::Differs(_)));
     scene.wait(1);
     assert!(scene.compare().verdict.is_unread());
@@ -64,7 +64,7 @@ fn sweeps_that_take_long_come_to_their_end_less_often() {
 #[test]
 fn nothing_is_set_on_the_ground_of_a_vpc_that_was_read_too_long_ago() {
     let mut scene = scene(ORDERS);
-    scene.in_scope().vpcs_at = ago(15 * 60);
+    scene.swept().vpcs_at = ago(15 * 60);
     assert!(matches!(scene.decide(), Some(Decision::Do(Step::SetVpc { .. }))));
     scene.wait(1);
     assert_eq!(decided(scene.decide().as_ref(), scene.now), "unread Unread");
@@ -77,7 +77,7 @@ fn a_function_that_was_read_too_long_ago_is_looked_at_before_anything_is_done() 
     for (seconds_ago, needed) in [(300, false), (301, true)] {
         let mut scene = scene(ORDERS);
         scene.api().life = None;
-        scene.in_scope().old.functions = [(key("api").name, old(ago(seconds_ago)))].into();
+        scene.swept().old.functions = [(key("api").name, old(ago(seconds_ago)))].into();
         assert_eq!(needs_look(&scene.world(), &key("api")), needed, "{seconds_ago}");
     }
 }

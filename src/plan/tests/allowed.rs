@@ -47,7 +47,7 @@ fn only_allowed_roles_get_a_policy() {
 fn a_role_of_the_controllers_own_never_gets_a_policy() {
     let session = |scene: &mut Scene, name: &str| {
         let arn = format!("arn:aws:sts::{ACCOUNT}:assumed-role/{name}/lambda-vpc-controller");
-        scene.in_scope().identity = Seen::Present(Identity { account: account(), arn });
+        scene.swept().identity = Seen::Present(Identity { account: account(), arn });
     };
     let of_session = |scene: &mut Scene| {
         scene.without_policy(no());

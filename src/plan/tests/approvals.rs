@@ -127,7 +127,7 @@ fn agreeing_to_a_change_agrees_to_its_second_half_and_to_no_further_policy() {
     ] {
         let mut scene = held();
         scene.facts.roles.insert(
-            (scope(), role_arn("api").key().clone()),
+            role_arn("api").key().clone(),
             Seen::Present(RoleFacts { attached: BTreeSet::new(), ..role_facts() }),
         );
         if !then.starts_with("another") {
@@ -138,7 +138,7 @@ fn agreeing_to_a_change_agrees_to_its_second_half_and_to_no_further_policy() {
         assert!(scene.approves(&id), "{then}");
         match then {
             "the policy is there" => {
-                scene.facts.roles.insert((scope(), role_arn("api").key().clone()), Seen::Present(role_facts()))
+                scene.facts.roles.insert(role_arn("api").key().clone(), Seen::Present(role_facts()))
             }
             "another policy is missing as well" => {
                 let text = "defaults = { region = 'eu-west-1', account = '123456789012', policies = ['service-role/AWSLambdaVPCAccessExecutionRole', 'Other'] }\n";

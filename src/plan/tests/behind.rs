@@ -22,7 +22,7 @@ fn publish(scene: &mut Scene, versions: &str, aliases: Option<Aliases<'_>>) {
         asked: aliases.map(|_| NOW),
     };
     let by_name = [(FunctionName::parse("api").unwrap(), Arc::new(published))];
-    scene.in_scope().published = Seen::Present(by_name.into());
+    scene.swept().published = Seen::Present(by_name.into());
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn what_runs_another_network_is_told_with_the_aliases_that_lead_there() {
 fn the_versions_of_all_functions_are_counted_together() {
     let mut scene = scene("vpc = 'orders'\n[[function]]\nname = 'other'\nvpc = 'orders'");
     publish(&mut scene, "--", None);
-    let Seen::Present(published) = &mut scene.in_scope().published else { panic!("nothing is published") };
+    let Seen::Present(published) = &mut scene.swept().published else { panic!("nothing is published") };
     let of_api = published.values().next().cloned().unwrap();
     published.insert(FunctionName::parse("other").unwrap(), of_api);
     assert_eq!(plan(&scene.world()).versions_behind(), Some(4));
@@ -95,7 +95,7 @@ fn what_is_compared_is_what_the_file_says_and_not_what_latest_has() {
     assert_eq!(compared(&before.verdict, NOW), "set none -> subnet-a,subnet-b/sg-default");
     assert_eq!(before.behind.unwrap().versions, [Version(1)].into());
     let mut unpublished = self::scene(ORDERS);
-    unpublished.in_scope().published = Seen::Present(BTreeMap::new());
+    unpublished.swept().published = Seen::Present(BTreeMap::new());
     let same = |scene: &Scene| plan(&scene.world()).id;
     assert_eq!(same(&scene), same(&unpublished), "a plan is the same change, whatever was published");
 }

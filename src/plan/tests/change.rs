@@ -226,7 +226,7 @@ fn what_is_absent_blocks_and_what_is_not_known_is_read_again() {
     check(ORDERS, |scene| scene.set_api(Seen::Unknown(Fault::Unread)), "unknown Unread");
     check(ORDERS, |scene| scene.set_vpc(Seen::Unknown(Fault::Unread)), "unread Unread");
     check(ORDERS, |scene| scene.set_role(Seen::Unknown(Fault::Unread)), "unread Unread");
-    check(ORDERS, |scene| scene.facts.scopes.clear(), "unknown Unread");
+    check(ORDERS, |scene| scene.facts.swept = None, "unknown Unread");
     check(ORDERS, |scene| scene.facts.roles.clear(), "unread Unread");
     let other = AccountId::parse("210987654321").unwrap();
     check(ORDERS, |scene| scene.set_api(Seen::Unknown(Fault::WrongAccount(other))), "unknown WrongAccount");
@@ -315,10 +315,10 @@ fn nothing_is_decided_with_credentials_that_were_not_seen_to_be_of_the_entrys_ac
         (Seen::Unknown(Fault::Unread), "unknown Unread"),
         (Seen::Absent, "unknown Unread"),
     ] {
-        check(ORDERS, |scene| scene.in_scope().identity = identity.clone(), expected);
-        check("vpc = 'none'", |scene| scene.in_scope().identity = identity.clone(), expected);
+        check(ORDERS, |scene| scene.swept().identity = identity.clone(), expected);
+        check("vpc = 'none'", |scene| scene.swept().identity = identity.clone(), expected);
         let absent = |scene: &mut Scene| {
-            scene.in_scope().identity = identity.clone();
+            scene.swept().identity = identity.clone();
             scene.set_api(Seen::Absent);
         };
         check(ORDERS, absent, expected);

@@ -49,7 +49,7 @@ fn what_a_sweep_saw_a_moment_ago_and_has_a_revision_needs_no_look_before_an_upda
     type Doubt = (&'static str, fn(&mut Scene));
     let doubts: [Doubt; 9] = [
         ("it is too long ago", |scene| scene.wait(301)),
-        ("we sent an update since", |scene| scene.facts.outdated(&key("api"))),
+        ("we sent an update since", |scene| scene.facts.outdated(&key("api").name)),
         ("nobody knows when it changed", |scene| scene.api().modified = None),
         ("an update may be going on", |scene| scene.api().modified = Some(ago(60))),
         ("it was not seen", |scene| scene.set_api(Seen::Unknown(Fault::Unread))),
@@ -68,7 +68,7 @@ fn what_a_sweep_saw_a_moment_ago_and_has_a_revision_needs_no_look_before_an_upda
     for (seconds_ago, needed) in [(0, false), (300, false), (301, true)] {
         let mut looked = listed();
         looked.role().at = ago(600);
-        looked.facts.looked_at.insert(key("api"), ago(seconds_ago));
+        looked.facts.looked_at.insert(key("api").name, ago(seconds_ago));
         assert_eq!(needs(&looked), needed, "a look that was made {seconds_ago} s ago is as good as a sweep");
     }
     let mut detached = scene("vpc = 'none'");

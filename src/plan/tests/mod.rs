@@ -84,21 +84,18 @@ fn scene(entry: &str) -> Scene {
     let vpcs = BTreeMap::from([(vpc_id("vpc-1"), Seen::Present(vpc()))]);
     let at = NOW;
     let functions = BTreeMap::new();
-    scene.facts.scopes.insert(
-        scope(),
-        ScopeFacts {
-            identity: Seen::Present(identity),
-            functions,
-            vpcs,
-            pages: None,
-            listed: Seen::Present(()),
-            published: Seen::Unknown(Fault::Unread),
-            at,
-            vpcs_at: at,
-            took: seconds(0),
-            old: OldFacts::default(),
-        },
-    );
+    scene.facts.swept = Some(ScopeFacts {
+        identity: Seen::Present(identity),
+        functions,
+        vpcs,
+        pages: None,
+        listed: Seen::Present(()),
+        published: Seen::Unknown(Fault::Unread),
+        at,
+        vpcs_at: at,
+        took: seconds(0),
+        old: OldFacts::default(),
+    });
     let names: Vec<String> = scene.desired.entries.iter().map(|entry| entry.key.name.to_string()).collect();
     for name in names {
         scene.add(&name, &name);
@@ -139,17 +136,17 @@ impl Scene {
     /// Puts a function into AWS, with a role that has the policy.
     fn add(&mut self, name: &str, role: &str) {
         let role = role_arn(role);
-        self.facts.roles.entry((scope(), role.key().clone())).or_insert_with(|| Seen::Present(role_facts()));
+        self.facts.roles.entry(role.key().clone()).or_insert_with(|| Seen::Present(role_facts()));
         let function = Seen::Present(function(name, role));
-        self.in_scope().functions.insert(FunctionName::parse(name).unwrap(), function);
+        self.swept().functions.insert(FunctionName::parse(name).unwrap(), function);
     }
 
-    fn in_scope(&mut self) -> &mut ScopeFacts {
-        self.facts.scopes.get_mut(&scope()).unwrap()
+    fn swept(&mut self) -> &mut ScopeFacts {
+        self.facts.swept.as_mut().unwrap()
     }
 
     fn function(&mut self, name: &str) -> &mut Function {
-        present(self.in_scope().functions.get_mut(&FunctionName::parse(name).unwrap()).unwrap())
+        present(self.swept().functions.get_mut(&FunctionName::parse(name).unwrap()).unwrap())
     }
 
     /// The function `api`.
@@ -158,24 +155,24 @@ impl Scene {
     }
 
     fn set_api(&mut self, seen: Seen<Function>) {
-        self.in_scope().functions.insert(FunctionName::parse("api").unwrap(), seen);
+        self.swept().functions.insert(FunctionName::parse("api").unwrap(), seen);
     }
 
     fn vpc(&mut self) -> &mut VpcFacts {
-        present(self.in_scope().vpcs.get_mut(&vpc_id("vpc-1")).unwrap())
+        present(self.swept().vpcs.get_mut(&vpc_id("vpc-1")).unwrap())
     }
 
     fn set_vpc(&mut self, seen: Seen<VpcFacts>) {
-        self.in_scope().vpcs.insert(vpc_id("vpc-1"), seen);
+        self.swept().vpcs.insert(vpc_id("vpc-1"), seen);
     }
 
     /// The role `api`.
     fn role(&mut self) -> &mut RoleFacts {
-        present(self.facts.roles.get_mut(&(scope(), role_arn("api").key().clone())).unwrap())
+        present(self.facts.roles.get_mut(&role_arn("api").key().clone()).unwrap())
     }
 
     fn set_role(&mut self, seen: Seen<RoleFacts>) {
-        self.facts.roles.insert((scope(), role_arn("api").key().clone()), seen);
+        self.facts.roles.insert(role_arn("api").key().clone(), seen);
     }
 
     /// `api` is where its entry wants it.
@@ -198,21 +195,21 @@ impl Scene {
     /// AWS answers to a step; what that means.
     fn answer(&mut self, step: &Step, answer: Answer) -> Outcome {
         self.begin(step);
-        let role = self.facts.role_of(step.key()).cloned();
+        let role = self.facts.role_of(&step.key().name).cloned();
         self.memory.answered(step, role.as_ref(), &answer, self.now);
         conclude(&self.world(), step, &answer)
     }
 
     /// A step is being made.
     fn begin(&mut self, step: &Step) {
-        let role = self.facts.role_of(step.key()).cloned();
+        let role = self.facts.role_of(&step.key().name).cloned();
         self.memory.begin(step, role.as_ref(), self.now);
     }
 
     /// Some seconds pass. A network that was just read is read again.
     fn wait(&mut self, time: u64) {
         let (before, now) = (self.now, self.now + seconds(time));
-        self.facts.scopes.values_mut().filter(|facts| facts.vpcs_at == before).for_each(|facts| facts.vpcs_at = now);
+        self.facts.swept.iter_mut().filter(|swept| swept.vpcs_at == before).for_each(|swept| swept.vpcs_at = now);
         self.now = now;
     }
 

@@ -11,7 +11,7 @@ fn scene_of(entries: &[(&str, &str)], there: &[&str]) -> Scene {
          vpc = [{{ name = 'orders', id = 'vpc-1' }}]\n{entries}"
     );
     let mut scene = Scene { desired: reading(&text), ..scene(ORDERS) };
-    scene.in_scope().functions.clear();
+    scene.swept().functions.clear();
     for name in there {
         scene.add(name, "api");
     }
@@ -20,7 +20,7 @@ fn scene_of(entries: &[(&str, &str)], there: &[&str]) -> Scene {
 
 impl Scene {
     fn match_up(&mut self) -> Vec<String> {
-        let matched = matched(&self.desired, &self.facts, &scope());
+        let matched = matched(&self.desired, &self.facts);
         let gone = self.desired.match_up(&scope(), matched);
         gone.iter().map(|entry| entry.key.name.to_string()).collect()
     }
@@ -72,7 +72,7 @@ fn a_function_of_which_nobody_knows_stays_and_one_that_is_gone_is_named() {
     let mut scene = scene_of(&[("orders-*", ORDERS)], &["orders-a", "orders-b"]);
     scene.match_up();
     let set = |scene: &mut Scene, name: &str, seen| {
-        scene.in_scope().functions.insert(FunctionName::parse(name).unwrap(), seen);
+        scene.swept().functions.insert(FunctionName::parse(name).unwrap(), seen);
     };
     set(&mut scene, "orders-a", Seen::Unknown(Fault::Unread));
     set(&mut scene, "orders-b", Seen::Absent);
@@ -94,40 +94,51 @@ fn a_pattern_that_means_nothing_is_pointed_at_once_all_functions_were_seen() {
     scene.add("orders-new", "api");
     scene.match_up();
     assert_eq!(useless(&scene), ["ordres-*"]);
-    scene.in_scope().listed = Seen::Unknown(Fault::Unread);
+    scene.swept().listed = Seen::Unknown(Fault::Unread);
     assert_eq!(useless(&scene), [""; 0]);
+}
+
+/// The world of each account and region that the file of a scene speaks of, where all is as in the scene, and what its
+/// patterns mean in each.
+fn by_scope(whole: &Scene) -> Vec<Scene> {
+    let one = |desired| {
+        let Scene { facts, memory, limits, now, .. } = whole;
+        let (facts, memory, limits) = (facts.clone(), memory.clone(), limits.clone());
+        let mut scene = Scene { desired, facts, memory, limits, now: *now };
+        assert_eq!(scene.match_up(), [""; 0]);
+        scene
+    };
+    whole.desired.by_scope().into_values().map(one).collect()
+}
+
+fn keys(lines: &[Line]) -> Vec<String> {
+    lines.iter().map(|line| line.entry.key.to_string()).collect()
 }
 
 #[test]
 fn patterns_hold_in_their_own_account_and_region() {
-    let mut scene = scene_of(&[("*", "vpc = 'vpc-1'\nregion = 'eu-central-1'")], &["orders-api"]);
-    assert_eq!(scene.match_up(), [""; 0]);
-    assert_eq!(scene.entries(), [""; 0]);
+    let patterns = [("*", "vpc = 'vpc-1'\nregion = 'eu-central-1'"), ("billing-*", "vpc = 'none'")];
+    let scenes = by_scope(&scene_of(&patterns, &["orders-api"]));
+    let listed: Vec<Vec<String>> = scenes.iter().map(|scene| keys(&plan(&scene.world()).lines)).collect();
+    assert_eq!(listed, [vec!["123456789012/eu-central-1/orders-api".to_owned()], Vec::new()]);
+    let unmatched = scenes.iter().flat_map(|scene| unmatched(&scene.desired, &scene.facts));
+    assert_eq!(unmatched.map(|pattern| pattern.name.to_string()).collect::<Vec<_>>(), ["billing-*"]);
 }
 
 #[test]
 fn a_plan_is_the_same_whichever_account_or_region_was_swept_last() {
     let patterns = [("*", "vpc = 'none'\nregion = 'eu-central-1'"), ("*", "vpc = 'none'")];
     let plans = [false, true].map(|reversed| {
-        let mut scene = scene_of(&patterns, &["orders-a", "orders-b"]);
-        let elsewhere = ScopeKey { region: Region::parse("eu-central-1").unwrap(), ..scope() };
-        let same = scene.in_scope().clone();
-        scene.facts.scopes.insert(elsewhere.clone(), same);
-        for facts in scene.facts.scopes.values_mut() {
-            facts.functions.values_mut().for_each(|function| present(function).network = home());
-        }
-        let mut scopes = [elsewhere, scope()];
+        let mut whole = scene_of(&patterns, &["orders-a", "orders-b"]);
+        whole.swept().functions.values_mut().for_each(|function| present(function).network = home());
+        let mut scenes = by_scope(&whole);
         if reversed {
-            scopes.reverse();
+            scenes.reverse();
         }
-        for scope in scopes {
-            let matched = matched(&scene.desired, &scene.facts, &scope);
-            scene.desired.match_up(&scope, matched);
-        }
-        let plan = plan(&scene.world());
-        let keys: Vec<String> = plan.lines.iter().map(|line| line.entry.key.to_string()).collect();
+        let plan = Plan::of_all(scenes.iter().map(|scene| plan(&scene.world())), &whole.desired);
         assert_eq!(plan.lines.iter().filter(|line| line.change().is_some()).count(), 4);
-        (plan.id, keys)
+        assert_eq!(plan.ids.len(), 2);
+        (plan.id, keys(&plan.lines))
     });
     assert_eq!(plans[0], plans[1]);
 }
@@ -156,7 +167,7 @@ fn what_services_made_for_themselves_no_pattern_means_but_an_entry_may_name_it()
     let mut scene = scene_of(&[("*", ORDERS)], &there);
     scene.match_up();
     let left_out = |scene: &Scene| {
-        let all = left_out(&scene.desired, &scene.facts, &scope());
+        let all = left_out(&scene.desired, &scene.facts);
         all.iter().map(|it| format!("{}: {}", it.key.name, it.service)).collect::<Vec<_>>()
     };
     assert_eq!(scene.entries().len(), 2, "{:?}", scene.entries());

@@ -9,7 +9,7 @@ fn a_plan_tells_of_every_function_in_the_order_of_the_file() {
          [[function]]\nname = 'a'\nvpc = 'none'\n[[function]]\nname = 'gone'\nvpc = 'orders'",
     );
     let gone = FunctionName::parse("gone").unwrap();
-    scene.in_scope().functions.insert(gone, Seen::Absent);
+    scene.swept().functions.insert(gone, Seen::Absent);
     let plan = plan(&scene.world());
     let lines: Vec<String> = plan
         .lines

@@ -151,7 +151,7 @@ fn past(scene: &mut Scene, dice: &mut Dice<'_>) {
         None,
     ]);
     if let Some(answer) = answer {
-        let role = scene.facts.role_of(&key(name)).cloned();
+        let role = scene.facts.role_of(&key(name).name).cloned();
         scene.memory.answered(&step, role.as_ref(), &answer, at);
     }
 }
@@ -161,7 +161,7 @@ fn fits(scene: &Scene, asked: &FunctionKey, step: &Step) {
     let entry = scene.desired.get(asked).expect("the file does not list it");
     assert_eq!(step.key(), asked);
     assert_eq!(scene.limits.mode.min(entry.terms.mode_at(scene.now)), Mode::Enforce);
-    let Seen::Present(function) = scene.facts.function(asked) else { panic!("nobody saw the function") };
+    let Seen::Present(function) = scene.facts.function(&asked.name) else { panic!("nobody saw the function") };
     match step {
         Step::SetVpc { key: _, from, to, revision } => {
             assert_ne!(from, to, "Lambda takes even this for an update");
@@ -171,7 +171,7 @@ fn fits(scene: &Scene, asked: &FunctionKey, step: &Step) {
             );
         }
         Step::AttachPolicy { key: _, role, policy } => {
-            let Seen::Present(facts) = scene.facts.role(&scope(), role.key()) else { panic!("nobody saw the role") };
+            let Seen::Present(facts) = scene.facts.role(role.key()) else { panic!("nobody saw the role") };
             assert_eq!(role, &function.role);
             assert!(!facts.attached.contains(policy), "it is on the role already");
             assert!(scene.limits.allowed_policies.iter().any(|allowed| allowed.for_role(role) == *policy));
@@ -205,7 +205,7 @@ fn perform(scene: &mut Scene, step: &Step) {
     scene.answer(step, Answer::Done);
     match step {
         Step::AttachPolicy { role, policy, .. } => {
-            present(scene.facts.roles.get_mut(&(scope(), role.key().clone())).unwrap()).attached.insert(policy.clone());
+            present(scene.facts.roles.get_mut(&role.key().clone()).unwrap()).attached.insert(policy.clone());
         }
         Step::SetVpc { key, to, .. } => {
             let now = scene.now;

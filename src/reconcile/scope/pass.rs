@@ -35,7 +35,7 @@ impl Scope {
             self.memory.role_seen(role, facts, now);
         }
         let fault = self.no_ground(&key, &found);
-        self.facts.looked(&key, found, now);
+        self.facts.looked(&key.name, found, now);
         self.decide(key, fault.as_ref(), now, actions);
     }
 
@@ -44,9 +44,7 @@ impl Scope {
     fn no_ground(&self, key: &FunctionKey, found: &Looked) -> Option<Fault> {
         match (&found.function, &found.role) {
             (Seen::Unknown(fault), _) => Some(fault.clone()),
-            (_, Some((role, Seen::Unknown(fault))))
-                if matches!(self.facts.role(&key.scope, role), Seen::Present(_)) =>
-            {
+            (_, Some((role, Seen::Unknown(fault)))) if matches!(self.facts.role(role), Seen::Present(_)) => {
                 let entry = self.desired.get(key)?;
                 (entry.terms.attach_policy != AttachPolicy::Never).then(|| fault.clone())
             }
@@ -62,7 +60,7 @@ impl Scope {
         };
         let (world, entry) = (&self.world(now), &entry);
         let digest = world.desired.digest.clone();
-        let (was_in, goes_into) = (world.facts.vpc_of(&key).cloned(), entry.terms.want.vpc().cloned());
+        let (was_in, goes_into) = (world.facts.vpc_of(&key.name).cloned(), entry.terms.want.vpc().cloned());
         let comparison = plan::compare(world, entry);
         let warnings = comparison.all_warnings().cloned().collect();
         let decision = match fault {
@@ -90,7 +88,7 @@ impl Scope {
                         return;
                     }
                 }
-                self.memory.begin(&step, self.facts.role_of(&key), now);
+                self.memory.begin(&step, self.facts.role_of(&key.name), now);
                 let cause = change.map_or(Cause::File, |change| change.cause);
                 let pass = self.queue.work(&key.name).map_or(0, |work| work.number);
                 actions.push(Action::Do(Order { pass, step, cause, digest, was_in, goes_into }));
@@ -106,7 +104,7 @@ impl Scope {
         now: Time,
         actions: &mut Vec<Action>,
     ) {
-        let role = self.facts.role_of(order.step.key()).cloned();
+        let role = self.facts.role_of(&order.step.key().name).cloned();
         self.memory.answered(&order.step, role.as_ref(), &answer, now);
         if let Answer::NotSent { .. } = answer {
             return self.not_sent(&order.step, &answer, now, actions);
@@ -116,12 +114,11 @@ impl Scope {
         if let (Step::AttachPolicy { role, .. }, Answer::Failed(CloudError { status: None, .. })) =
             (&order.step, &answer)
         {
-            let role = (order.step.key().scope.clone(), role.key().clone());
-            self.facts.roles.insert(role, Seen::Unknown(Fault::Unread));
+            self.facts.roles.insert(role.key().clone(), Seen::Unknown(Fault::Unread));
         }
         let key = order.step.key().clone();
         if let Step::SetVpc { .. } = &order.step {
-            self.facts.outdated(&key);
+            self.facts.outdated(&key.name);
         }
         let outcome = plan::conclude(&self.world(now), &order.step, &answer);
         actions.push(Action::Tell(Notice::Stepped { order: order.clone(), answer, took }));
@@ -179,7 +176,7 @@ impl Scope {
         actions: &mut Vec<Action>,
     ) {
         if let Some(entry) = self.desired.get(key) {
-            if let (Outcome::InSync, Seen::Present(function)) = (&outcome, self.facts.function(key)) {
+            if let (Outcome::InSync, Seen::Present(function)) = (&outcome, self.facts.function(&key.name)) {
                 self.memory.agreed(entry, &function.network);
             }
             self.memory.concluded(entry, &outcome, now);
@@ -204,17 +201,19 @@ impl Scope {
 
     /// Somebody sets a function back: its tags may tell who. They are asked for once.
     fn ask_owner(&mut self, key: &FunctionKey, actions: &mut Vec<Action>) {
-        if let (Seen::Present(function), false) = (self.facts.function(key), self.facts.owners.contains_key(key)) {
+        if let (Seen::Present(function), false) =
+            (self.facts.function(&key.name), self.facts.owners.contains_key(&key.name))
+        {
             actions.push(Action::AskOwner(key.clone(), function.role.partition().to_owned()));
-            self.facts.owners.insert(key.clone(), None);
+            self.facts.owners.insert(key.name.clone(), None);
         }
     }
 
     /// What the tags of a function tell goes on the board with its next pass, which comes now.
     pub(super) fn owner_told(&mut self, key: FunctionKey, owner: Option<String>) {
-        if owner.is_some() && self.facts.owners.contains_key(&key) {
+        if owner.is_some() && self.facts.owners.contains_key(&key.name) {
             self.queue.add(key.name.clone(), Rank::Routine);
-            self.facts.owners.insert(key, owner);
+            self.facts.owners.insert(key.name, owner);
         }
     }
 
@@ -245,7 +244,7 @@ impl Scope {
         next: Option<Time>,
         now: Time,
     ) -> Option<State> {
-        let live = match self.facts.function(key) {
+        let live = match self.facts.function(&key.name) {
             Seen::Present(function) => Some((function.vpc.as_ref(), &function.network)),
             Seen::Absent | Seen::Unknown(_) => None,
         };

@@ -20,7 +20,7 @@ impl Scope {
         let before = std::mem::replace(&mut self.desired, desired);
         self.sweep.left = false;
         // By what is known already. A file that was just read has listed none by its patterns yet.
-        let matched = plan::matched(&self.desired, &self.facts, &self.key);
+        let matched = plan::matched(&self.desired, &self.facts);
         self.desired.match_up(&self.key, matched);
         self.board.listed(&self.desired, now);
         self.await_ends(now);
@@ -35,7 +35,7 @@ impl Scope {
             if self.desired.get(&entry.key).is_some() {
                 continue;
             }
-            let network = match self.facts.function(&entry.key) {
+            let network = match self.facts.function(&entry.key.name) {
                 Seen::Present(function) => Some(function.network.clone()),
                 Seen::Absent | Seen::Unknown(_) => None,
             };
@@ -48,7 +48,7 @@ impl Scope {
     fn forget(&mut self, key: &FunctionKey) {
         self.queue.remove(&key.name);
         self.memory.forget(key);
-        self.facts.forget(key);
+        self.facts.forget(&key.name);
         self.board.released(&key.name);
     }
 
@@ -65,7 +65,7 @@ impl Scope {
 
     /// Finds out anew which functions the patterns mean. Those that are gone are forgotten.
     pub(super) fn match_patterns(&mut self, now: Time, actions: &mut Vec<Action>) {
-        let matched = plan::matched(&self.desired, &self.facts, &self.key);
+        let matched = plan::matched(&self.desired, &self.facts);
         for entry in self.desired.match_up(&self.key, matched) {
             self.forget(&entry.key);
             actions.push(Action::Tell(Notice::Gone(entry)));
@@ -73,7 +73,7 @@ impl Scope {
         let meant = self.desired.entries.iter().filter(|entry| entry.pattern.is_some());
         meant.for_each(|entry| self.board.appeared(entry, now));
         let unmatched = plan::unmatched(&self.desired, &self.facts);
-        let left_out = plan::left_out(&self.desired, &self.facts, &self.key);
+        let left_out = plan::left_out(&self.desired, &self.facts);
         let known = std::mem::replace(&mut self.sweep.left_out, left_out);
         let new = self.sweep.left_out.iter().filter(|it| !known.contains(it));
         actions.extend(new.map(|it| Action::Tell(Notice::LeftOut(it.clone()))));
@@ -90,7 +90,7 @@ impl Scope {
             if before.get(&entry.key).is_some_and(|known| known.asks_the_same(entry)) {
                 continue;
             }
-            let unread = !matches!(self.facts.function(&entry.key), Seen::Present(_));
+            let unread = !matches!(self.facts.function(&entry.key.name), Seen::Present(_));
             let fresh = self.knows_enough(entry, now) && !(unread && self.awaits_approval());
             // A sweep that is under way was not asked for this entry.
             if !fresh || self.sweep.running.is_some() {
@@ -114,10 +114,10 @@ impl Scope {
     fn knows_enough(&self, entry: &Entry, now: Time) -> bool {
         let fresh = |at: Time| now.since(at) < NETWORK_AGE;
         match &entry.terms.want {
-            Want::Detached | Want::Disputed(_) => self.facts.scopes.get(&self.key).is_some_and(|facts| fresh(facts.at)),
+            Want::Detached | Want::Disputed(_) => self.facts.swept.as_ref().is_some_and(|swept| fresh(swept.at)),
             Want::Attached(intent) => {
-                matches!(self.facts.vpc(&self.key, &intent.vpc), Seen::Present(_))
-                    && self.facts.vpc_read_at(&self.key, &intent.vpc).is_some_and(fresh)
+                matches!(self.facts.vpc(&intent.vpc), Seen::Present(_))
+                    && self.facts.vpc_read_at(&intent.vpc).is_some_and(fresh)
             }
         }
     }

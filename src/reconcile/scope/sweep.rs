@@ -1,6 +1,6 @@
 //! Sweeps: what is to be found out, and which functions need a pass after one.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::Scope;
 use crate::cloud::Listing;
 use crate::desired::{AttachPolicy, Entry, Intent, Pattern, Pick, Terms, Want};
 use crate::live::{Fault, FunctionNeeds, GroupNeeds, Needs, PatternNeeds, RoleNeeds, Seen, Simulate, Surveyed};
-use crate::names::{FunctionKey, RoleKey, Time, VpcId};
+use crate::names::{FunctionKey, Time, VpcId};
 use crate::plan::{self, LeftOut, Outcome, Pace, Reason, Verdict, Why};
 use crate::reconcile::backoff;
 use crate::reconcile::event::{Action, Notice};
@@ -80,7 +80,6 @@ impl Sweep {
 impl Scope {
     /// What a sweep has to find out.
     pub(super) fn needs(&self) -> Needs {
-        let scope = &self.key;
         let mut needs = Needs::default();
         let mut seen = HashSet::new();
         for entry in &self.desired.entries {
@@ -92,18 +91,19 @@ impl Scope {
             needs.patterns.push(PatternNeeds { name, except, role });
             group_needs(&pattern.terms.want, &mut needs.vpcs, &mut seen);
         }
-        let known = self.facts.roles.iter().filter_map(|((_, key), role)| match role {
+        let known = self.facts.roles.iter().filter_map(|(key, role)| match role {
             Seen::Present(facts) => Some((key.clone(), facts.clone())),
             Seen::Absent | Seen::Unknown(_) => None,
         });
         needs.roles = known.collect();
-        needs.pages = self.facts.scopes.get(scope).and_then(|facts| facts.pages);
         needs.listing = self.cadence.listing;
-        needs.identified = match self.facts.scopes.get(scope).map(|facts| &facts.identity) {
-            Some(Seen::Present(identity)) => identity.account == scope.account,
-            Some(Seen::Absent | Seen::Unknown(_)) | None => false,
+        let Some(swept) = &self.facts.swept else { return needs };
+        needs.pages = swept.pages;
+        needs.identified = match &swept.identity {
+            Seen::Present(identity) => identity.account == self.key.account,
+            Seen::Absent | Seen::Unknown(_) => false,
         };
-        if let Some(Seen::Present(published)) = self.facts.scopes.get(scope).map(|facts| &facts.published) {
+        if let Seen::Present(published) = &swept.published {
             needs.published = published.clone();
         }
         needs
@@ -113,16 +113,16 @@ impl Scope {
     pub(super) fn role_needs(&self, key: &FunctionKey, now: Time) -> Option<RoleNeeds> {
         let function = self.desired.get(key).and_then(|entry| function_needs(&entry.terms))?;
         let doubted = self.memory.shown_to_lack_right(key, now);
-        let role = match self.facts.function(key) {
+        let role = match self.facts.function(&key.name) {
             Seen::Present(function) => Some(&function.role),
             Seen::Absent | Seen::Unknown(_) => None,
         };
-        let facts = role.and_then(|role| match self.facts.role(&key.scope, role.key()) {
+        let facts = role.and_then(|role| match self.facts.role(role.key()) {
             Seen::Present(facts) => Some((role, facts)),
             Seen::Absent | Seen::Unknown(_) => None,
         });
         let known = facts.is_some_and(|(role, facts)| {
-            let old = now.since(facts.at) >= ROLE_AGE || self.facts.old_role(&key.scope, role.key()).is_some();
+            let old = now.since(facts.at) >= ROLE_AGE || self.facts.old_role(role.key()).is_some();
             !old && facts.tells_of(&function.policies, role)
         });
         let before = facts.map(|(role, facts)| (role.key().clone(), facts.clone()));
@@ -177,10 +177,10 @@ impl Scope {
         for entry in &entries {
             let unfinished = plan::may_be_unfinished(&self.world(now), &entry.key);
             // What is known from before has been seen before.
-            if self.facts.read_at(&entry.key).is_none_or(|read| read < begun) {
+            if self.facts.read_at(&entry.key.name).is_none_or(|read| read < begun) {
                 continue;
             }
-            if let Seen::Present(function) = self.facts.function(&entry.key) {
+            if let Seen::Present(function) = self.facts.function(&entry.key.name) {
                 self.memory.seen(&entry.key, function, now);
                 if unfinished {
                     self.memory.rollouts.may_lead(&entry.key.name, function, now);
@@ -188,10 +188,9 @@ impl Scope {
                 self.memory.guard.perhaps_ours(entry, function, now);
             }
         }
-        let known: BTreeSet<&RoleKey> = self.facts.roles.keys().map(|(_, role)| role).collect();
         // Where not all could be read, what was recalled or heard of a role may be of one that was not seen yet.
         let seen = self.sweep.fault.is_none();
-        self.memory.keep_roles(|role| known.contains(role) || !seen, now);
+        self.memory.keep_roles(|role| self.facts.roles.contains_key(role) || !seen, now);
         self.note_targets(now);
         self.look_at_plan(now, actions);
         let behind = entries.iter().map(|entry| self.select(entry, now, actions)).sum();
@@ -204,17 +203,17 @@ impl Scope {
         if self.sweep.fault.is_some() && self.cadence.listing == Listing::All {
             return;
         }
-        let known = self.facts.scopes.get(&self.key).is_some_and(|facts| matches!(facts.published, Seen::Present(_)));
+        let known = self.facts.swept.as_ref().is_some_and(|swept| matches!(swept.published, Seen::Present(_)));
         let behind = known.then_some(behind);
         if std::mem::replace(&mut self.sweep.behind, behind) != behind {
             actions.push(Action::Tell(Notice::Behind { scope: self.key.clone(), versions: behind }));
         }
     }
 
-    /// Notes what the VPC entries of a scope mean by this listing, as far as it could read their VPCs.
+    /// Notes what the VPC entries mean by this listing, as far as it could read their VPCs.
     fn note_targets(&mut self, now: Time) {
-        let meant = plan::targets(&self.world(now), &self.key);
-        let at = self.facts.scopes.get(&self.key).map_or(now, |facts| facts.at);
+        let meant = plan::targets(&self.world(now));
+        let at = self.facts.swept.as_ref().map_or(now, |swept| swept.at);
         self.memory.targets.listed(at, meant);
     }
 

@@ -1,7 +1,5 @@
 mod any_fleet;
 
-use std::collections::BTreeMap;
-
 use futures_util::FutureExt as _;
 
 use super::adopt::Doubt;
@@ -37,17 +35,15 @@ fn key(name: &str) -> FunctionKey {
     FunctionKey { scope: scope(REGIONS[0]), name: FunctionName::parse(name).unwrap() }
 }
 
-fn facts(door: &Door, regions: &[&str]) -> Facts {
-    let mut facts = Facts::default();
-    for region in regions {
-        let scope = scope(region);
-        let found = live::fleet(door, &scope, |_| true, NOW).now_or_never().unwrap();
-        facts.surveyed(found.unwrap());
-    }
-    facts
+fn facts(door: &Door, regions: &[&str]) -> Regions {
+    let of_region = |region: &&str| {
+        let found = live::fleet(door, &scope(region), |_| true, NOW).now_or_never().unwrap();
+        (scope(region), Facts::from(found.unwrap()))
+    };
+    regions.iter().map(of_region).collect()
 }
 
-fn adopted(facts: &Facts, outside: Outside) -> Adopted {
+fn adopted(facts: &Regions, outside: Outside) -> Adopted {
     adopt(facts, outside, &limits(), NOW).unwrap()
 }
 
@@ -191,12 +187,12 @@ fn functions_outside_every_vpc_are_listed_only_when_asked_for() {
 
 #[test]
 fn what_the_plan_would_be_stuck_on_is_told_and_not_listed() {
-    let role_of = |facts: &Facts, name: &str| match facts.function(&key(name)) {
+    let role_of = |facts: &Facts, name: &str| match facts.function(&key(name).name) {
         Seen::Present(function) => function.role.key().clone(),
         other => panic!("{other:?}"),
     };
     let vpc = |facts: &mut Facts, alter: fn(&mut crate::live::VpcFacts)| {
-        for seen in facts.scopes.values_mut().flat_map(|scope| scope.vpcs.values_mut()) {
+        for seen in facts.swept.iter_mut().flat_map(|swept| swept.vpcs.values_mut()) {
             if let Seen::Present(vpc) = seen {
                 alter(vpc);
             }
@@ -204,12 +200,12 @@ fn what_the_plan_would_be_stuck_on_is_told_and_not_listed() {
     };
     let denied = || CloudError::local(Operation::DescribeVpcs, Class::AccessDenied, "AccessDenied", "no");
     let unread = |facts: &mut Facts| {
-        for seen in facts.scopes.values_mut().flat_map(|scope| scope.vpcs.values_mut()) {
+        for seen in facts.swept.iter_mut().flat_map(|swept| swept.vpcs.values_mut()) {
             *seen = Seen::Unknown(denied().into());
         }
     };
     let gone = |facts: &mut Facts| {
-        for seen in facts.scopes.values_mut().flat_map(|scope| scope.vpcs.values_mut()) {
+        for seen in facts.swept.iter_mut().flat_map(|swept| swept.vpcs.values_mut()) {
             *seen = Seen::Absent;
         }
     };
@@ -243,7 +239,7 @@ fn what_the_plan_would_be_stuck_on_is_told_and_not_listed() {
             "the role is gone",
             &|facts| {
                 let role = role_of(facts, "worker");
-                facts.roles.insert((scope(REGIONS[0]), role), Seen::Absent);
+                facts.roles.insert(role, Seen::Absent);
             },
             Reason::RoleNotFound,
             &["api", "report"],
@@ -253,7 +249,7 @@ fn what_the_plan_would_be_stuck_on_is_told_and_not_listed() {
             "the role cannot be read",
             &|facts| {
                 let role = role_of(facts, "worker");
-                facts.roles.insert((scope(REGIONS[0]), role), Seen::Unknown(denied().into()));
+                facts.roles.insert(role, Seen::Unknown(denied().into()));
             },
             Reason::AccessDenied,
             &["api", "report", "worker"],
@@ -262,7 +258,7 @@ fn what_the_plan_would_be_stuck_on_is_told_and_not_listed() {
     ];
     for (what, alter, reason, listed, unread) in cases {
         let mut facts = facts(&door(&small()), &REGIONS[..1]);
-        alter(&mut facts);
+        alter(facts.get_mut(&scope(REGIONS[0])).unwrap());
         let adopted = adopted(&facts, Outside::LeftOut);
         assert_eq!(texts(adopted.listed.keys().map(|key| &key.name)), *listed, "{what}");
         for (key, doubt) in adopted.doubts().filter(|(key, _)| key.name.as_str() != "provided") {
@@ -286,7 +282,8 @@ fn a_function_that_the_file_has_no_words_for_is_told_and_not_listed() {
     ];
     for (alter, words, unread) in cases {
         let mut facts = facts(&door(&small()), &REGIONS[..1]);
-        let functions = &mut facts.scopes.get_mut(&scope(REGIONS[0])).unwrap().functions;
+        let swept = facts.get_mut(&scope(REGIONS[0])).unwrap().swept.as_mut();
+        let functions = &mut swept.unwrap().functions;
         let Some(Seen::Present(mut function)) = functions.remove(&key("api").name) else { panic!("it is there") };
         alter(&mut function);
         let name = function.name.clone();
