@@ -75,7 +75,6 @@ pub struct DesiredState {
     /// What is legal but doubtful.
     pub warnings: Vec<Diagnostic>,
     by_key: BTreeSet<ByKey>,
-    listed: BTreeMap<ScopeKey, usize>,
 }
 
 /// One function and where it belongs.
@@ -316,9 +315,8 @@ impl DesiredState {
         if report.has_errors() {
             return Err(Unusable(report.sorted()));
         }
-        let (by_key, listed) = (BTreeSet::new(), BTreeMap::new());
         let (digest, warnings) = (files.digest().clone(), report.sorted());
-        let mut state = Self { entries: Vec::new(), patterns, digest, warnings, by_key, listed };
+        let mut state = Self { entries: Vec::new(), patterns, digest, warnings, by_key: BTreeSet::new() };
         entries.into_iter().for_each(|entry| state.list(Arc::new(entry)));
         Ok(state)
     }
@@ -339,8 +337,7 @@ impl DesiredState {
     /// The same file, as far as it says nothing.
     pub fn of_nothing(&self) -> Self {
         let (entries, patterns, warnings) = (Vec::new(), Vec::new(), Vec::new());
-        let (by_key, listed) = (BTreeSet::new(), BTreeMap::new());
-        Self { entries, patterns, digest: self.digest.clone(), warnings, by_key, listed }
+        Self { entries, patterns, digest: self.digest.clone(), warnings, by_key: BTreeSet::new() }
     }
 
     /// Whether it speaks of no function at all.
@@ -349,26 +346,18 @@ impl DesiredState {
     }
 
     fn list(&mut self, entry: Arc<Entry>) {
-        *self.listed.entry(entry.key.scope.clone()).or_default() += 1;
         self.by_key.insert(ByKey(Arc::clone(&entry)));
         self.entries.push(entry);
     }
 
-    /// These are the functions of a scope that patterns fit, from now on. Returns the entries of those that are not among
-    /// them any more.
-    pub fn match_up(&mut self, scope: &ScopeKey, matched: Vec<Entry>) -> Vec<Arc<Entry>> {
-        let of_pattern = |entry: &Arc<Entry>| entry.pattern.is_some() && entry.key.scope == *scope;
-        let before: Vec<Arc<Entry>> = self.entries.extract_if(.., |entry| of_pattern(entry)).collect();
+    /// These are the functions that patterns fit, from now on, in the order of a plan. Returns the entries of those that are not
+    /// among them any more.
+    pub fn match_up(&mut self, matched: Vec<Entry>) -> Vec<Arc<Entry>> {
+        let before: Vec<Arc<Entry>> = self.entries.extract_if(.., |entry| entry.pattern.is_some()).collect();
         for entry in &before {
             self.by_key.remove(&entry.key);
         }
-        if let Some(count) = self.listed.get_mut(scope) {
-            *count -= before.len();
-        }
         matched.into_iter().for_each(|entry| self.list(Arc::new(entry)));
-        // Whichever scope was swept last: the order of a plan, and with it its id, depends on what is listed alone.
-        let named = self.entries.partition_point(|entry| entry.pattern.is_none());
-        self.entries[named..].sort_by(|one, other| one.key.cmp(&other.key));
         before.into_iter().filter(|entry| !self.by_key.contains(&entry.key)).collect()
     }
 
@@ -409,11 +398,6 @@ impl DesiredState {
     pub fn scopes(&self) -> impl Iterator<Item = &ScopeKey> {
         let named = self.entries.iter().map(|entry| &entry.key.scope);
         named.chain(self.patterns.iter().map(|pattern| &pattern.scope))
-    }
-
-    /// How many functions it lists in a scope.
-    pub fn listed(&self, scope: &ScopeKey) -> usize {
-        self.listed.get(scope).copied().unwrap_or_default()
     }
 
     /// What the file says of a function.

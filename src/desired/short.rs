@@ -13,10 +13,9 @@ impl DesiredState {
             ["vpc-", "subnet-", "sg-"].iter().fold(source.text().to_owned(), |text, prefix| written_out(&text, prefix));
         let source = Source::from_bytes(source.path(), text.into())?;
         let Self { entries, patterns, digest, warnings, .. } = Self::check(&source, accounts)?;
-        let (by_key, listed) = Default::default();
         let patterns =
             patterns.iter().map(|it| Arc::new(Pattern { terms: cut(&it.terms), ..(**it).clone() })).collect();
-        let mut state = Self { entries: Vec::new(), patterns, digest, warnings, by_key, listed };
+        let mut state = Self { entries: Vec::new(), patterns, digest, warnings, by_key: Default::default() };
         entries.iter().for_each(|it| state.list(Arc::new(Entry { terms: cut(&it.terms), ..(**it).clone() })));
         Ok(state)
     }

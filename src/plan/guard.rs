@@ -88,8 +88,7 @@ pub struct Ledger {
 /// What holds a change, if the guard does.
 pub(super) fn holds(w: &World<'_>, change: &Change) -> Option<Outcome> {
     let limits = w.limits.guard.as_ref()?;
-    let scope = &change.key.scope;
-    let (ledger, listed) = (&w.memory.guard, w.desired.listed(scope));
+    let (scope, ledger, listed) = (&change.key.scope, &w.memory.guard, w.desired.entries.len());
     if ledger.approvals.agree_to(change) || ledger.hour.admits(change, w.now) {
         return None;
     }

@@ -54,7 +54,7 @@ impl Scene {
 
     fn changed(&self, cause: Cause) -> usize {
         let limits = self.limits.guard.as_ref().unwrap();
-        let budgets = self.memory.guard.budgets(limits, self.desired.listed(&scope()), self.now);
+        let budgets = self.memory.guard.budgets(limits, self.desired.entries.len(), self.now);
         budgets.into_iter().find(|budget| budget.cause == cause).unwrap().changed
     }
 

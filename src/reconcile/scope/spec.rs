@@ -21,7 +21,7 @@ impl Scope {
         self.sweep.left = false;
         // By what is known already. A file that was just read has listed none by its patterns yet.
         let matched = plan::matched(&self.desired, &self.facts);
-        self.desired.match_up(&self.key, matched);
+        self.desired.match_up(matched);
         self.board.listed(&self.desired, now);
         self.await_ends(now);
         self.release(&before, actions);
@@ -66,7 +66,7 @@ impl Scope {
     /// Finds out anew which functions the patterns mean. Those that are gone are forgotten.
     pub(super) fn match_patterns(&mut self, now: Time, actions: &mut Vec<Action>) {
         let matched = plan::matched(&self.desired, &self.facts);
-        for entry in self.desired.match_up(&self.key, matched) {
+        for entry in self.desired.match_up(matched) {
             self.forget(&entry.key);
             actions.push(Action::Tell(Notice::Gone(entry)));
         }
