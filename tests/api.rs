@@ -47,8 +47,7 @@ fn the_status_tells_of_the_fleet_at_a_glance() {
     let status = window.get("/api/v1/status").json();
     assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!((&status["ready"], &status["listed"], &status["behind"]), (&true.into(), &5.into(), &0.into()));
-    let states =
-        json!({ "in_sync": 2, "progressing": 0, "drifted": 1, "held": 0, "blocked": 2, "unknown": 0, "excluded": 0 });
+    let states = json!({ "in_sync": 2, "progressing": 0, "out_of_sync": 1, "awaiting_approval": 0, "blocked": 2, "unknown": 0, "excluded": 0 });
     assert_eq!(status["states"], states);
     assert_eq!((&status["desired"]["valid"], &status["desired"]["problem"]), (&true.into(), &Value::Null));
     let scope = &status["scopes"][0];
@@ -134,7 +133,7 @@ fn a_function_is_told_with_its_difference_its_change_and_its_history() {
     let billing = window.get(&format!("{FUNCTION}/billing-report")).json();
     assert_eq!(
         (&billing["state"], &billing["mode"], &billing["cause"]),
-        (&"drifted".into(), &"observe".into(), &"file".into())
+        (&"out_of_sync".into(), &"observe".into(), &"file".into())
     );
     assert_eq!(
         (&billing["observed_because"], &billing["place"]),

@@ -283,7 +283,7 @@ fn without_a_network_the_daemon_lives_is_not_in_sync_and_says_so_once() {
     eventually("unknown", || metrics().filter(|text| text.contains(unknown)));
     eventually("some sweeps", || {
         metrics().filter(|text| {
-            text.lines().any(|line| line.starts_with("lambda_vpc_sweep_duration_seconds_count") && line.ends_with(" 3"))
+            text.lines().any(|line| line.starts_with("lambda_vpc_resync_duration_seconds_count") && line.ends_with(" 3"))
         })
     });
     let output = daemon.output();
@@ -388,7 +388,7 @@ fn settings_that_change_are_taken_over_and_broken_ones_leave_the_last_good_in_fo
     let state =
         |name| format!("lambda_vpc_functions{{account=\"123456789012\",region=\"eu-west-1\",state=\"{name}\"}}");
     let settings = |text: &str| stage.settings(text);
-    stage.until(&state("drifted"), 1.0);
+    stage.until(&state("out_of_sync"), 1.0);
     assert!(!stage.attached(), "nothing is changed while it is observed");
     settings(SETTINGS);
     stage.until(&state("in_sync"), 1.0);
@@ -461,7 +461,8 @@ fn what_outlives_the_daemon_is_in_its_directory_and_what_cannot_be_there_is_not_
     assert_eq!(stage.plan()["plans"][0]["plan_id"].as_str(), Some(id.as_str()));
     assert!(scope(&stage)["guard_unknown_until"].is_string());
     let since = |stage: &Stage| -> Vec<String> {
-        let held: Value = serde_json::from_str(&stage.get("/api/v1/functions?state=held").unwrap()).unwrap();
+        let held: Value =
+            serde_json::from_str(&stage.get("/api/v1/functions?state=awaiting_approval").unwrap()).unwrap();
         held["functions"].as_array().unwrap().iter().map(|it| it["since"].as_str().unwrap().to_owned()).collect()
     };
     let before = since(&stage);
@@ -504,7 +505,7 @@ fn what_the_guard_holds_goes_through_once_when_the_settings_have_the_plan_s_id()
     let holding = &series("lambda_vpc_guard_holding");
     stage.until(&state("in_sync"), 10.0);
     stage.until(holding, 4.0);
-    assert_eq!(stage.metric(&state("held")), Some(4.0));
+    assert_eq!(stage.metric(&state("awaiting_approval")), Some(4.0));
     let said = stage.daemon.output();
     assert!(said.contains("GuardHolding") && said.contains("put the id into `guard.approved`"), "{said}");
 
@@ -530,7 +531,7 @@ fn what_the_guard_holds_goes_through_once_when_the_settings_have_the_plan_s_id()
     replace(&stage.file(), file.replace("id = ", "security_groups = { names = ['lambda'] }\nid = "));
     stage.until(holding, 4.0);
     stage.until(&state("in_sync"), 10.0);
-    assert_eq!(stage.metric(&state("held")), Some(4.0));
+    assert_eq!(stage.metric(&state("awaiting_approval")), Some(4.0));
     let again = stage.updates();
     assert!(held.iter().all(|name| again[*name] == 1), "the approval is spent: {again:?}");
 }

@@ -56,7 +56,7 @@ fn ten_functions_of_a_scope_always_pass_in_an_hour_and_what_exceeds_is_held_and_
     assert_eq!((updated(&history), held(&history)), (10, 2), "30 % of twelve would be three");
     let line = history.controller.lines().find(|line| line.outcome != Outcome::InSync).unwrap();
     let why = line.outcome.why().unwrap();
-    assert_eq!((why.reason, line.outcome.state()), (Reason::GuardHolding, State::Held));
+    assert_eq!((why.reason, line.outcome.state()), (Reason::GuardHolding, State::AwaitingApproval));
     assert!(why.to_string().contains("apply --approve ID"), "{why}");
     assert!(why.detail.contains("10 an hour in 123456789012/eu-west-1"), "{}", why.detail);
 }

@@ -74,10 +74,14 @@ fn observations_that_end_together_pass_the_guard_like_any_other_change() {
     let mut history = history(fleet(20), limits());
     history.load(&observed(&file(0, 20), history.clock.now() + 3 * HOUR));
     history.pass(2 * HOUR);
-    assert_eq!((states(&history, State::Drifted), held(&history)), (20, 0), "the guard holds nothing that is observed");
+    assert_eq!(
+        (states(&history, State::OutOfSync), held(&history)),
+        (20, 0),
+        "the guard holds nothing that is observed"
+    );
     history.pass(HOUR);
     assert_eq!(resumed(&history).len(), 20);
-    assert_eq!(states(&history, State::Drifted), 0, "all are taken in hand at that moment, in waves");
+    assert_eq!(states(&history, State::OutOfSync), 0, "all are taken in hand at that moment, in waves");
     history.pass(30 * MINUTE);
     assert_eq!((updated(&history), held(&history)), (10, 10));
     assert!(history.accepted().iter().all(|call| call.starts_with("Update")));
@@ -134,7 +138,7 @@ fn an_end_that_was_moved_or_taken_out_meanwhile_is_none() {
         history.load(&next);
         history.pass(3 * HOUR);
         assert_eq!((history.calls(), resumed(&history)), (Vec::new(), Vec::new()), "{next}");
-        assert_eq!(states(&history, State::Drifted), 1);
+        assert_eq!(states(&history, State::OutOfSync), 1);
     }
 }
 

@@ -172,7 +172,7 @@ fn a_wave_with_a_failure_of_the_network_stops_the_next_and_goes_on_when_it_is_me
     assert_eq!(in_sync(&history), 10, "one, and nine of the next ten");
     assert_eq!(history.reason("f01"), Reason::NetworkRefused);
     assert_eq!(history.reason("f15"), Reason::RolloutStopped);
-    assert_eq!(history.outcome("f15").state(), State::Held);
+    assert_eq!(history.outcome("f15").state(), State::AwaitingApproval);
     assert_eq!(history.detail("f15"), "f01: NetworkRefused");
     assert_eq!(names[11..].iter().map(|name| tries(&history, name)).sum::<usize>(), 0, "nothing of the rest was tried");
     history.load(&orders(&names).replace("name = 'f01'", "name = 'f01'\nmode = 'observe'"));

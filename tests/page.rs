@@ -74,7 +74,7 @@ fn the_page_shows_the_fleet_and_is_filtered_sorted_and_read_by_keyboard() {
     let text = "document.querySelector('dialog').innerText";
     browser.until(&format!("{text}.includes('the team looks first')"), true);
     for words in [
-        "drifted",
+        "out of sync",
         "functions.toml:",
         "Observed",
         "Because the file asks for something else",
@@ -145,14 +145,14 @@ fn a_function_that_somebody_changes_is_seen_to_drift_and_to_be_put_right_without
     let Some(browser) = Browser::open(1280, 900) else { return };
     let mut stage = Stage::open(&format!("{FILE}mode = 'observe'\n"));
     browser.go(&stage.url());
-    browser.until(STATE, "drifted");
+    browser.until(STATE, "out of sync");
     browser.value("window.sameDocument = true");
     replace(&stage.file(), FILE);
     browser.until(STATE, "in sync");
     replace(&stage.file(), format!("{FILE}mode = 'observe'\n"));
     browser.until("document.getElementById('rows').innerText.includes('only observed')", true);
     stage.account.detach("orders-api");
-    browser.until(STATE, "drifted");
+    browser.until(STATE, "out of sync");
     replace(&stage.file(), FILE);
     browser.until(STATE, "in sync");
     replace(&stage.file(), "[[function]\n");
@@ -193,7 +193,7 @@ fn ten_thousand_functions_are_turned_over_page_by_page() {
     browser.press("/9999");
     browser.until(NAMES, json!(["function-09999"]));
     let state = "document.querySelector('#rows .state')?.textContent";
-    browser.until(state, "drifted");
+    browser.until(state, "out of sync");
     // Somebody attaches it, just as the file says.
     let function = window.get("/api/v1/functions/123456789012/eu-west-1/function-09999").json();
     let ids = |list: &str| serde_json::from_value(function["change"]["to"][list].clone()).unwrap();
@@ -287,7 +287,7 @@ fn an_answer_that_nobody_waits_for_any_more_changes_nothing() {
     browser.until("held.length", 2);
     window.history.load(&format!("{HEAD}{SOME}").replace("[[function]]\nname = 'nobody'\nvpc = 'orders'\n", ""));
     window.show();
-    browser.click("#states button.drifted");
+    browser.click("#states button.out_of_sync");
     browser.until("held.length", 4);
     release(&browser, "2");
     browser.until(blocked, "0");
@@ -298,7 +298,7 @@ fn an_answer_that_nobody_waits_for_any_more_changes_nothing() {
     // A function is opened, and something else is pressed before it is there: it opens nevertheless.
     browser.click("#rows button.link");
     browser.until("held.length", 3);
-    browser.click("#states button.drifted");
+    browser.click("#states button.out_of_sync");
     browser.until("held.length", 6);
     release(&browser, "0, 3");
     assert_eq!(browser.value(OPEN), false);

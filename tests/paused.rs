@@ -235,7 +235,7 @@ async fn observed_drift_shows_in_the_metrics_just_as_enforced_drift_does() {
         text.lines().filter(|line| line.starts_with("lambda_vpc_drift_total")).map(str::to_owned).collect()
     };
     assert_eq!(drift(&observed), drift(&enforced));
-    for (daemon, state) in [(&observed, "drifted"), (&enforced, "blocked")] {
+    for (daemon, state) in [(&observed, "out_of_sync"), (&enforced, "blocked")] {
         for line in [
             "lambda_vpc_drift_total{cause=\"file\",kind=\"network\"} 1".to_owned(),
             "lambda_vpc_drift_total{cause=\"file\",kind=\"policy\"} 1".to_owned(),

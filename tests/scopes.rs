@@ -40,7 +40,7 @@ fn a_standby_observes_and_shows_and_changes_nothing() {
     assert_eq!(history.calls(), before, "not one call");
     assert_eq!(history.outcome("function-00000"), Outcome::InSync);
     let other = history.outcome("function-00001");
-    assert_eq!((history.reason("function-00001"), other.state()), (Reason::NotLeader, State::Drifted));
+    assert_eq!((history.reason("function-00001"), other.state()), (Reason::NotLeader, State::OutOfSync));
     somebody_detaches(&history, "function-00000");
     history.pass(10 * MINUTE);
     assert_eq!(history.reason("function-00000"), Reason::NotLeader, "what others change is seen");

@@ -63,7 +63,7 @@ fn a_fleet_that_is_in_sync_is_0_and_one_that_is_not_is_2() {
     let text = out(&output);
     assert_says(
         &text,
-        &["FunctionNotFound", "billing-report", "drifted", "Observed", "1 blocked, 1 drifted, 1 in sync\n"],
+        &["FunctionNotFound", "billing-report", "out of sync", "Observed", "1 blocked, 1 out of sync, 1 in sync\n"],
     );
     assert!(!text.contains("orders-api"), "only what is not in sync is listed: {text}");
 }
@@ -75,7 +75,7 @@ fn a_function_is_explained_by_its_name_a_pattern_or_in_full() {
     let text = out(&output);
     assert_eq!(output.status.code(), Some(2), "{text}");
     let words = [
-        "drifted for",
+        "out of sync for",
         "Observed: This function is only observed",
         "what differs, because the file asks for something else",
     ];
@@ -209,7 +209,7 @@ fn what_is_watched_is_told_again_when_it_has_changed() {
     window.history.load(&format!("{FINE}{NOT_YET}"));
     window.history.until_rest(Duration::from_secs(1200));
     window.show();
-    watching.says("1 blocked, 1 drifted, 1 in sync");
+    watching.says("1 blocked, 1 out of sync, 1 in sync");
     assert!(!watching.output().contains('\u{1b}'), "where there is no terminal it is not told what to do");
     assert!(watching.runs());
 }
@@ -238,7 +238,7 @@ fn a_terminal_without_colours_is_cleared_as_well_and_one_that_cannot_be_is_told_
     window.history.load(&format!("{FINE}{NOT_YET}"));
     window.history.until_rest(Duration::from_secs(1200));
     window.show();
-    dumb.says("1 blocked, 1 drifted, 1 in sync");
+    dumb.says("1 blocked, 1 out of sync, 1 in sync");
     let told = dumb.output();
     assert!(!told.contains('\x1b'), "{told:?}");
 }

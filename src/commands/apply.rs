@@ -76,7 +76,7 @@ fn report(controller: &Controller, now: crate::names::Time) -> Result<ExitCode, 
         let key = &line.entry.key;
         fine = false;
         if let Some(why) = line.outcome.why() {
-            print::out(&format!("! {key}  {}  {}: {why}\n", line.outcome.state().name(), why.reason.name()))?;
+            print::out(&format!("! {key}  {}  {}: {why}\n", line.outcome.state().words(), why.reason.name()))?;
         }
     }
     let all = controller.lines().count();

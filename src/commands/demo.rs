@@ -260,11 +260,11 @@ impl Observer for Story {
                 say(format!("{}: in sync", key.name));
             }
             Notice::Concluded { key, outcome, before, .. }
-                if matches!(outcome.state(), State::Blocked | State::Drifted | State::Unknown)
+                if matches!(outcome.state(), State::Blocked | State::OutOfSync | State::Unknown)
                     && *before != Some(outcome.state()) =>
             {
                 let why = outcome.why().map(ToString::to_string).unwrap_or_default();
-                say(format!("{}: {}: {why}", key.name, outcome.state().name()));
+                say(format!("{}: {}: {why}", key.name, outcome.state().words()));
             }
             Notice::Confirmed
             | Notice::Settings { .. }

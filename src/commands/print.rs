@@ -90,7 +90,7 @@ impl Summary {
             *match line.state() {
                 None => &mut summary.pending,
                 Some(State::InSync) => &mut summary.in_sync,
-                Some(State::Progressing | State::Drifted | State::Held) => &mut summary.waiting,
+                Some(State::Progressing | State::OutOfSync | State::AwaitingApproval) => &mut summary.waiting,
                 Some(State::Blocked) => &mut summary.blocked,
                 Some(State::Unknown) => &mut summary.unknown,
                 Some(State::Excluded) => &mut summary.excluded,
@@ -251,7 +251,7 @@ fn write_line(text: &mut String, line: &Line, facts: &Facts) {
             }
         }
         (Verdict::Stuck(outcome), _) => {
-            let word = line.state().unwrap_or(outcome.state()).name();
+            let word = line.state().unwrap_or(outcome.state()).words();
             let _ = writeln!(text, "  {RED}!{RED:#} {BOLD}{name}{BOLD:#}  {RED}{word}{RED:#}  {DIM}{place}{DIM:#}");
             if let Some(why) = outcome.why() {
                 let _ = writeln!(text, "      {}: {why}", why.reason.name());

@@ -54,9 +54,9 @@ pub struct States {
     /// On the way there.
     pub progressing: usize,
     /// Differing, and only observed.
-    pub drifted: usize,
+    pub out_of_sync: usize,
     /// Differing, and held back.
-    pub held: usize,
+    pub awaiting_approval: usize,
     /// Waiting for somebody to do something.
     pub blocked: usize,
     /// Not known: not read yet, or not to be read.

@@ -19,7 +19,10 @@ pub(super) const LONGEST: usize = 140;
 
 /// The parameters, with what each takes.
 pub(super) const PARAMETERS: &[(&str, &str)] = &[
-    ("state", "a state: in_sync, progressing, drifted, held, blocked, unknown or excluded; may be repeated"),
+    (
+        "state",
+        "a state: in_sync, progressing, out_of_sync, awaiting_approval, blocked, unknown or excluded; may be repeated",
+    ),
     ("reason", "the name of a reason, as in docs/reasons.md"),
     ("vpc", "a VPC id, or the name of a VPC's entry, of up to 140 characters"),
     ("account", "an account id"),

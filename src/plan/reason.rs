@@ -63,12 +63,12 @@ reasons! {
     RolloutTurn, Progressing, Turn, "Others of the same VPC entry go first: one, then ten, then the rest; the controller goes on when they are in sync.";
     BudgetTurn, Progressing, Poll, "The change waits for its turn: the requests that AWS leaves us are used up for the moment; it is sent as soon as there is one.";
     PairLead, Progressing, Turn, "Another function leads: Lambda makes the network interface for it that this function will share, which takes minutes the first time.";
-    RolloutStopped, Held, Turn, "A function of the same VPC entry that went first is blocked, so the others are held back; mend that one, or observe it or take it out of the file.";
+    RolloutStopped, AwaitingApproval, Turn, "A function of the same VPC entry that went first is blocked, so the others are held back; mend that one, or observe it or take it out of the file.";
     // Wanted so.
-    Observed, Drifted, Invalid, "This function is only observed (mode = \"observe\"); set mode = \"enforce\" to put it right.";
-    NotLeader, Drifted, Invalid, "Another replica leads this account and region and makes the changes; this one only observes.";
-    NotAdmitted, Held, Invalid, "This is not what was agreed to; run `plan` again and look at what changed meanwhile.";
-    GuardHolding, Held, Turn, "More functions differ than are changed in an hour without a person's agreement; look at `plan`, then approve it: `apply --approve ID`, or put the id into `guard.approved` in the settings.";
+    Observed, OutOfSync, Invalid, "This function is only observed (mode = \"observe\"); set mode = \"enforce\" to put it right.";
+    NotLeader, OutOfSync, Invalid, "Another replica leads this account and region and makes the changes; this one only observes.";
+    NotAdmitted, AwaitingApproval, Invalid, "This is not what was agreed to; run `plan` again and look at what changed meanwhile.";
+    GuardHolding, AwaitingApproval, Turn, "More functions differ than are changed in an hour without a person's agreement; look at `plan`, then approve it: `apply --approve ID`, or put the id into `guard.approved` in the settings.";
     CapacityProvider, Excluded, Invalid, "The function runs on a capacity provider, which decides about its network; remove it from the file.";
     // Nothing can be said, since it could not be read, or AWS did not answer.
     Unread, Unknown, Poll, "Nobody has looked at this function yet; the next sweep does.";
@@ -200,9 +200,9 @@ pub enum State {
     /// On the way there.
     Progressing,
     /// Differs, and is only observed.
-    Drifted,
+    OutOfSync,
     /// Differs, and the change is held back.
-    Held,
+    AwaitingApproval,
     /// Somebody has to do something.
     Blocked,
     /// Not known: it could not be read.
@@ -213,23 +213,47 @@ pub enum State {
 
 impl State {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::InSync, Self::Progressing, Self::Drifted, Self::Held, Self::Blocked, Self::Unknown, Self::Excluded];
+    pub const ALL: [Self; 7] = [
+        Self::InSync,
+        Self::Progressing,
+        Self::OutOfSync,
+        Self::AwaitingApproval,
+        Self::Blocked,
+        Self::Unknown,
+        Self::Excluded,
+    ];
 
     /// All of them, what needs somebody first.
-    pub const BY_URGENCY: [Self; 7] =
-        [Self::Blocked, Self::Unknown, Self::Held, Self::Drifted, Self::Progressing, Self::Excluded, Self::InSync];
+    pub const BY_URGENCY: [Self; 7] = [
+        Self::Blocked,
+        Self::Unknown,
+        Self::AwaitingApproval,
+        Self::OutOfSync,
+        Self::Progressing,
+        Self::Excluded,
+        Self::InSync,
+    ];
 
     /// The name, as in metric labels.
     pub fn name(self) -> &'static str {
         match self {
             Self::InSync => "in_sync",
             Self::Progressing => "progressing",
-            Self::Drifted => "drifted",
-            Self::Held => "held",
+            Self::OutOfSync => "out_of_sync",
+            Self::AwaitingApproval => "awaiting_approval",
             Self::Blocked => "blocked",
             Self::Unknown => "unknown",
             Self::Excluded => "excluded",
+        }
+    }
+
+    /// The name as people read it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::InSync => "in sync",
+            Self::OutOfSync => "out of sync",
+            Self::AwaitingApproval => "awaiting approval",
+            Self::Progressing | Self::Blocked | Self::Unknown | Self::Excluded => self.name(),
         }
     }
 }

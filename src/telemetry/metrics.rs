@@ -179,11 +179,11 @@ metrics! {
     changes: IntCounterVec = counters(
         "lambda_vpc_changes_total", "Mutating calls, by step and result.", &["step", "result"]);
     sweep_seconds: HistogramVec = HistogramVec::new(seconds(
-        "lambda_vpc_sweep_duration_seconds", "Time that a sweep of a scope took.", PASS_BUCKETS), &["account", "region"]);
+        "lambda_vpc_resync_duration_seconds", "Time that a sweep of a scope took.", PASS_BUCKETS), &["account", "region"]);
     sweep_attempt: GaugeVec = moments(
-        "lambda_vpc_last_sweep_attempt_timestamp_seconds", "When the last sweep of a scope began.", &["account", "region"]);
+        "lambda_vpc_last_resync_attempt_timestamp_seconds", "When the last sweep of a scope began.", &["account", "region"]);
     sweep_success: GaugeVec = moments(
-        "lambda_vpc_last_sweep_success_timestamp_seconds", "When the last sweep that could read everything ended.",
+        "lambda_vpc_last_resync_success_timestamp_seconds", "When the last sweep that could read everything ended.",
         &["account", "region"]);
     requests: IntCounterVec = counters(
         "lambda_vpc_aws_requests_total", "Requests to AWS, by AWS's error code or ok.", &["service", "operation", "code"]);

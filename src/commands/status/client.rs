@@ -105,11 +105,11 @@ mod tests {
         fault["since"] = "2026-11-23T07:00:00Z".into();
         let status = serde_json::json!({
             "version": text, "ready": true, "listed": 1, "behind": 0, "held_by_guard": 0,
-            "states": { "in_sync": 0, "progressing": 0, "drifted": 0, "held": 0, "blocked": 1, "unknown": 0, "excluded": 0 },
+            "states": { "in_sync": 0, "progressing": 0, "out_of_sync": 0, "awaiting_approval": 0, "blocked": 1, "unknown": 0, "excluded": 0 },
             "desired": { "digest": null, "since": null, "valid": false, "problem": text, "warnings": [text] },
             "settings_problem": text,
             "scopes": [{ "account": "123456789012", "region": "eu-west-1",
-                "states": { "in_sync": 0, "progressing": 0, "drifted": 0, "held": 0, "blocked": 1, "unknown": 0, "excluded": 0 },
+                "states": { "in_sync": 0, "progressing": 0, "out_of_sync": 0, "awaiting_approval": 0, "blocked": 1, "unknown": 0, "excluded": 0 },
                 "held_by_guard": 0, "guard": [{ "cause": "file", "changed": 1, "allowed": 10 }], "last_sweep": null, "fault": fault }],
         });
         let functions = serde_json::json!({ "total": 1, "functions": [function], "next": text });

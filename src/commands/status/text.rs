@@ -143,7 +143,7 @@ impl Page {
         for function in functions {
             let Function { state, since, next_try, why, .. } = function;
             let style = colour(*state);
-            let word = word(*state);
+            let word = state.words();
             let why = why.as_ref().map_or("", |why| why.reason.as_str());
             let (since, next) = (self.ago(*since), next_try.map_or("–".to_owned(), |at| self.until(at)));
             if wide {
@@ -160,7 +160,7 @@ impl Page {
         let some = status.states.each().into_iter().filter(|(_, count)| *count > 0);
         let some = some.map(|(state, count)| {
             let style = colour(state);
-            format!("{style}{count} {}{style:#}", word(state))
+            format!("{style}{count} {}{style:#}", state.words())
         });
         let some: Vec<String> = some.collect();
         let text = if some.is_empty() { "no functions".to_owned() } else { some.join(", ") };
@@ -191,7 +191,7 @@ impl Page {
             0,
             &format!("{BOLD}{}{BOLD:#} in {} of account {}", function.name, function.region, function.account),
         );
-        self.line(0, &format!("{style}{}{style:#} for {}", word(function.state), self.lasted(function.since)));
+        self.line(0, &format!("{style}{}{style:#} for {}", function.state.words(), self.lasted(function.since)));
         if let Some(why) = &function.why {
             self.line(0, &format!("{BOLD}{}{BOLD:#}: {}", why.reason, sentence(why)));
         }
@@ -259,7 +259,7 @@ impl Page {
             What::Called { step, error: None, duration_ms } => format!("{step} accepted after {duration_ms} ms"),
             What::Called { step, error: Some(error), .. } => format!("{step} failed: {error}"),
             What::Became { state, reason, detail } => {
-                let parts = [Some(word(*state)), reason.as_deref(), detail.as_deref()];
+                let parts = [Some(state.words()), reason.as_deref(), detail.as_deref()];
                 parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
             }
         };
@@ -365,18 +365,11 @@ fn because(cause: Cause) -> &'static str {
     }
 }
 
-fn word(state: State) -> &'static str {
-    match state {
-        State::InSync => "in sync",
-        other => other.name(),
-    }
-}
-
 fn colour(state: State) -> Style {
     match state {
         State::InSync => GREEN,
         State::Blocked => RED,
-        State::Unknown | State::Held | State::Drifted | State::Progressing => YELLOW,
+        State::Unknown | State::AwaitingApproval | State::OutOfSync | State::Progressing => YELLOW,
         State::Excluded => DIM,
     }
 }

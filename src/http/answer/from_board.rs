@@ -43,8 +43,8 @@ impl From<Counts> for States {
         Self {
             in_sync: counts.of(State::InSync),
             progressing: counts.of(State::Progressing),
-            drifted: counts.of(State::Drifted),
-            held: counts.of(State::Held),
+            out_of_sync: counts.of(State::OutOfSync),
+            awaiting_approval: counts.of(State::AwaitingApproval),
             blocked: counts.of(State::Blocked),
             unknown: counts.of(State::Unknown),
             excluded: counts.of(State::Excluded),
@@ -62,8 +62,8 @@ impl States {
         match state {
             State::InSync => self.in_sync,
             State::Progressing => self.progressing,
-            State::Drifted => self.drifted,
-            State::Held => self.held,
+            State::OutOfSync => self.out_of_sync,
+            State::AwaitingApproval => self.awaiting_approval,
             State::Blocked => self.blocked,
             State::Unknown => self.unknown,
             State::Excluded => self.excluded,

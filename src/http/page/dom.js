@@ -20,8 +20,8 @@ export function setText(element, text) {
 export const WORDS = {
   blocked: "blocked",
   unknown: "unknown",
-  held: "held",
-  drifted: "drifted",
+  awaiting_approval: "awaiting approval",
+  out_of_sync: "out of sync",
   progressing: "progressing",
   excluded: "excluded",
   in_sync: "in sync",

@@ -6,7 +6,7 @@ use crate::cloud::Failure;
 #[test]
 fn names_are_those_of_the_metric_labels() {
     assert_eq!(Cause::ALL.map(Cause::name), ["file", "live", "network"]);
-    let states = ["in_sync", "progressing", "drifted", "held", "blocked", "unknown", "excluded"];
+    let states = ["in_sync", "progressing", "out_of_sync", "awaiting_approval", "blocked", "unknown", "excluded"];
     assert_eq!(State::ALL.map(State::name), states);
     let outcomes = [
         (Outcome::InSync, "in_sync"),
