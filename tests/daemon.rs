@@ -283,7 +283,8 @@ fn without_a_network_the_daemon_lives_is_not_in_sync_and_says_so_once() {
     eventually("unknown", || metrics().filter(|text| text.contains(unknown)));
     eventually("some sweeps", || {
         metrics().filter(|text| {
-            text.lines().any(|line| line.starts_with("lambda_vpc_resync_duration_seconds_count") && line.ends_with(" 3"))
+            text.lines()
+                .any(|line| line.starts_with("lambda_vpc_resync_duration_seconds_count") && line.ends_with(" 3"))
         })
     });
     let output = daemon.output();

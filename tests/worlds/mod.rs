@@ -1,4 +1,4 @@
-//! Any small world, any file, any faults that end: the controller comes to rest, and for a true reason.
+//! Any small world of two regions, any file, any faults that end: the controller comes to rest, and for a true reason.
 //!
 //! The pure controller and the pure account play each history without a runtime. Every call takes its time on the way, so
 //! that answers cross; the process is killed in between; others work on the same functions. What must never happen is
@@ -30,7 +30,7 @@ const AFTERWARDS: Duration = Duration::from_secs(5 * 3600);
 /// Nothing may be changed any more in this time after that.
 const QUIET: Duration = Duration::from_secs(2 * 3600);
 
-/// How many histories are played: a thousand for whoever is at work, ten thousand where `.ci/run` says `WORLDS=10000`.
+/// How many histories are played: a thousand for whoever is at work, six thousand where `.ci/run` says `WORLDS=6000`.
 fn cases() -> u32 {
     std::env::var("WORLDS").map_or(1000, |text| text.parse().expect("WORLDS is a number"))
 }

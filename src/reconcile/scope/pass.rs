@@ -220,7 +220,11 @@ impl Scope {
     /// When a function is looked at again, beside the sweeps. What a whole scope suffers from, the next sweep mends.
     fn next_look(&mut self, key: &FunctionKey, outcome: &Outcome, swept_again: bool, now: Time) -> Option<Time> {
         let why = outcome.why()?;
-        let attempt = self.memory.ended_for(key, why.reason);
+        // Whoever waits for others has not been tried meanwhile: its next failure is as late in the row as it would have been.
+        let attempt = match why.reason.pace() {
+            Pace::Turn => 0,
+            _ => self.memory.ended_for(key, why.reason),
+        };
         let backoff = now + backoff::delay(why.reason.pace(), attempt, &mut self.rng);
         match outcome {
             Outcome::InSync => None,
