@@ -282,7 +282,8 @@ impl Observer for Story {
 
     /// The demo's file speaks of one account and region.
     fn turned(&self, scope: &Scope, _: QueueStats) -> Option<Duration> {
-        if scope.ready() && scope.at_rest() && !self.told.invited.swap(true, Ordering::Relaxed) {
+        let invited = self.told.invited.load(Ordering::Relaxed);
+        if !invited && scope.ready() && scope.at_rest() && !self.told.invited.swap(true, Ordering::Relaxed) {
             self.invite();
         }
         None

@@ -151,7 +151,11 @@ pub async fn run(
                 Err(error) => panicked(error),
             },
             Some(ended) = supervisor.scopes.join_next() => match ended {
-                Ok(scope) => supervisor.stopped.extend(scope.map(|scope| (scope.key().clone(), scope))),
+                // One that left the file is nothing to look at any more.
+                Ok(scope) if supervisor.manager.stopping => {
+                    supervisor.stopped.extend(scope.map(|scope| (scope.key().clone(), scope)));
+                }
+                Ok(_) => {}
                 Err(error) => panicked(error),
             },
             () = tokio::time::sleep_until(stop_by.unwrap_or(wake).min(wake)) => next.push(Event::Tick),
@@ -258,6 +262,7 @@ impl Supervisor {
             report: self.report.clone(),
             ports: Arc::clone(&self.ports),
             heard: 0,
+            until: self.until,
         };
         self.scopes.spawn(task.run());
         self.handles.insert(key, Handle { send, sent: 1, standing: Standing::default() });
@@ -302,6 +307,7 @@ struct Task {
     ports: Arc<Ports>,
     /// How many of the manager's messages were taken in.
     heard: u64,
+    until: Until,
 }
 
 impl Task {
@@ -339,8 +345,9 @@ impl Task {
             sooner = self.ports.observer.turned(&self.scope, queue);
             self.tell(Told::Turned(Standing {
                 heard: self.heard,
-                has_looked: self.scope.has_looked(),
-                at_rest: self.scope.at_rest(),
+                // Each looks at every function, so that they are asked only where somebody waits for it.
+                has_looked: self.until == Until::HasLooked && self.scope.has_looked(),
+                at_rest: self.until == Until::AtRest && self.scope.at_rest(),
                 has_left: self.scope.has_left(),
             }));
             if self.scope.has_stopped() {
