@@ -18,7 +18,6 @@ const LONGEST_TURN: Duration = Duration::from_secs(20);
 pub struct Order {
     /// The number of the pass that gives it; the log has it in each line of that pass.
     pub pass: u64,
-    /// The step.
     pub step: Step,
     /// Why live and desired differ.
     pub cause: Cause,

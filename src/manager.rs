@@ -221,7 +221,7 @@ impl Manager {
 
     /// A scope is told what the file says of it; one that is not there begins.
     fn tell_or_begin(&mut self, scope: &ScopeKey, now: Time, orders: &mut Vec<Order>) {
-        let Some(desired) = self.by_scope.get(scope) else { return };
+        let Some(desired) = self.by_scope.get(scope).filter(|_| !self.stopping) else { return };
         if self.scopes.insert(scope.clone()) {
             let start = Start {
                 limits: self.limits.clone(),

@@ -142,7 +142,6 @@ pub struct Guard {
 pub struct Account {
     /// The name by which the desired state may call it.
     pub name: String,
-    /// Its id.
     pub id: AccountId,
     /// The role to assume in it; without one, the process's own credentials are used.
     pub role: Option<RoleArn>,

@@ -45,7 +45,6 @@ pub enum What {
     },
     /// It stands otherwise than before.
     Became {
-        /// Its state.
         state: State,
         /// Why it is not in sync.
         reason: Option<Reason>,

@@ -182,7 +182,6 @@ impl Service {
 
 /// Every operation that the traits above make, by AWS's own name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs, reason = "the names are AWS's")]
 pub enum Operation {
     GetCallerIdentity,
     ListFunctions,

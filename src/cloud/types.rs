@@ -55,7 +55,6 @@ pub enum Listing {
 /// An item of a listing. One that cannot be understood is known by its name, and hides no other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// The function's name.
     pub name: FunctionName,
     /// The version that was published; none for `$LATEST`.
     pub version: Option<Version>,
@@ -66,7 +65,6 @@ pub struct Listed {
 /// A name that callers use for a function, and what they get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alias {
-    /// The name.
     pub name: AliasName,
     /// The published versions that it leads to: one, or two that share the calls; none if it leads to `$LATEST`.
     pub versions: BTreeSet<Version>,
@@ -76,7 +74,6 @@ pub struct Alias {
 /// has is behind a pointer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
-    /// Its name.
     pub name: FunctionName,
     /// Its execution role.
     pub role: RoleArn,
@@ -193,7 +190,6 @@ pub enum Exclusion {
 /// A VPC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vpc {
-    /// Its id.
     pub id: VpcId,
     /// The account that owns it; another one if it is shared.
     pub owner: Option<AccountId>,
@@ -211,11 +207,9 @@ pub type Tags = BTreeMap<String, String>;
 /// A subnet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subnet {
-    /// Its id.
     pub id: SubnetId,
     /// The VPC it is in.
     pub vpc: VpcId,
-    /// Its tags.
     pub tags: Tags,
     /// The availability zone's id, the same for every account: `euw1-az1`.
     pub zone: String,
@@ -242,7 +236,6 @@ pub struct RouteTable {
     pub subnets: BTreeSet<SubnetId>,
     /// Whether it is the main table of its VPC.
     pub main: bool,
-    /// Its routes.
     pub routes: Vec<Route>,
 }
 
@@ -260,7 +253,6 @@ pub struct Route {
 /// A security group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecurityGroup {
-    /// Its id.
     pub id: SecurityGroupId,
     /// The VPC it was made in.
     pub vpc: VpcId,
@@ -268,7 +260,6 @@ pub struct SecurityGroup {
     pub owner: Option<AccountId>,
     /// Its name; unique in its VPC.
     pub name: String,
-    /// Its tags.
     pub tags: Tags,
     /// Whether it has any outbound rule; none where the answer did not tell.
     pub lets_out: Option<bool>,

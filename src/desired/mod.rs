@@ -93,7 +93,6 @@ pub struct Entry {
 pub struct Pattern {
     /// Where its functions live.
     pub scope: ScopeKey,
-    /// The pattern.
     pub name: NamePattern,
     /// What it does not mean, though it fits.
     pub except: Arc<[NamePattern]>,
@@ -157,7 +156,6 @@ impl Want {
 pub struct Intent {
     /// The name of the VPC's entry, where it has one.
     pub name: Option<String>,
-    /// The VPC.
     pub vpc: VpcId,
     /// Which of its subnets; by default the private ones.
     pub subnets: Pick<SubnetId>,

@@ -18,7 +18,6 @@ pub(super) enum Excerpt {
     Lines {
         /// The number of the first, from 1.
         first: usize,
-        /// The text of all.
         text: String,
         /// What is marked in it: which mark, and where.
         marks: Vec<(usize, Span)>,

@@ -192,7 +192,6 @@ pub struct EdgeTrust {
 pub struct VpcFacts {
     /// The VPC itself.
     pub vpc: Vpc,
-    /// Its subnets.
     pub subnets: Vec<SubnetFacts>,
     /// The security groups that can be used in it.
     pub security_groups: Vec<SecurityGroup>,

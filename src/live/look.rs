@@ -30,7 +30,6 @@ pub struct RoleNeeds {
 /// What a look at one function found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Looked {
-    /// The function.
     pub function: Seen<Function>,
     /// Its role, if that was asked for.
     pub role: Option<(RoleKey, Seen<RoleFacts>)>,

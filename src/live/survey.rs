@@ -66,7 +66,6 @@ impl Needs {
 /// A pattern that means functions which no entry names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatternNeeds {
-    /// The pattern.
     pub name: NamePattern,
     /// What it does not mean.
     pub except: Arc<[NamePattern]>,
@@ -103,7 +102,6 @@ pub enum Simulate {
 /// What a sweep of one scope found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Surveyed {
-    /// The scope.
     pub scope: ScopeKey,
     /// What is known of it now.
     pub facts: ScopeFacts,

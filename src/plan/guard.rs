@@ -64,7 +64,6 @@ impl GuardLimits {
 /// What was let through in the last hour for one cause, and how much may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// The cause.
     pub cause: Cause,
     /// How many functions were changed in the last hour, or are about to be, or may have been.
     pub changed: usize,

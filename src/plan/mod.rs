@@ -171,14 +171,11 @@ pub enum Step {
     AttachPolicy {
         /// The function for whose sake it is done; others may share the role.
         key: FunctionKey,
-        /// The role.
         role: RoleArn,
-        /// The policy.
         policy: PolicyArn,
     },
     /// Set a function's VPC configuration.
     SetVpc {
-        /// The function.
         key: FunctionKey,
         /// What it has.
         from: Arc<Network>,

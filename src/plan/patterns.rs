@@ -38,9 +38,7 @@ fn entry(patterns: &[Arc<Pattern>], key: FunctionKey) -> Option<Entry> {
 /// A function that a pattern fits and does not mean, since a service of AWS made it for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
-    /// The function.
     pub key: FunctionKey,
-    /// The service.
     pub service: &'static str,
 }
 

@@ -40,7 +40,6 @@ pub struct NewInterfaces {
     /// Where the VPC is used.
     #[serde(flatten)]
     pub scope: ScopeKey,
-    /// The VPC.
     pub vpc: VpcId,
     /// How many are there; none if that could not be read.
     pub there: Option<usize>,

@@ -72,14 +72,12 @@ pub struct ChangedRecord {
     /// The networks that they had and got; empty where only a policy was missing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<Mark>,
-    /// The functions.
     pub functions: Vec<ChangedFunction>,
 }
 
 /// A function that was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangedFunction {
-    /// The function.
     pub name: FunctionName,
     /// When the first call was made; none where it was about to be.
     #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
@@ -89,7 +87,6 @@ pub struct ChangedFunction {
 /// A function that somebody changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PerhapsRecord {
-    /// The function.
     pub function: FunctionName,
     /// When.
     #[serde(with = "moment")]
@@ -122,7 +119,6 @@ pub struct AgreedRecord {
     /// Which policies for which roles.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<Mark>,
-    /// The functions.
     pub functions: Vec<FunctionName>,
 }
 
@@ -133,7 +129,6 @@ pub struct ShownRecord {
     pub ids: Vec<Digest>,
     /// For how many seconds it was the one to be seen.
     pub seconds: u64,
-    /// Its changes.
     pub changes: Vec<AgreedRecord>,
 }
 
@@ -141,18 +136,13 @@ pub struct ShownRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum SetBackRecord {
-    /// A network.
     Network {
-        /// The function.
         function: FunctionName,
         /// When.
         at: Vec<Moment>,
     },
-    /// A policy.
     Policy {
-        /// The role.
         role: RoleName,
-        /// The policy.
         policy: PolicyArn,
         /// When.
         at: Vec<Moment>,
@@ -167,16 +157,13 @@ pub struct Moment(#[serde(with = "moment")] pub Time);
 /// Updates to the same network that Lambda accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SentRecord {
-    /// The network.
     pub to: Network,
-    /// The functions.
     pub functions: Vec<SentFunction>,
 }
 
 /// A function whose update Lambda accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SentFunction {
-    /// The function.
     pub name: FunctionName,
     /// When.
     #[serde(with = "moment")]
@@ -202,9 +189,7 @@ pub enum Fate {
 /// A policy that IAM accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttachedRecord {
-    /// The role.
     pub role: RoleName,
-    /// The policy.
     pub policy: PolicyArn,
     /// When.
     #[serde(with = "moment")]
@@ -226,14 +211,12 @@ pub struct UnsyncedRecord {
     /// Since when.
     #[serde(with = "moment")]
     pub since: Time,
-    /// The functions.
     pub functions: Vec<FunctionName>,
 }
 
 /// The networks that an entry's words meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MeantRecord {
-    /// The words.
     pub words: Mark,
     /// The networks, of which functions had one or another when they were last in sync.
     pub networks: Vec<Mark>,

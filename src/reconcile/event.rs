@@ -103,7 +103,6 @@ pub enum Action {
 pub enum Notice {
     /// A new desired state is in force.
     Loaded {
-        /// Its digest.
         digest: Digest,
         /// How many functions it names.
         functions: usize,
@@ -123,7 +122,6 @@ pub enum Notice {
     },
     /// A function left the file; it stays as it is, in AWS.
     Released {
-        /// The function.
         key: FunctionKey,
         /// What it has, as far as that was seen.
         network: Option<Arc<Network>>,
@@ -138,7 +136,6 @@ pub enum Notice {
     Sweeping(ScopeKey),
     /// A scope was swept; where something could not be read, the first reason.
     Swept {
-        /// The scope.
         scope: ScopeKey,
         /// How long it took.
         took: Duration,
@@ -148,21 +145,18 @@ pub enum Notice {
     /// So many published versions run another network than the file says, after a sweep that found another number than the
     /// one before.
     Behind {
-        /// The scope.
         scope: ScopeKey,
         /// How many; none if nobody wants to know any more.
         versions: Option<usize>,
     },
     /// A person has approved the plan with this id in a scope, and what is left of its changes is made.
     Approved {
-        /// The scope.
         scope: ScopeKey,
         /// The plan's id there.
         id: Digest,
     },
     /// What processes before this one did in a scope is not known.
     NotRecalled {
-        /// The scope.
         scope: ScopeKey,
         /// Why its record cannot be used; none where there is none.
         fault: Option<String>,
@@ -171,21 +165,18 @@ pub enum Notice {
     },
     /// The record of a scope cannot be read for now, so that nothing is done there.
     RecordUnread {
-        /// The scope.
         scope: ScopeKey,
         /// Why not.
         error: String,
     },
     /// A scope has failed: a mistake in this program. It begins anew by itself, with what AWS, the file and its record say.
     Restarts {
-        /// The scope.
         scope: ScopeKey,
         /// After how long.
         after: Duration,
     },
     /// The record of a scope was stored, or could not be.
     Stored {
-        /// The scope.
         scope: ScopeKey,
         /// Why it was not.
         error: Option<String>,
@@ -205,11 +196,9 @@ pub enum Notice {
     },
     /// Something is known about a function: its pass ended, or the sweep told all.
     Concluded {
-        /// The function.
         key: FunctionKey,
         /// How it stands.
         outcome: Outcome,
-        /// The state before.
         before: Option<State>,
         /// The pass that has ended; none if the sweep told all.
         pass: Option<Pass>,

@@ -29,13 +29,11 @@ pub struct Fault {
 /// Which calls are meant. What is left out holds for all; in texts, `*` and `?` stand for any text and any character.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Match {
-    /// The service.
     pub service: Option<Service>,
     /// The operation, by AWS's name.
     pub operation: Option<String>,
     /// The name of the function or role that the call is about.
     pub subject: Option<String>,
-    /// The account.
     pub account: Option<AccountId>,
     /// The region; a call to IAM is in none.
     pub region: Option<Region>,

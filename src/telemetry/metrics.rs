@@ -81,7 +81,6 @@ macro_rules! metrics {
 /// A metric, as its documentation has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Described {
-    /// Its name.
     pub name: String,
     /// `counter`, `gauge` or `histogram`.
     pub kind: &'static str,

@@ -23,7 +23,6 @@ pub enum Endpoint {
     Environment,
     /// At an emulator, which does not check signatures.
     Emulator {
-        /// Its URL.
         url: String,
         /// The access key by which it tells accounts apart.
         access_key: String,

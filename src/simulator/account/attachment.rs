@@ -18,9 +18,7 @@ use crate::names::{AccountId, FunctionKey, Pair, RoleArn, ScopeKey, SecurityGrou
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct VpcConfigRequest {
-    /// The subnets.
     pub subnet_ids: Option<Vec<String>>,
-    /// The security groups.
     pub security_group_ids: Option<Vec<String>>,
     /// Whether outbound IPv6 is allowed.
     pub ipv6_allowed_for_dual_stack: Option<bool>,

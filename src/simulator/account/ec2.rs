@@ -10,13 +10,11 @@ use crate::names::{AccountId, FunctionKey, ScopeKey, SecurityGroupId, SubnetId, 
 /// A VPC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vpc {
-    /// Its id.
     pub id: VpcId,
     /// The account that owns it.
     pub owner: AccountId,
     /// Its IPv4 range.
     pub cidr: String,
-    /// Its tags.
     pub tags: Tags,
     /// Whether instances run on dedicated hardware unless they say otherwise.
     pub dedicated: bool,
@@ -29,7 +27,6 @@ pub struct Vpc {
 /// A subnet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subnet {
-    /// Its id.
     pub id: SubnetId,
     /// The VPC it is in.
     pub vpc: VpcId,
@@ -41,7 +38,6 @@ pub struct Subnet {
     pub zone_id: String,
     /// Its IPv4 range, of 256 addresses.
     pub cidr: String,
-    /// Its tags.
     pub tags: Tags,
     /// How many addresses are free.
     pub free_addresses: u32,
@@ -72,9 +68,7 @@ pub struct RouteTable {
     pub main: bool,
     /// The subnets that name it.
     pub subnets: BTreeSet<SubnetId>,
-    /// Its routes.
     pub routes: Vec<Route>,
-    /// Its tags.
     pub tags: Tags,
 }
 
@@ -106,17 +100,14 @@ pub fn route_state(route: &Route) -> &'static str {
 /// A security group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecurityGroup {
-    /// Its id.
     pub id: SecurityGroupId,
     /// The VPC it is in.
     pub vpc: VpcId,
     /// The account that owns it.
     pub owner: AccountId,
-    /// Its name.
     pub name: String,
     /// What it is for.
     pub description: String,
-    /// Its tags.
     pub tags: Tags,
     /// Whether its outbound rules let everything out; otherwise it has none.
     pub lets_out: bool,
@@ -147,7 +138,6 @@ pub struct Endpoint {
     pub service: String,
     /// Whether it is a route to the service and no interface.
     pub gateway: bool,
-    /// Its tags.
     pub tags: Tags,
 }
 
@@ -160,11 +150,9 @@ pub struct Interface {
     pub owner: AccountId,
     /// The subnet it is in.
     pub subnet: SubnetId,
-    /// The VPC of that.
     pub vpc: VpcId,
     /// The zone's name.
     pub zone: String,
-    /// Its security groups.
     pub groups: BTreeSet<SecurityGroupId>,
     /// Its private address.
     pub address: String,

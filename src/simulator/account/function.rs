@@ -91,7 +91,6 @@ impl VpcConfig {
 /// A function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
-    /// Its name.
     pub name: FunctionName,
     /// The version, of one that was published.
     pub version: Option<Version>,
@@ -103,7 +102,6 @@ pub struct Function {
     pub modified: Time,
     /// State and last update. Single reads show them, listings do not.
     pub life: Life,
-    /// Its tags.
     pub tags: Tags,
     /// Whether its role was deleted and made anew since Lambda was granted the use of the key in the role's name.
     pub grant_void: bool,

@@ -15,7 +15,6 @@ use crate::names::{AccountId, PolicyArn, RoleKey, RoleName, Time};
 /// A role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Role {
-    /// Its name.
     pub name: RoleName,
     /// The path before the name, `/` or `/team/x/`.
     pub path: String,
@@ -69,7 +68,6 @@ impl Role {
 /// A role that a policy is attached to, as `ListEntitiesForPolicy` returns it: without path and ARN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attachment {
-    /// The role's name.
     pub role: RoleName,
     /// Its unique id.
     pub id: String,
@@ -78,7 +76,6 @@ pub struct Attachment {
 /// What a simulation says of one action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SimulatedAction {
-    /// The action.
     pub action: String,
     /// The resource, `*` where none was asked about.
     pub resource: String,

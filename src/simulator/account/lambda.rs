@@ -21,7 +21,6 @@ pub struct UpdateFunctionConfiguration {
     pub role: Option<String>,
     /// What the function is for.
     pub description: Option<String>,
-    /// The runtime.
     pub runtime: Option<String>,
     /// The entry point.
     pub handler: Option<String>,
@@ -31,7 +30,6 @@ pub struct UpdateFunctionConfiguration {
     pub timeout: Option<u32>,
     /// The environment variables.
     pub environment: Option<Environment>,
-    /// The file systems.
     pub file_system_configs: Option<Vec<FileSystem>>,
 }
 
@@ -73,7 +71,6 @@ pub struct Environment {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct CreateFunction {
-    /// Its name.
     pub function_name: String,
     /// Everything that an update could set as well; the role is required.
     #[serde(flatten)]

@@ -8,7 +8,6 @@ use crate::names::PolicyArn;
 /// A managed policy that a customer wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Its ARN.
     pub arn: PolicyArn,
     /// The actions that it allows; `*` stands for any text.
     pub actions: Vec<String>,

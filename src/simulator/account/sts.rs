@@ -22,7 +22,6 @@ pub struct Caller {
 /// A request for the credentials of a role.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AssumeRole {
-    /// The role.
     pub role_arn: String,
     /// The name of the session, part of its ARN.
     pub session_name: String,

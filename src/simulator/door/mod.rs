@@ -51,7 +51,6 @@ pub struct Call {
 
 /// A call as it comes to the common part.
 pub(super) struct Incoming<'a> {
-    /// The service.
     pub(super) service: Service,
     /// The operation, by AWS's name.
     pub(super) operation: &'static str,

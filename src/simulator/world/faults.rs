@@ -13,7 +13,6 @@ use crate::simulator::faults::{Fault, Match, Misbehaviour};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeclaredFault {
-    /// The service.
     pub service: Option<DeclaredService>,
     /// The operation, by AWS's name; `*` stands for any text.
     pub operation: Option<String>,
@@ -21,7 +20,6 @@ pub struct DeclaredFault {
     pub subject: Option<String>,
     /// The account's id.
     pub account: Option<String>,
-    /// The region.
     pub region: Option<String>,
     /// From when on, in seconds since the world began.
     pub from: Option<f64>,
@@ -48,7 +46,6 @@ pub struct DeclaredFault {
 /// A service, by its name in IAM actions.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "the names are AWS's")]
 pub enum DeclaredService {
     Lambda,
     Ec2,
@@ -59,7 +56,6 @@ pub enum DeclaredService {
 /// A misbehaviour by name; see [`Misbehaviour`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "the names are those of the misbehaviours")]
 pub enum DeclaredAnswer {
     Throttled,
     Ec2Throttled,

@@ -82,7 +82,6 @@ pub struct World {
 pub struct Defaults {
     /// The account's id; unknown credentials belong to it.
     pub account: String,
-    /// The region.
     pub region: String,
 }
 
@@ -96,13 +95,11 @@ impl Default for Defaults {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeclaredVpc {
-    /// Its id.
     pub id: String,
     /// The account that it is seen in.
     pub account: Option<String>,
     /// The account that owns it and shares it with that one, if it is another; no tags are seen then.
     pub owner: Option<String>,
-    /// Its region.
     pub region: Option<String>,
     /// Its `Name` tag.
     pub name: Option<String>,
@@ -152,7 +149,6 @@ pub enum DefaultRoute {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeclaredSubnet {
-    /// Its id.
     pub id: String,
     /// The id of its VPC.
     pub vpc: String,
@@ -188,7 +184,6 @@ pub struct DeclaredSubnet {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeclaredSecurityGroup {
-    /// Its id.
     pub id: String,
     /// The id of its VPC.
     pub vpc: String,
@@ -196,7 +191,6 @@ pub struct DeclaredSecurityGroup {
     pub name: Option<String>,
     /// What it is for.
     pub description: String,
-    /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// Whether its outbound rules let everything out (they do if left out) or it has none.
     pub lets_out: Option<bool>,
@@ -221,7 +215,6 @@ pub struct DeclaredEndpoint {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeclaredPolicy {
-    /// Its name.
     pub name: String,
     /// Its path, `/` if left out.
     pub path: Option<String>,
@@ -237,7 +230,6 @@ pub struct DeclaredPolicy {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeclaredRole {
-    /// Its name.
     pub name: String,
     /// The account that it is in.
     pub account: Option<String>,
@@ -264,11 +256,9 @@ pub struct DeclaredRole {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeclaredFunction {
-    /// Its name.
     pub name: String,
     /// The account that it is in.
     pub account: Option<String>,
-    /// Its region.
     pub region: Option<String>,
     /// The name of its role.
     pub role: String,
@@ -282,7 +272,6 @@ pub struct DeclaredFunction {
     pub versions: Vec<DeclaredVersion>,
     /// Its aliases: the one version that each leads to, or the two that share its calls.
     pub aliases: BTreeMap<String, DeclaredRoute>,
-    /// Its runtime.
     pub runtime: Option<String>,
     /// What it is for.
     pub description: String,
@@ -290,7 +279,6 @@ pub struct DeclaredFunction {
     pub capacity_provider: Option<String>,
     /// The ARN of its master, if it is a replica made by Lambda@Edge.
     pub master_arn: Option<String>,
-    /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// The ARNs of the access points of EFS or S3 Files that it mounts.
     pub access_points: Vec<String>,
@@ -372,7 +360,6 @@ pub enum WorldError {
     Item {
         /// Where the declarations come from.
         origin: String,
-        /// The item.
         item: String,
         /// What is wrong with it.
         problem: String,

@@ -97,7 +97,6 @@ pub enum What {
     },
     /// A role's policies.
     AttachPolicy {
-        /// The role.
         role: RoleArn,
         /// The policy that it gets.
         policy: PolicyArn,
@@ -184,7 +183,6 @@ impl What {
 /// What a line of a file turns out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// A record.
     Record(Box<Record>),
     /// A record of another version, which this program does not understand.
     OtherVersion(u64),
