@@ -1,7 +1,7 @@
 //! What the daemon shows: `/metrics`, `/livez` and `/readyz` for machines, `/api/v1` for programs and `/` for people. Read
 //! only.
 //!
-//! Nothing in here can hold up the loop: answers are made from a picture that the loop leaves behind ([`Shown`]), with no
+//! Nothing in here can hold up the work: answers are made from pictures that scopes leave behind ([`Shown`]), with no
 //! lock between the two that is held for longer than it takes to copy a pointer.
 
 pub mod answer;
@@ -93,7 +93,7 @@ async fn metrics(State(telemetry): State<Arc<Telemetry>>) -> impl IntoResponse {
 async fn livez(State(telemetry): State<Arc<Telemetry>>) -> impl IntoResponse {
     match telemetry.is_live() {
         true => (StatusCode::OK, "ok\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "the loop has not turned for a minute\n"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "an account and region has not been worked on for a minute\n"),
     }
 }
 

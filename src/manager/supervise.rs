@@ -22,6 +22,8 @@ use crate::records::Records;
 
 /// After a stop was asked for, calls in hand get this long to end; below the usual grace of 10 s.
 const GRACE: Duration = Duration::from_secs(8);
+/// A scope that is told to end while it decides gets this long to come to the end of its turn.
+const LAST_TURN: Duration = Duration::from_secs(1);
 /// Manager and scopes turn at least this often, so that they can be seen to live.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 
@@ -279,7 +281,7 @@ impl Supervisor {
         }
     }
 
-    /// Ends all tasks. What the scopes know is handed back, as far as they come to their end at once.
+    /// Ends all tasks, and hands back what the scopes know. A daemon has no use for that, and waits for no scope that still works.
     async fn end(mut self) -> Controller {
         self.handles.clear();
         let mut scopes = self.stopped;
@@ -291,7 +293,10 @@ impl Supervisor {
             }
         };
         // A scope that hears that nobody speaks to it any more ends in its next turn.
-        let _ = tokio::time::timeout(Duration::from_secs(1), all).await;
+        match self.until {
+            Until::Stopped => drop(tokio::time::timeout(LAST_TURN, all).await),
+            Until::HasLooked | Until::AtRest => all.await,
+        }
         scopes.retain(|scope, _| self.manager.knows(scope));
         Controller { manager: self.manager, scopes }
     }
