@@ -148,6 +148,20 @@ fn only_apply_is_given_the_trait_that_changes_aws() {
     assert_eq!(users, ["apply", "lib", "simulator"]);
 }
 
+/// Whoever comes anew finds by this page where something is.
+#[test]
+fn every_file_that_the_architecture_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let quoted = page.split('`').skip(1).step_by(2);
+    let folders = ["src/", "tests/", "docs/", "deploy/", "config/", "benches/", "fuzz/"];
+    let named: Vec<&str> = quoted.filter(|it| folders.iter().any(|folder| it.starts_with(folder))).collect();
+    assert!(named.len() > 30, "the search finds nothing any more: {named:?}");
+    let there = |name: &str| root.join(name).exists() || root.join(format!("{name}.rs")).exists();
+    let missing: Vec<&&str> = named.iter().filter(|name| !there(name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 /// The metrics as the code has them: name, kind and labels.
 fn metrics() -> BTreeMap<String, (String, Vec<String>)> {
     let metrics = Telemetry::new(true, Clock::new(|| Time(0))).unwrap();
