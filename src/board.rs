@@ -70,7 +70,7 @@ impl FileLine {
     }
 }
 
-/// A picture of a board: what it was at one moment, for whoever shows it.
+/// A snapshot of a board, for metrics, page and API.
 #[derive(Clone, Debug, Default)]
 pub struct Picture {
     /// Grows with each change of anything in here.

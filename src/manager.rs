@@ -48,7 +48,7 @@ impl Event {
     }
 }
 
-/// What somebody asks for.
+/// A request to the manager: from a file watch, the settings, or a person.
 #[derive(Clone, Debug)]
 pub enum Signal {
     /// Look at the file again.
@@ -90,7 +90,7 @@ enum Order {
 pub struct Manager {
     limits: Limits,
     cadence: Cadence,
-    /// Whether there is somebody who keeps the records of scopes.
+    /// Whether a store keeps the records of scopes.
     kept: bool,
     /// When the process began: since then it knows what it did.
     begun: Option<Time>,
@@ -240,6 +240,7 @@ impl Manager {
             Signal::Look => self.reading.want(now),
             Signal::Reload => {
                 self.reading.want(now);
+                self.roles.forget_refusals();
                 self.to_all(|| reconcile::Event::Retry, orders);
             }
             Signal::Settle(limits, cadence) => {
@@ -299,7 +300,7 @@ impl Manager {
         }
     }
 
-    /// A scope of which the file does not speak has come to its end.
+    /// A scope that the file no longer lists, or that has failed, has ended.
     fn left(&mut self, scope: &ScopeKey) {
         self.scopes.remove(scope);
         self.were_there.insert(scope.clone());
@@ -309,6 +310,9 @@ impl Manager {
     /// A scope has failed. It begins anew after a while, if the file speaks of it then.
     fn failed(&mut self, scope: &ScopeKey, now: Time, orders: &mut Vec<Order>) {
         self.left(scope);
+        for (role, news) in self.roles.ended_with(scope, now) {
+            self.shares(scope, &role, &news, now, orders);
+        }
         let after = self.restarts.failed(scope, now);
         orders.push(Order::Tell(Notice::Restarts { scope: scope.clone(), after }));
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use lambda_vpc_controller::apply::{Answered, Call, Journal, Recording};
 use lambda_vpc_controller::manager::Event;
 use lambda_vpc_controller::names::{Region, ScopeKey};
 use lambda_vpc_controller::plan::{Outcome, Reason, State};
@@ -167,4 +168,30 @@ async fn a_scope_that_fails_begins_anew_by_itself_and_the_others_go_on() {
     assert_eq!(far.outcome.why().unwrap().reason, Reason::FunctionNotFound, "it was looked for in the end");
     let controller = daemon.stop().await;
     assert_eq!(controller.line(&key("orders-api")).unwrap().outcome, Outcome::InSync);
+}
+
+/// Fails as only a mistake of the program can, where the first change is recorded.
+struct FailsOnce(AtomicU32);
+
+impl Journal for FailsOnce {
+    fn intent<'a>(&'a self, _: &'a Call<'a>) -> Recording<'a> {
+        Box::pin(async move {
+            let first = self.0.fetch_add(1, Ordering::Relaxed) == 0;
+            assert!(!first, "a mistake of the program, made by this test");
+            Ok(())
+        })
+    }
+    fn result<'a>(&'a self, _: &'a Call<'a>, _: &'a Answered) -> Recording<'a> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_a_failed_scope_was_attaching_is_attached_by_the_one_that_begins_anew() {
+    let daemon = Daemon::start_with(FILE, FailsOnce(AtomicU32::new(0)), None);
+    sleep(Duration::from_secs(600)).await;
+    assert!(daemon.metric("lambda_vpc_scope_restarts_total{account=\"123456789012\",region=\"eu-west-1\"} 1"));
+    let controller = daemon.stop().await;
+    let line = controller.line(&key("orders-api")).unwrap();
+    assert_eq!(line.outcome, Outcome::InSync, "nothing waits for a call whose answer nobody tells");
 }

@@ -36,7 +36,7 @@ pub(super) fn looked(door: &Door, desired: DesiredState, now: Time) -> Controlle
                     let found = live::look(door, &key, needs.as_ref(), now).now_or_never().unwrap();
                     reconcile::Event::Looked(key, found)
                 }
-                Action::AskOwner(key, _) => panic!("nobody has set it back: {key}"),
+                Action::AskOwner(key, _) => panic!("no function was reverted, and the controller asks who owns {key}"),
                 Action::Do(order) => panic!("nothing is to be done: {order:?}"),
                 _ => continue,
             };

@@ -59,7 +59,7 @@ impl Fault {
     }
 }
 
-/// All that is known of one scope. Which one that is, whoever asks has to know.
+/// All that is known of one scope; the caller knows which.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// What sweeps found; none before the first.

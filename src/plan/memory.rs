@@ -120,7 +120,9 @@ impl Memory {
     pub fn begin(&mut self, step: &Step, role: Option<&RoleKey>, now: Time) {
         self.guard.made(&step.key().name);
         match step {
-            Step::AttachPolicy { role, policy, .. } => self.tell(role.key(), RoleNews::Attaching(policy.clone())),
+            Step::AttachPolicy { key, role, policy } => {
+                self.tell(role.key(), RoleNews::Attaching(policy.clone(), key.clone()));
+            }
             Step::SetVpc { key, to, .. } => {
                 self.rollouts.sending(&key.name, to);
                 if let Some(role) = role.filter(|_| to.is_attached())
@@ -207,25 +209,22 @@ impl Memory {
     /// Something has happened to a role, which the other scopes of the account hear of as well.
     fn tell(&mut self, role: &RoleKey, news: RoleNews) {
         self.news.push((role.clone(), news.clone()));
-        self.hear(role, news, None);
+        if self.roles.hear(role, news) == Heard::SomethingNew {
+            self.rollouts.wake();
+        }
     }
 
     /// Another scope of the account tells of a role.
     pub fn hears(&mut self, role: &RoleKey, news: RoleNews, now: Time) {
-        self.hear(role, news, Some(now));
-    }
-
-    fn hear(&mut self, role: &RoleKey, news: RoleNews, set_back: Option<Time>) {
-        let policy = match &news {
-            RoleNews::SetBack(policy) => Some(policy.clone()),
+        let set_back = match &news {
+            RoleNews::SetBack(policy) => Some(Thing::Policy(role.clone(), policy.clone())),
             _ => None,
         };
-        match (self.roles.hear(role, news), policy, set_back) {
-            (Heard::Nothing, ..) => {}
-            (Heard::SomethingNew, Some(policy), Some(now)) => {
-                self.set_backs.note(Thing::Policy(role.clone(), policy), now);
+        if self.roles.hear(role, news) == Heard::SomethingNew {
+            self.rollouts.wake();
+            if let Some(policy) = set_back {
+                self.set_backs.note(policy, now);
             }
-            (Heard::SomethingNew, ..) => self.rollouts.wake(),
         }
     }
 

@@ -92,7 +92,7 @@ fn to_do(
 ) -> Result<Vec<(FunctionKey, Verdict)>, String> {
     let (memory, mut to_do) = (Memory::default(), Vec::new());
     for (scope, desired) in desired.by_scope() {
-        let facts = facts.get(&scope).ok_or_else(|| format!("the file speaks of {scope}, which nobody looked at"))?;
+        let facts = facts.get(&scope).ok_or_else(|| format!("the file lists functions of {scope}, and import did not read that account and region: report this, it is a defect"))?;
         let world = World {
             desired: &desired,
             facts,

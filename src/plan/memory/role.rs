@@ -1,12 +1,12 @@
 //! What this process saw of one execution role, which many functions share: what it attached, what was refused, and which
 //! function finds out whether Lambda has noticed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{PROPAGATION, READ_LAG, Refusal};
-use crate::names::{AccountId, FunctionKey, Network, PolicyArn, RoleKey, Time};
+use crate::names::{AccountId, FunctionKey, Network, PolicyArn, RoleKey, ScopeKey, Time};
 
 /// A function that probes a role and is not heard of for this long is replaced: its next try was due long before.
 const PROBE: Duration = Duration::from_secs(60);
@@ -21,7 +21,7 @@ pub(super) struct RoleMemory {
     /// When an attachment was last asked for whose answer did not arrive: it may have been carried out.
     perhaps: Option<Time>,
     /// The policies whose attachment is being asked for right now.
-    attaching: BTreeSet<PolicyArn>,
+    attaching: BTreeMap<PolicyArn, FunctionKey>,
     /// The policies that could not be attached.
     refused: BTreeMap<PolicyArn, Refusal>,
     /// When Lambda last accepted to attach a function of this role to a network, so that the role has the right.
@@ -54,8 +54,8 @@ struct Probe {
 /// changes nothing: IAM takes the same attachment twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RoleNews {
-    /// A policy is about to be attached.
-    Attaching(PolicyArn),
+    /// A policy is about to be attached, for this function's sake.
+    Attaching(PolicyArn, FunctionKey),
     /// The call that attaches a policy has come to its end.
     AttachEnded(PolicyArn, AttachEnd),
     /// Somebody has taken off a policy that was attached.
@@ -118,6 +118,22 @@ impl Roles {
         self.0.retain(|_, role| role.is_busy() || role.last_heard().is_some_and(|at| now.since(at) < HEARD));
     }
 
+    /// A scope has failed, and tells nothing any more of the calls that it had begun: what the others are to hear in its place. A
+    /// policy may have been attached.
+    pub fn ended_with(&self, scope: &ScopeKey, now: Time) -> Vec<(RoleKey, RoleNews)> {
+        let mut news = Vec::new();
+        for (key, role) in &self.0 {
+            let attaching = role.attaching.iter().filter(|(_, who)| who.scope == *scope);
+            news.extend(attaching.map(|(policy, _)| {
+                let end = AttachEnd::Refused { perhaps: Some(now), refusal: None };
+                (key.clone(), RoleNews::AttachEnded(policy.clone(), end))
+            }));
+            let probe = role.probe.iter().filter(|probe| probe.who.scope == *scope);
+            news.extend(probe.map(|probe| (key.clone(), RoleNews::ProbeEnds(probe.who.clone()))));
+        }
+        news
+    }
+
     /// The roles of an account.
     #[must_use]
     pub fn of(&self, account: &AccountId) -> Self {
@@ -142,7 +158,8 @@ impl Roles {
         self.get(role).map_or_else(Vec::new, |role| role.seen(at, has))
     }
 
-    pub(super) fn forget_refusals(&mut self) {
+    /// Everything may be tried again now.
+    pub fn forget_refusals(&mut self) {
         self.0.values_mut().for_each(RoleMemory::forget_refusals);
     }
 
@@ -165,8 +182,8 @@ impl Roles {
 impl RoleMemory {
     fn hear(&mut self, news: RoleNews) -> Heard {
         match news {
-            RoleNews::Attaching(policy) => {
-                self.attaching.insert(policy);
+            RoleNews::Attaching(policy, who) => {
+                self.attaching.insert(policy, who);
                 return Heard::Nothing;
             }
             RoleNews::AttachEnded(policy, end) => {
@@ -245,7 +262,7 @@ impl RoleMemory {
     }
 
     pub(super) fn is_attaching(&self, policy: &PolicyArn) -> bool {
-        self.attaching.contains(policy)
+        self.attaching.contains_key(policy)
     }
 
     /// Whether any call for this role is out.
