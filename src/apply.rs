@@ -16,7 +16,7 @@ const LONGEST_TURN: Duration = Duration::from_secs(20);
 /// A step with what it is made for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
-    /// The number of the pass that gives it; the log has it in each line of that pass.
+    /// The number of the pass that gives it, in its account and region; the log has it in each line of that pass.
     pub pass: u64,
     pub step: Step,
     /// Why live and desired differ.

@@ -208,7 +208,7 @@ pub enum Notice {
 /// A pass that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pass {
-    /// Which one it is of all that this process has made, from 1.
+    /// Which one it is of all that this account and region has had since the process began, from 1.
     pub number: u64,
     /// How long it took.
     pub took: Duration,

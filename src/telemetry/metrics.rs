@@ -21,7 +21,7 @@ use crate::reconcile::{Notice, QueueStats};
 
 /// Seconds that fit a call to AWS.
 const CALL_BUCKETS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
-/// Seconds that fit a pass or a sweep.
+/// Seconds that fit a pass or a resync.
 const PASS_BUCKETS: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0];
 
 /// Seconds from a pass that needs no call to one that waits for a budget.
@@ -177,12 +177,12 @@ metrics! {
         "lambda_vpc_drift_total", "Differences found, by kind and by what caused them.", &["kind", "cause"]);
     changes: IntCounterVec = counters(
         "lambda_vpc_changes_total", "Mutating calls, by step and result.", &["step", "result"]);
-    sweep_seconds: HistogramVec = HistogramVec::new(seconds(
-        "lambda_vpc_resync_duration_seconds", "Time that a sweep of a scope took.", PASS_BUCKETS), &["account", "region"]);
-    sweep_attempt: GaugeVec = moments(
-        "lambda_vpc_last_resync_attempt_timestamp_seconds", "When the last sweep of a scope began.", &["account", "region"]);
-    sweep_success: GaugeVec = moments(
-        "lambda_vpc_last_resync_success_timestamp_seconds", "When the last sweep that could read everything ended.",
+    resync_seconds: HistogramVec = HistogramVec::new(seconds(
+        "lambda_vpc_resync_duration_seconds", "Time that a resync of an account and region took.", PASS_BUCKETS), &["account", "region"]);
+    resync_attempt: GaugeVec = moments(
+        "lambda_vpc_last_resync_attempt_timestamp_seconds", "When the last resync of an account and region began.", &["account", "region"]);
+    resync_success: GaugeVec = moments(
+        "lambda_vpc_last_resync_success_timestamp_seconds", "When the last resync ended that could read everything.",
         &["account", "region"]);
     requests: IntCounterVec = counters(
         "lambda_vpc_aws_requests_total", "Requests to AWS, by AWS's error code or ok.", &["service", "operation", "code"]);
@@ -335,9 +335,9 @@ impl Metrics {
         for service in Service::ALL {
             let _ = self.throttled.remove_label_values(&[scope[0], scope[1], service.name()]);
         }
-        let _ = self.sweep_seconds.remove_label_values(&scope);
-        let _ = self.sweep_attempt.remove_label_values(&scope);
-        let _ = self.sweep_success.remove_label_values(&scope);
+        let _ = self.resync_seconds.remove_label_values(&scope);
+        let _ = self.resync_attempt.remove_label_values(&scope);
+        let _ = self.resync_success.remove_label_values(&scope);
         let _ = self.state_stored.remove_label_values(&scope);
         let _ = self.scope_restarts.remove_label_values(&scope);
     }
@@ -362,7 +362,7 @@ impl Metrics {
             }
             Notice::Released { .. } | Notice::Gone(_) | Notice::Unmatched(_) | Notice::LeftOut(_) => {}
             Notice::Sweeping(ScopeKey { account, region }) => {
-                self.sweep_attempt.with_label_values(&[account.as_str(), region.as_str()]).set(now.as_seconds());
+                self.resync_attempt.with_label_values(&[account.as_str(), region.as_str()]).set(now.as_seconds());
                 self.scope_restarts.with_label_values(&[account.as_str(), region.as_str()]);
                 for service in [Service::Lambda, Service::Ec2] {
                     self.throttled.with_label_values(&[account.as_str(), region.as_str(), service.name()]);
@@ -370,9 +370,9 @@ impl Metrics {
             }
             Notice::Swept { scope: ScopeKey { account, region }, took, fault } => {
                 let labels = [account.as_str(), region.as_str()];
-                self.sweep_seconds.with_label_values(&labels).observe(took.as_secs_f64());
+                self.resync_seconds.with_label_values(&labels).observe(took.as_secs_f64());
                 if fault.is_none() {
-                    self.sweep_success.with_label_values(&labels).set(now.as_seconds());
+                    self.resync_success.with_label_values(&labels).set(now.as_seconds());
                 }
             }
             Notice::Behind { scope: ScopeKey { account, region }, versions } => {
