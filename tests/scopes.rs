@@ -9,14 +9,14 @@ use std::time::Duration;
 use lambda_vpc_controller::apply::{Answered, Call, Journal, Recording};
 use lambda_vpc_controller::manager::Event;
 use lambda_vpc_controller::names::{Region, ScopeKey};
-use lambda_vpc_controller::plan::{Outcome, Reason, State};
-use lambda_vpc_controller::reconcile::{self, Notice};
+use lambda_vpc_controller::plan::{Outcome, Reason, Roles, State};
+use lambda_vpc_controller::reconcile::{self, Action, Cadence, Notice, Recall, Scope, Start};
 use lambda_vpc_controller::records::{self, Records};
 use tokio::time::sleep;
 
 use crate::guard::{file, file_with_far, fleet, limits, updated, with_another_region};
 use crate::paused::{Daemon, FILE, Full};
-use crate::support::history::{History, key, somebody_detaches};
+use crate::support::history::{BEGINNING, History, desired, key, settings, somebody_detaches};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -194,4 +194,20 @@ async fn a_policy_that_a_failed_scope_was_attaching_is_attached_by_the_one_that_
     let controller = daemon.stop().await;
     let line = controller.line(&key("orders-api")).unwrap();
     assert_eq!(line.outcome, Outcome::InSync, "nothing waits for a call whose answer nobody tells");
+}
+
+#[test]
+fn a_scope_that_was_not_told_what_the_file_says_stores_nothing_over_its_record() {
+    let (key, spec) = desired(&file(0, 3)).by_scope().pop_first().unwrap();
+    let cadence = Cadence::of(&settings());
+    let start = Start { limits: limits(), cadence, since: BEGINNING, roles: Roles::default(), kept: true };
+    let mut scope = Scope::new(key, spec.of_nothing(), start, BEGINNING);
+    let stores = |actions: &[Action]| actions.iter().any(|action| matches!(action, Action::Store(_)));
+    let asked = scope.handle(reconcile::Event::Tick, BEGINNING);
+    assert!(asked.iter().any(|action| matches!(action, Action::Recall)) && !stores(&asked));
+    let later = BEGINNING + MINUTE;
+    assert!(!stores(&scope.handle(reconcile::Event::Recalled(Recall::Missing), later)));
+    assert!(!stores(&scope.handle(reconcile::Event::Desired(Arc::new(spec.clone())), later)));
+    let left = scope.handle(reconcile::Event::Desired(Arc::new(spec.of_nothing())), later + MINUTE);
+    assert!(stores(&left), "a scope that leaves the file is recorded once more");
 }

@@ -121,9 +121,12 @@ pub async fn run(
         loads: JoinSet::new(),
         until,
     };
-    for (_, scope) in scopes {
+    for (key, scope) in scopes {
         supervisor.spawn(scope);
+        // It has been there before, and goes on with what is due.
+        supervisor.tell(&key, reconcile::Event::Tick);
     }
+
     let mut stop_by: Option<Instant> = None;
     let mut next = first;
     loop {
@@ -239,22 +242,22 @@ impl Supervisor {
                 Order::Begin(key, start, desired) => {
                     self.spawn(Scope::new(key, desired, *start, self.ports.clock.now()));
                 }
-                Order::To(scope, event) => {
-                    if let Some(handle) = self.handles.get_mut(&scope) {
-                        handle.sent += 1;
-                        // One that has failed in this moment tells so.
-                        let _ = handle.send.send(event);
-                    }
-                }
+                Order::To(scope, event) => self.tell(&scope, event),
             }
+        }
+    }
+
+    fn tell(&mut self, scope: &ScopeKey, event: reconcile::Event) {
+        if let Some(handle) = self.handles.get_mut(scope) {
+            handle.sent += 1;
+            // One that has failed in this moment tells so.
+            let _ = handle.send.send(event);
         }
     }
 
     fn spawn(&mut self, scope: Scope) {
         let key = scope.key().clone();
         let (send, events) = mpsc::unbounded_channel();
-        // A first turn, for one that has been there before.
-        let _ = send.send(reconcile::Event::Tick);
         let (tasks, answers) = Tasks::new(key.clone(), Arc::clone(&self.ports));
         let task = Task {
             scope,
@@ -267,7 +270,7 @@ impl Supervisor {
             until: self.until,
         };
         self.scopes.spawn(task.run());
-        self.handles.insert(key, Handle { send, sent: 1, standing: Standing::default() });
+        self.handles.insert(key, Handle { send, sent: 0, standing: Standing::default() });
     }
 
     fn is_done(&self) -> bool {

@@ -282,9 +282,6 @@ impl Scope {
             Event::Stop => self.stopping = true,
             Event::Tick => {}
         }
-        if self.desired.says_nothing() && !self.sweep.left {
-            self.leave(now, &mut actions);
-        }
         if !self.stopping {
             self.look_at_plan_that_is_due(now, &mut actions);
             loop {
@@ -329,7 +326,7 @@ impl Scope {
         }
         self.facts = Facts::default();
         self.memory.targets = Default::default();
-        self.sweep = Sweep { left: true, ..Sweep::default() };
+        self.sweep = Sweep::default();
         self.record.store_by(now);
     }
 

@@ -18,13 +18,15 @@ impl Scope {
     /// The file says this from now on.
     pub(super) fn specified(&mut self, desired: DesiredState, now: Time, actions: &mut Vec<Action>) {
         let before = std::mem::replace(&mut self.desired, desired);
-        self.sweep.left = false;
         // By what is known already. A file that was just read has listed none by its patterns yet.
         let matched = plan::matched(&self.desired, &self.facts);
         self.desired.match_up(matched);
         self.board.listed(&self.desired, now);
         self.await_ends(now);
         self.release(&before, actions);
+        if self.desired.says_nothing() {
+            return self.leave(now, actions);
+        }
         self.sweep_for_new_patterns(&before, now);
         self.take_up(&before, now, actions);
     }

@@ -42,8 +42,6 @@ pub(super) struct Sweep {
     pub behind: Option<usize>,
     /// How many requests a second to Lambda are possible, as was last heard.
     pub rate: Option<f64>,
-    /// Whether the file does not speak of this scope any more, which was told.
-    pub left: bool,
     /// When the process went on after it had stood still: what was seen before may be as old as that, and is not acted on.
     pub outdated: Option<Time>,
 }
@@ -136,6 +134,9 @@ impl Scope {
     }
 
     pub(super) fn surveyed(&mut self, mut found: Surveyed, now: Time, actions: &mut Vec<Action>) {
+        if self.desired.says_nothing() {
+            return;
+        }
         found.believe(&self.facts);
         found.facts.functions.values_mut().for_each(|function| self.in_our_time(function, now));
         let (fault, begun) = (fault(&found), found.facts.at);
