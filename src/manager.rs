@@ -285,8 +285,11 @@ impl Manager {
         orders.extend(others.map(|scope| Order::To(scope.clone(), reconcile::Event::Role(role.clone(), news.clone()))));
     }
 
-    /// Another plan is to be seen in a scope: so the plan of all scopes has another id.
+    /// A plan is to be seen in a scope. If it is another one, so is the plan of all scopes.
     fn shows(&mut self, scope: ScopeKey, id: Option<Digest>, orders: &mut Vec<Order>) {
+        if self.plans.get(&scope) == id.as_ref() {
+            return;
+        }
         match id {
             Some(id) => drop(self.plans.insert(scope, id)),
             None => drop(self.plans.remove(&scope)),

@@ -14,7 +14,7 @@ use lambda_vpc_controller::reconcile::{self, Action, Cadence, Notice, Recall, Sc
 use lambda_vpc_controller::records::{self, Records};
 use tokio::time::sleep;
 
-use crate::guard::{file, file_with_far, fleet, limits, updated, with_another_region};
+use crate::guard::{approving, file, file_with_far, fleet, limits, updated, with_another_region};
 use crate::paused::{Daemon, FILE, Full};
 use crate::support::history::{BEGINNING, History, desired, key, settings, somebody_detaches};
 
@@ -210,4 +210,19 @@ fn a_scope_that_was_not_told_what_the_file_says_stores_nothing_over_its_record()
     assert!(!stores(&scope.handle(reconcile::Event::Desired(Arc::new(spec.clone())), later)));
     let left = scope.handle(reconcile::Event::Desired(Arc::new(spec.of_nothing())), later + MINUTE);
     assert!(stores(&left), "a scope that leaves the file is recorded once more");
+}
+
+#[test]
+fn after_a_restart_the_plan_of_all_is_approved_by_its_id_though_one_scope_s_plan_is_what_it_was() {
+    let mut history = History::of(with_another_region(20), limits()).keeping();
+    history.load(&file_with_far(20, 15));
+    history.pass(30 * MINUTE);
+    assert_eq!(updated(&history), 20, "ten in each region");
+    history.restart(limits());
+    history.load(&file_with_far(20, 14));
+    history.pass(10 * MINUTE);
+    let all = history.plan_id();
+    history.limit(approving(&[&all]));
+    history.pass(20 * MINUTE);
+    assert_eq!(updated(&history), 34, "the rest of both regions");
 }

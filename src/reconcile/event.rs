@@ -92,7 +92,7 @@ pub enum Action {
     Store(String),
     /// Tell the other scopes of the account this of a role.
     Share(RoleKey, RoleNews),
-    /// The plan that is to be seen has this id from now on; none where nothing differs.
+    /// The plan that is to be seen now has this id; none where nothing differs.
     Shows(Option<Digest>),
     /// Tell this.
     Tell(Notice),

@@ -51,12 +51,8 @@ impl Scope {
                 Verdict::InSync | Verdict::Stuck(_) => {}
             }
         }
-        let before = self.memory.guard.plan_id().cloned();
         self.memory.guard.shows(&changes.iter().collect::<Vec<_>>(), unread, now);
-        let id = self.memory.guard.plan_id();
-        if before.as_ref() != id {
-            actions.push(Action::Shows(id.cloned()));
-        }
+        actions.push(Action::Shows(self.memory.guard.plan_id().cloned()));
         self.see_approvals(actions);
     }
 
